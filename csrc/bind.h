@@ -1,0 +1,12 @@
+// What the bindings of every step share: the module's parts, in pipeline order.
+#pragma once
+
+#include <pybind11/numpy.h>
+#include <pybind11/pybind11.h>
+#include <pybind11/stl.h>
+
+namespace embrow {
+
+// Each defined in <step>/<step>_bind.cpp.
+
+}  // namespace embrow

@@ -1,0 +1,33 @@
+// tasks -> threads: a small pool, made on first use and made again in a forked child.
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <type_traits>
+
+namespace embrow {
+
+// A borrowed callable, void(size_t task). What it refers to must outlive the call it is passed to.
+class task_ref {
+  public:
+    template <class F, class = std::enable_if_t<!std::is_same_v<std::remove_cvref_t<F>, task_ref>>>
+    task_ref(F&& body)  // NOLINT(bugprone-forwarding-reference-overload): implicit on purpose, self excluded above
+        : object_(const_cast<void*>(static_cast<const void*>(std::addressof(body)))),
+          call_([](void* object, size_t task) { (*static_cast<std::remove_reference_t<F>*>(object))(task); }) {}
+
+    void operator()(size_t task) const { call_(object_, task); }
+
+  private:
+    void* object_;
+    void (*call_)(void*, size_t);
+};
+
+// Runs body(0) ... body(tasks - 1), each once, in any order, on at most `threads` threads of which the caller is one;
+// returns when all are done. The first exception that a body throws is rethrown here, after which no new task starts.
+// May be called from many threads at once. The caller must not hold the GIL if a body may wait for it.
+void parallel_for(int threads, size_t tasks, task_ref body);
+
+// How many tasks of at least `grain` units make up `units`, 1 or more unless units is 0.
+constexpr size_t task_count(size_t units, size_t grain) { return (units + grain - 1) / grain; }
+
+}  // namespace embrow

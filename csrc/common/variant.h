@@ -1,0 +1,51 @@
+// CPU features -> which variant of a kernel runs.
+//
+// Every hub keeps one table of its variants, fastest first, serial last, and takes the first that is usable. Usable is
+// decided once from the CPU; the environment's EMBROW_VARIANT caps it, and tests cap it through use_variant().
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#if defined(__x86_64__)
+#define EMBROW_TARGET_AVX2 __attribute__((target("avx2,bmi,bmi2,lzcnt,fma,f16c")))
+#define EMBROW_TARGET_AVX512 \
+    __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx2,bmi,bmi2,lzcnt,fma,f16c")))
+#endif
+
+namespace embrow {
+
+enum class variant : uint8_t { serial, avx2, avx512, neon };
+
+const char* variant_name(variant v);
+
+// The variants this CPU can run, serial first.
+std::vector<variant> available_variants();
+
+// Whether kernels marked `v` may run now.
+bool variant_usable(variant v) noexcept;
+
+// The fastest variant in use: what hubs choose from it and below it.
+variant active_variant() noexcept;
+
+// Caps the choice at `name`; "" lifts the cap. Throws std::invalid_argument for a name that this CPU cannot run.
+void use_variant(const std::string& name);
+
+template <class Kernel>
+struct candidate {
+    variant needs;
+    Kernel* kernel;
+};
+
+// `table` ends with a serial entry, so something is always found.
+template <class Kernel, size_t n>
+Kernel* choose(const candidate<Kernel> (&table)[n]) noexcept {
+    for (const auto& entry : table) {
+        if (variant_usable(entry.needs)) return entry.kernel;
+    }
+    return table[n - 1].kernel;
+}
+
+}  // namespace embrow

@@ -1,0 +1,22 @@
+"""How many threads a call may use."""
+
+from __future__ import annotations
+
+import operator
+import os
+import sys
+
+
+def resolve_num_threads(num_threads: int | None) -> int:
+    """Return `num_threads`, else torch's setting when torch is loaded, else the CPUs this process may use."""
+    if num_threads is not None:
+        threads = operator.index(num_threads)
+        if threads < 1:
+            raise ValueError(f"num_threads must be 1 or more, found {threads}")
+        return threads
+    torch = sys.modules.get("torch")
+    if torch is not None and hasattr(torch, "get_num_threads"):
+        return int(torch.get_num_threads())
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

@@ -1,0 +1,17 @@
+"""Fixtures shared by all tests."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from embrow import _core
+
+
+@pytest.fixture(params=_core.available_variants())
+def variant(request: pytest.FixtureRequest) -> Iterator[str]:
+    """Run the test once with each kernel variant that this CPU can run."""
+    _core.use_variant(request.param)
+    yield request.param
+    _core.use_variant("")
