@@ -3,7 +3,9 @@
 
 #include <cstdlib>
 
+#include "common/checksum.h"
 #include "common/variant.h"
+#include "unicode_tables.h"
 
 namespace py = pybind11;
 
@@ -13,10 +15,25 @@ PYBIND11_MODULE(_core, m) {
 
     if (const char* forced = std::getenv("EMBROW_VARIANT")) embrow::use_variant(forced);
     m.def("available_variants", [] {
-        py::list names;
+        py::typing::List<py::str> names;
         for (embrow::variant v : embrow::available_variants()) names.append(embrow::variant_name(v));
         return names;
     });
     m.def("active_variant", [] { return embrow::variant_name(embrow::active_variant()); });
     m.def("use_variant", &embrow::use_variant, py::arg("name"));
+
+    m.attr("unicode_version") = embrow::unicode_tables::version;
+    m.def(
+        "checksum",
+        [](const py::array_t<uint8_t, py::array::c_style>& bytes, int threads) {
+            const auto* data = reinterpret_cast<const char*>(bytes.data());
+            const auto size = static_cast<size_t>(bytes.nbytes());
+            const py::gil_scoped_release released;
+            return embrow::checksum(data, size, threads);
+        },
+        py::arg("bytes"), py::arg("threads"));
+
+    embrow::bind_vocab(m);
+    embrow::bind_encode(m);
+    embrow::bind_pad(m);
 }

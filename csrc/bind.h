@@ -4,9 +4,13 @@
 #include <pybind11/numpy.h>
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
+#include <pybind11/typing.h>
 
 namespace embrow {
 
 // Each defined in <step>/<step>_bind.cpp.
+void bind_vocab(pybind11::module_& m);
+void bind_encode(pybind11::module_& m);
+void bind_pad(pybind11::module_& m);
 
 }  // namespace embrow

@@ -28,6 +28,8 @@ class task_ref {
 void parallel_for(int threads, size_t tasks, task_ref body);
 
 // How many tasks of at least `grain` units make up `units`, 1 or more unless units is 0.
-constexpr size_t task_count(size_t units, size_t grain) { return (units + grain - 1) / grain; }
+constexpr size_t task_count(size_t units, size_t grain) {
+    return (units + grain - 1) / grain;
+}
 
 }  // namespace embrow

@@ -67,9 +67,13 @@ std::vector<variant> available_variants() {
     return found;
 }
 
-bool variant_usable(variant v) noexcept { return v <= active_variant() && cpu_runs(v); }
+bool variant_usable(variant v) noexcept {
+    return v <= active_variant() && cpu_runs(v);
+}
 
-variant active_variant() noexcept { return active().load(std::memory_order_relaxed); }
+variant active_variant() noexcept {
+    return active().load(std::memory_order_relaxed);
+}
 
 void use_variant(const std::string& name) {
     if (name.empty()) {

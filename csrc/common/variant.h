@@ -11,8 +11,7 @@
 
 #if defined(__x86_64__)
 #define EMBROW_TARGET_AVX2 __attribute__((target("avx2,bmi,bmi2,lzcnt,fma,f16c")))
-#define EMBROW_TARGET_AVX512 \
-    __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx2,bmi,bmi2,lzcnt,fma,f16c")))
+#define EMBROW_TARGET_AVX512 __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx2,bmi,bmi2,lzcnt,fma,f16c")))
 #endif
 
 namespace embrow {

@@ -1,0 +1,52 @@
+// text -> ids: rows of text and a table to rows of ids.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "common/fault.h"
+#include "pad/pad.h"
+#include "text/rows.h"
+#include "text/tokens.h"
+#include "vocab/table.h"
+
+namespace embrow {
+
+struct encode_options {
+    text_options text;
+    int32_t unk_id = no_id;  // no_id: an unknown token is a fault
+    int32_t bos_id = no_id;  // no_id: none, as the next
+    int32_t eos_id = no_id;
+    int64_t max_length = -1;  // ids a row keeps, bos and eos among them; negative: all
+    bool truncate_left = false;
+};
+
+using row_fault = first_fault<text_fault>;
+
+// Ragged ids, in the pieces that tasks made: rows [i * rows_per_piece, ...) are in pieces[i], one after another.
+struct id_pieces {
+    size_t rows_per_piece = 1;
+    std::vector<std::vector<int32_t>> pieces;
+    std::vector<int64_t> offsets;  // rows + 1
+};
+
+// Rows in one task, about 64 KB of text; a function of the text alone, so that pieces do not depend on threads.
+size_t rows_per_task(const text_rows& rows) noexcept;
+
+// All rows, ragged. The fault kept is the first row's.
+id_pieces encode_ragged(const vocab_table& table, const text_rows& rows, const encode_options& options, int threads,
+                        row_fault& fault);
+
+// Rows straight into a rectangle of rows.size() x layout.width, for a width of at least max_length, which must be set.
+// `lengths` gets each row's ids before padding, unless it is null.
+template <class Id>
+void encode_padded(const vocab_table& table, const text_rows& rows, const encode_options& options,
+                   const pad_layout<Id>& layout, Id* out, int64_t* lengths, int threads, row_fault& fault);
+
+// Pieces into a rectangle at least as wide as the longest row, or one after another into `out` of offsets.back() ids.
+template <class Id>
+void pad_pieces(const id_pieces& ids, const pad_layout<Id>& layout, Id* out, int threads);
+template <class Id>
+void join_pieces(const id_pieces& ids, Id* out, int threads);
+
+}  // namespace embrow

@@ -1,0 +1,135 @@
+// The bindings of encode: encode_padded, encode_ragged.
+#include <algorithm>
+#include <string>
+
+#include "bind.h"
+#include "encode/encode.h"
+#include "pad/rectangle.h"
+#include "text/python_rows.h"
+
+namespace py = pybind11;
+
+namespace embrow {
+namespace {
+
+// What both calls share, as Python passes it.
+struct encode_call {
+    python_rows rows;
+    encode_options options;
+    int threads;
+    row_fault fault;
+
+    encode_call(py::handle texts, const std::string& tokenizer_name, bool lowercase, bool nulls_empty, int32_t unk_id,
+                int32_t bos_id, int32_t eos_id, int64_t max_length, bool truncate_left, int num_threads)
+        : rows(texts, {"encode", nulls_empty}), threads(num_threads) {
+        options.text = text_options_of(tokenizer_name, lowercase);
+        options.unk_id = unk_id;
+        options.bos_id = bos_id;
+        options.eos_id = eos_id;
+        options.max_length = max_length;
+        options.truncate_left = truncate_left;
+    }
+
+    void check() const {
+        if (fault) rows.raise(fault.position(), fault.detail());
+    }
+};
+
+id_pieces ragged_pieces(encode_call& call, const vocab_table& table) {
+    id_pieces made;
+    call.rows.read(
+        [&](const text_rows& rows) { made = encode_ragged(table, rows, call.options, call.threads, call.fault); });
+    call.check();
+    return made;
+}
+
+template <class Id>
+py::typing::Tuple<py::array, py::array_t<int64_t>> padded(encode_call& call, const vocab_table& table, bool pad_left,
+                                                          int32_t pad_id, size_t multiple, const py::object& out) {
+    const size_t rows = call.rows.size();
+    py::array_t<int64_t> lengths(static_cast<py::ssize_t>(rows));
+    int64_t* const length = lengths.mutable_data();
+    pad_layout<Id> layout{0, static_cast<Id>(pad_id), pad_left};
+    if (call.options.max_length >= 0 && pad_id != no_id) {
+        layout.width = round_up(static_cast<size_t>(call.options.max_length), multiple);
+        py::array_t<Id> made = rectangle<Id>(out, rows, layout.width, "encode");
+        Id* const to = made.mutable_data();
+        call.rows.read([&](const text_rows& read) {
+            encode_padded(table, read, call.options, layout, to, length, call.threads, call.fault);
+        });
+        call.check();
+        return py::make_tuple(made, lengths);
+    }
+    // The width is known only when every row is: ragged first.
+    const id_pieces ids = ragged_pieces(call, table);
+    size_t longest = 0;
+    for (size_t row = 0; row < rows; ++row) {
+        length[row] = ids.offsets[row + 1] - ids.offsets[row];
+        longest = std::max(longest, static_cast<size_t>(length[row]));
+    }
+    const bool fixed = call.options.max_length >= 0;
+    layout.width = round_up(fixed ? static_cast<size_t>(call.options.max_length) : longest, multiple);
+    if (pad_id == no_id) {
+        const int64_t* const shorter =
+            std::find_if(length, length + rows, [&](int64_t n) { return static_cast<size_t>(n) != layout.width; });
+        if (shorter != length + rows) {
+            throw py::value_error("encode: row " + std::to_string(shorter - length) + " has " +
+                                  std::to_string(*shorter) + " tokens where the width is " +
+                                  std::to_string(layout.width) +
+                                  ", and the vocabulary has no pad_token; use encode_ragged");
+        }
+    }
+    py::array_t<Id> made = rectangle<Id>(out, rows, layout.width, "encode");
+    Id* const to = made.mutable_data();
+    {
+        const py::gil_scoped_release released;
+        pad_pieces(ids, layout, to, call.threads);
+    }
+    return py::make_tuple(made, lengths);
+}
+
+template <class Id>
+py::typing::Tuple<py::array, py::array_t<int64_t>> ragged(encode_call& call, const vocab_table& table) {
+    const id_pieces ids = ragged_pieces(call, table);
+    py::array_t<Id> values(ids.offsets.back());
+    Id* const to = values.mutable_data();
+    {
+        const py::gil_scoped_release released;
+        join_pieces(ids, to, call.threads);
+    }
+    return py::make_tuple(values,
+                          py::array_t<int64_t>(static_cast<py::ssize_t>(ids.offsets.size()), ids.offsets.data()));
+}
+
+}  // namespace
+
+void bind_encode(py::module_& m) {
+    m.def(
+        "encode_padded",
+        [](const vocab_table& table, py::handle texts, const std::string& tokenizer_name, bool lowercase,
+           bool nulls_empty, int32_t unk_id, int32_t bos_id, int32_t eos_id, int64_t max_length, bool truncate_left,
+           bool pad_left, int32_t pad_id, size_t multiple, bool wide, const py::object& out, int threads) {
+            encode_call call(texts, tokenizer_name, lowercase, nulls_empty, unk_id, bos_id, eos_id, max_length,
+                             truncate_left, threads);
+            return wide ? padded<int64_t>(call, table, pad_left, pad_id, multiple, out)
+                        : padded<int32_t>(call, table, pad_left, pad_id, multiple, out);
+        },
+        py::arg("table"), py::arg("texts"), py::arg("tokenizer"), py::arg("lowercase"), py::arg("nulls_empty"),
+        py::arg("unk_id"), py::arg("bos_id"), py::arg("eos_id"), py::arg("max_length"), py::arg("truncate_left"),
+        py::arg("pad_left"), py::arg("pad_id"), py::arg("multiple"), py::arg("wide"), py::arg("out"),
+        py::arg("threads"), "Ids, shape (rows, width), and lengths. Ids and max_length are -1 for none.");
+    m.def(
+        "encode_ragged",
+        [](const vocab_table& table, py::handle texts, const std::string& tokenizer_name, bool lowercase,
+           bool nulls_empty, int32_t unk_id, int32_t bos_id, int32_t eos_id, int64_t max_length, bool truncate_left,
+           bool wide, int threads) {
+            encode_call call(texts, tokenizer_name, lowercase, nulls_empty, unk_id, bos_id, eos_id, max_length,
+                             truncate_left, threads);
+            return wide ? ragged<int64_t>(call, table) : ragged<int32_t>(call, table);
+        },
+        py::arg("table"), py::arg("texts"), py::arg("tokenizer"), py::arg("lowercase"), py::arg("nulls_empty"),
+        py::arg("unk_id"), py::arg("bos_id"), py::arg("eos_id"), py::arg("max_length"), py::arg("truncate_left"),
+        py::arg("wide"), py::arg("threads"), "Values and offsets. Ids and max_length are -1 for none.");
+}
+
+}  // namespace embrow

@@ -1,0 +1,144 @@
+// The bindings of pad: pad_ragged, and ragged_from_rows, which makes its input of Python rows.
+#include <algorithm>
+#include <string>
+#include <vector>
+
+#include "bind.h"
+#include "pad/pad.h"
+#include "pad/rectangle.h"
+
+namespace py = pybind11;
+
+namespace embrow {
+namespace {
+
+template <class Id, class From>
+py::typing::Tuple<py::array, py::array_t<int64_t>> pad_as(const py::array& values,
+                                                          const py::array_t<int64_t, py::array::c_style>& offsets,
+                                                          int64_t max_length, bool pad_left, bool truncate_left,
+                                                          int64_t value, size_t multiple, const py::object& out,
+                                                          int threads) {
+    const auto from = values.cast<py::array_t<From, py::array::c_style>>();
+    const int64_t* const bounds = offsets.data();
+    const auto rows = static_cast<size_t>(offsets.size()) - 1;
+    py::array_t<int64_t> lengths(static_cast<py::ssize_t>(rows));
+    int64_t* const length = lengths.mutable_data();
+    size_t longest = 0;
+    for (size_t row = 0; row < rows; ++row) {
+        if (bounds[row + 1] < bounds[row]) {
+            throw py::value_error("pad_sequences: offsets decrease from " + std::to_string(bounds[row]) + " to " +
+                                  std::to_string(bounds[row + 1]) + " at position " + std::to_string(row + 1));
+        }
+        longest = std::max(longest, static_cast<size_t>(bounds[row + 1] - bounds[row]));
+    }
+    if (bounds[0] != 0 || bounds[rows] != from.size()) {
+        throw py::value_error("pad_sequences: offsets run from " + std::to_string(bounds[0]) + " to " +
+                              std::to_string(bounds[rows]) + "; there are " + std::to_string(from.size()) + " values");
+    }
+    const size_t kept = max_length >= 0 ? static_cast<size_t>(max_length) : longest;
+    const pad_layout<Id> layout{round_up(kept, multiple), static_cast<Id>(value), pad_left};
+    py::array_t<Id> made = rectangle<Id>(out, rows, layout.width, "pad_sequences");
+    Id* const to = made.mutable_data();
+    const From* const ids = from.data();
+    {
+        const py::gil_scoped_release released;
+        pad_rows(ids, bounds, rows, layout, kept, truncate_left, to, threads);
+        for (size_t row = 0; row < rows; ++row) {
+            length[row] = std::min(bounds[row + 1] - bounds[row], static_cast<int64_t>(kept));
+        }
+    }
+    return py::make_tuple(made, lengths);
+}
+
+py::typing::Tuple<py::array, py::array_t<int64_t>> pad_ragged(const py::array& values,
+                                                              const py::array_t<int64_t, py::array::c_style>& offsets,
+                                                              int64_t max_length, bool pad_left, bool truncate_left,
+                                                              int64_t value, size_t multiple, bool wide,
+                                                              const py::object& out, int threads) {
+    if (values.ndim() != 1 || offsets.ndim() != 1 || offsets.size() < 1) {
+        throw py::value_error("pad_sequences: values and offsets have one dimension, and there is one offset or more");
+    }
+    if (!wide && (value < INT32_MIN || value > INT32_MAX)) {
+        throw py::value_error("pad_sequences: value " + std::to_string(value) + " does not fit int32");
+    }
+    const bool from_wide = values.itemsize() == 8;
+    auto* const pad = wide ? (from_wide ? pad_as<int64_t, int64_t> : pad_as<int64_t, int32_t>)
+                           : (from_wide ? pad_as<int32_t, int64_t> : pad_as<int32_t, int32_t>);
+    return pad(values, offsets, max_length, pad_left, truncate_left, value, multiple, out, threads);
+}
+
+[[noreturn]] void refuse(size_t row, const std::string& found) {
+    throw py::type_error("pad_sequences: row " + std::to_string(row) + " " + found + "; rows are sequences of int");
+}
+
+int64_t id_of(PyObject* item, size_t row, Py_ssize_t at) {
+    const auto index = py::reinterpret_steal<py::object>(PyNumber_Index(item));
+    if (!index) {
+        PyErr_Clear();
+        refuse(row, "has " + std::string(py::str(py::type::handle_of(item).attr("__name__"))) + " at position " +
+                        std::to_string(at));
+    }
+    int overflow = 0;
+    const long long id = PyLong_AsLongLongAndOverflow(index.ptr(), &overflow);
+    if (overflow) {
+        throw py::value_error("pad_sequences: row " + std::to_string(row) + " has a value beyond int64 at position " +
+                              std::to_string(at));
+    }
+    return id;
+}
+
+py::typing::Tuple<py::array_t<int64_t>, py::array_t<int64_t>> ragged_from_rows(const py::sequence& sequences) {
+    const auto rows = py::reinterpret_steal<py::object>(PySequence_Fast(sequences.ptr(), "rows are a sequence"));
+    if (!rows) throw py::error_already_set();
+    const auto count = static_cast<size_t>(PySequence_Fast_GET_SIZE(rows.ptr()));
+    std::vector<int64_t> values;
+    std::vector<int64_t> offsets{0};
+    offsets.reserve(count + 1);
+    for (size_t row = 0; row < count; ++row) {
+        PyObject* const item = PySequence_Fast_GET_ITEM(rows.ptr(), static_cast<Py_ssize_t>(row));
+        if (PyList_Check(item) || PyTuple_Check(item)) {
+            const Py_ssize_t size = PySequence_Fast_GET_SIZE(item);
+            for (Py_ssize_t at = 0; at < size; ++at) {
+                PyObject* const id = PySequence_Fast_GET_ITEM(item, at);
+                // An int below 2**30 is one digit of CPython's; the general way costs several times as much.
+                int overflow = 0;
+                if (PyLong_CheckExact(id)) {
+                    const long long found = PyLong_AsLongLongAndOverflow(id, &overflow);
+                    if (!overflow) {
+                        values.push_back(found);
+                        continue;
+                    }
+                }
+                values.push_back(id_of(id, row, at));
+            }
+        } else {
+            const py::array array = py::array::ensure(item);
+            if (!array || array.ndim() != 1 ||
+                !(array.dtype().kind() == 'i' || array.dtype().kind() == 'u' ||
+                  (array.size() == 0 && array.dtype().kind() == 'f'))) {
+                PyErr_Clear();
+                refuse(row, "is " + std::string(py::str(py::type::handle_of(item).attr("__name__"))) +
+                                (array ? " of dtype " + std::string(py::str(array.attr("dtype"))) + " with " +
+                                             std::to_string(array.ndim()) + " dimensions"
+                                       : ""));
+            }
+            const auto ids = py::array_t<int64_t, py::array::c_style | py::array::forcecast>::ensure(array);
+            if (!ids) throw py::error_already_set();
+            values.insert(values.end(), ids.data(), ids.data() + ids.size());
+        }
+        offsets.push_back(static_cast<int64_t>(values.size()));
+    }
+    return py::make_tuple(py::array_t<int64_t>(static_cast<py::ssize_t>(values.size()), values.data()),
+                          py::array_t<int64_t>(static_cast<py::ssize_t>(offsets.size()), offsets.data()));
+}
+
+}  // namespace
+
+void bind_pad(py::module_& m) {
+    m.def("pad_ragged", &pad_ragged, py::arg("values"), py::arg("offsets"), py::arg("max_length"), py::arg("pad_left"),
+          py::arg("truncate_left"), py::arg("value"), py::arg("multiple"), py::arg("wide"), py::arg("out"),
+          py::arg("threads"), "Ids, shape (rows, width), and the lengths kept. max_length is -1 for none.");
+    m.def("ragged_from_rows", &ragged_from_rows, py::arg("sequences"), "Values and offsets of ragged rows of int.");
+}
+
+}  // namespace embrow

@@ -1,0 +1,240 @@
+// Arrow arrays and streams through the PyCapsule interface, without pyarrow.
+// Format: "The Arrow C data interface" and "The Arrow C stream interface", whose structs are declared here.
+#include <cstring>
+#include <string>
+
+#include "text/python_rows.h"
+
+namespace py = pybind11;
+
+namespace embrow {
+namespace {
+
+struct ArrowSchema {
+    const char* format;
+    const char* name;
+    const char* metadata;
+    int64_t flags;
+    int64_t n_children;
+    ArrowSchema** children;
+    ArrowSchema* dictionary;
+    void (*release)(ArrowSchema*);
+    void* private_data;
+};
+
+struct ArrowArray {
+    int64_t length;
+    int64_t null_count;
+    int64_t offset;
+    int64_t n_buffers;
+    int64_t n_children;
+    const void** buffers;
+    ArrowArray** children;
+    ArrowArray* dictionary;
+    void (*release)(ArrowArray*);
+    void* private_data;
+};
+
+struct ArrowArrayStream {
+    int (*get_schema)(ArrowArrayStream*, ArrowSchema*);
+    int (*get_next)(ArrowArrayStream*, ArrowArray*);
+    const char* (*get_last_error)(ArrowArrayStream*);
+    void (*release)(ArrowArrayStream*);
+    void* private_data;
+};
+
+// A struct of the interface, moved here from its producer and released with this.
+template <class Struct>
+struct moved {
+    Struct value{};
+
+    moved() = default;
+    explicit moved(Struct* from) : value(*from) { from->release = nullptr; }
+    moved(moved&& other) noexcept : value(other.value) { other.value.release = nullptr; }
+    moved& operator=(moved&&) = delete;
+    ~moved() {
+        if (value.release) value.release(&value);
+    }
+};
+
+template <class Struct>
+Struct* from_capsule(const py::object& capsule, const char* name) {
+    auto* found = static_cast<Struct*>(PyCapsule_GetPointer(capsule.ptr(), name));
+    if (!found) throw py::error_already_set();
+    return found;
+}
+
+class reader {
+  public:
+    reader(const text_rules& rules, text_rows& rows) : rules_(rules), rows_(rows) {}
+
+    void read(const ArrowSchema& schema, const ArrowArray& array) {
+        if (schema.dictionary) {
+            read_dictionary(schema, array);
+        } else {
+            append(schema.format, array, rows_.rows);
+        }
+    }
+
+  private:
+    // Buffers: validity, then as the format has it. An absent validity means no nulls.
+    static bool is_null(const ArrowArray& array, int64_t row) {
+        const auto* valid = static_cast<const uint8_t*>(array.buffers[0]);
+        const int64_t bit = array.offset + row;
+        return array.null_count != 0 && valid && !(valid[bit / 8] >> (bit % 8) & 1);
+    }
+
+    void append(const char* format, const ArrowArray& array, std::vector<text_row>& rows) {
+        if (!std::strcmp(format, "u") || !std::strcmp(format, "z")) {
+            append_offsets<int32_t>(array, rows);
+        } else if (!std::strcmp(format, "U") || !std::strcmp(format, "Z")) {
+            append_offsets<int64_t>(array, rows);
+        } else if (!std::strcmp(format, "vu") || !std::strcmp(format, "vz")) {
+            append_views(array, rows);
+        } else {
+            throw py::type_error(std::string(rules_.doing) + ": Arrow type with format \"" + format +
+                                 "\" holds no text; cast it to a string");
+        }
+    }
+
+    void append_row(const char* data, int64_t size, std::vector<text_row>& rows) const {
+        if (size < 0) {
+            throw py::value_error(std::string(rules_.doing) + ": row " + std::to_string(rows.size()) +
+                                  ": Arrow offsets decrease");
+        }
+        rows.emplace_back(data, static_cast<size_t>(size), encoding::unchecked_utf8);
+    }
+
+    void append_null(std::vector<text_row>& rows) const {
+        if (!rules_.nulls_empty) rules_.refuse_null(rows.size());
+        rows.emplace_back();
+    }
+
+    template <class Offset>
+    void append_offsets(const ArrowArray& array, std::vector<text_row>& rows) {
+        if (array.length == 0) return;
+        const auto* offsets = static_cast<const Offset*>(array.buffers[1]) + array.offset;
+        const auto* data = static_cast<const char*>(array.buffers[2]);
+        rows.reserve(rows.size() + static_cast<size_t>(array.length));
+        for (int64_t row = 0; row < array.length; ++row) {
+            if (is_null(array, row)) {
+                append_null(rows);
+            } else {
+                append_row(data + offsets[row], static_cast<int64_t>(offsets[row + 1]) - offsets[row], rows);
+            }
+        }
+    }
+
+    // Views of 16 bytes: size: 4, then 12 bytes of text or prefix: 4, buffer: 4, offset: 4. Buffers: validity, views,
+    // the data buffers, their sizes.
+    void append_views(const ArrowArray& array, std::vector<text_row>& rows) {
+        if (array.length == 0) return;
+        struct view {
+            int32_t size;
+            char text[4];
+            int32_t buffer;
+            int32_t offset;
+        };
+        const auto* views = static_cast<const view*>(array.buffers[1]) + array.offset;
+        rows.reserve(rows.size() + static_cast<size_t>(array.length));
+        for (int64_t row = 0; row < array.length; ++row) {
+            const view& found = views[row];
+            if (is_null(array, row)) {
+                append_null(rows);
+            } else if (found.size <= 12) {
+                append_row(reinterpret_cast<const char*>(&found) + 4, found.size, rows);
+            } else {
+                append_row(static_cast<const char*>(array.buffers[2 + found.buffer]) + found.offset, found.size, rows);
+            }
+        }
+    }
+
+    void read_dictionary(const ArrowSchema& schema, const ArrowArray& array) {
+        std::vector<text_row> values;
+        const text_rules any{rules_.doing, true};
+        reader(any, rows_).append(schema.dictionary->format, *array.dictionary, values);
+        rows_.rows.reserve(rows_.rows.size() + static_cast<size_t>(array.length));
+        for (int64_t row = 0; row < array.length; ++row) {
+            if (is_null(array, row)) {
+                append_null(rows_.rows);
+                continue;
+            }
+            const int64_t index = index_at(*schema.format, array.buffers[1], array.offset + row);
+            if (index < 0 || index >= static_cast<int64_t>(values.size())) {
+                throw py::value_error(std::string(rules_.doing) + ": row " + std::to_string(rows_.rows.size()) +
+                                      ": Arrow dictionary index " + std::to_string(index) + " is outside its " +
+                                      std::to_string(values.size()) + " values");
+            }
+            if (is_null(*array.dictionary, index)) {
+                append_null(rows_.rows);
+            } else {
+                rows_.rows.push_back(values[static_cast<size_t>(index)]);
+            }
+        }
+    }
+
+    int64_t index_at(char format, const void* buffer, int64_t at) const {
+        switch (format) {
+            case 'c':
+                return static_cast<const int8_t*>(buffer)[at];
+            case 'C':
+                return static_cast<const uint8_t*>(buffer)[at];
+            case 's':
+                return static_cast<const int16_t*>(buffer)[at];
+            case 'S':
+                return static_cast<const uint16_t*>(buffer)[at];
+            case 'i':
+                return static_cast<const int32_t*>(buffer)[at];
+            case 'I':
+                return static_cast<const uint32_t*>(buffer)[at];
+            case 'l':
+            case 'L':
+                return static_cast<const int64_t*>(buffer)[at];
+            default:
+                throw py::type_error(std::string(rules_.doing) + ": Arrow dictionary indices with format \"" + format +
+                                     "\" are no integers");
+        }
+    }
+
+    const text_rules& rules_;
+    text_rows& rows_;
+};
+
+void read_stream(const py::object& capsule, reader& into, std::vector<moved<ArrowArray>>& chunks) {
+    moved<ArrowArrayStream> stream(from_capsule<ArrowArrayStream>(capsule, "arrow_array_stream"));
+    const auto check = [&](int status) {
+        if (status == 0) return;
+        const char* said = stream.value.get_last_error(&stream.value);
+        throw py::value_error(std::string("Arrow stream: ") + (said ? said : std::strerror(status)));
+    };
+    moved<ArrowSchema> schema;
+    check(stream.value.get_schema(&stream.value, &schema.value));
+    for (;;) {
+        moved<ArrowArray> chunk;
+        check(stream.value.get_next(&stream.value, &chunk.value));
+        if (!chunk.value.release) return;
+        into.read(schema.value, chunk.value);
+        chunks.push_back(std::move(chunk));
+    }
+}
+
+}  // namespace
+
+bool read_arrow(py::handle texts, const text_rules& rules, borrowed_text& text) {
+    auto chunks = std::make_shared<std::vector<moved<ArrowArray>>>();
+    reader into(rules, text.rows);
+    if (py::hasattr(texts, "__arrow_c_stream__")) {
+        read_stream(texts.attr("__arrow_c_stream__")(), into, *chunks);
+    } else if (py::hasattr(texts, "__arrow_c_array__")) {
+        const py::tuple pair = texts.attr("__arrow_c_array__")();
+        const moved<ArrowSchema> schema(from_capsule<ArrowSchema>(pair[0], "arrow_schema"));
+        chunks->emplace_back(from_capsule<ArrowArray>(pair[1], "arrow_array"));
+        into.read(schema.value, chunks->back().value);
+    } else {
+        return false;
+    }
+    text.memory = chunks;
+    return true;
+}
+
+}  // namespace embrow

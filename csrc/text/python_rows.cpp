@@ -1,0 +1,153 @@
+#include "text/python_rows.h"
+
+#include <string>
+
+namespace py = pybind11;
+
+namespace embrow {
+namespace {
+
+std::string type_name(py::handle value) {
+    return py::str(py::type::handle_of(value).attr("__name__"));
+}
+
+// A str's or bytes' own storage; false for any other object.
+bool borrow(PyObject* value, text_row& row) {
+    if (PyUnicode_Check(value)) {
+        const encoding stored = PyUnicode_IS_ASCII(value)                       ? encoding::utf8
+                                : PyUnicode_KIND(value) == PyUnicode_1BYTE_KIND ? encoding::latin1
+                                : PyUnicode_KIND(value) == PyUnicode_2BYTE_KIND ? encoding::ucs2
+                                                                                : encoding::ucs4;
+        row = {PyUnicode_DATA(value), static_cast<size_t>(PyUnicode_GET_LENGTH(value)), stored};
+        return true;
+    }
+    if (PyBytes_Check(value)) {
+        row = {PyBytes_AS_STRING(value), static_cast<size_t>(PyBytes_GET_SIZE(value)), encoding::unchecked_utf8};
+        return true;
+    }
+    return false;
+}
+
+bool is_token_list(PyObject* value) {
+    return PyList_Check(value) || PyTuple_Check(value);
+}
+
+// Rows that are lists of tokens: their tokens one after another.
+void read_token_lists(PyObject* const* items, size_t count, const text_rules& rules, borrowed_text& text) {
+    text.rows.offsets.reserve(count + 1);
+    text.rows.offsets.push_back(0);
+    for (size_t row = 0; row < count; ++row) {
+        if (items[row] == Py_None) {
+            if (!rules.nulls_empty) rules.refuse_null(row);
+        } else if (!is_token_list(items[row])) {
+            rules.refuse_type(row, items[row]);
+        } else {
+            const Py_ssize_t tokens = PySequence_Fast_GET_SIZE(items[row]);
+            for (Py_ssize_t i = 0; i < tokens; ++i) {
+                PyObject* const token = PySequence_Fast_GET_ITEM(items[row], i);
+                text_row found;
+                if (!borrow(token, found)) {
+                    throw py::type_error(std::string(rules.doing) + ": row " + std::to_string(row) + ", token " +
+                                         std::to_string(i) + " is " + type_name(token) + "; tokens are str or bytes");
+                }
+                Py_INCREF(token);
+                text.references.push_back(token);
+                text.rows.rows.push_back(found);
+            }
+        }
+        text.rows.offsets.push_back(static_cast<int64_t>(text.rows.rows.size()));
+    }
+}
+
+}  // namespace
+
+text_options text_options_of(const std::string& tokenizer_name, bool lowercase) {
+    if (tokenizer_name == "whitespace") return {tokenizer::whitespace, lowercase};
+    if (tokenizer_name == "words") return {tokenizer::words, lowercase};
+    throw py::value_error("tokenizer is \"" + tokenizer_name +
+                          "\"; choose \"whitespace\", \"words\" or a callable from str to a list of str");
+}
+
+borrowed_text::~borrowed_text() {
+    constexpr size_t ahead = 16;
+    for (size_t i = 0; i < references.size(); ++i) {
+        if (i + ahead < references.size()) __builtin_prefetch(references[i + ahead], 1);
+        Py_DECREF(references[i]);
+    }
+}
+
+void text_rules::refuse_null(size_t row) const {
+    throw py::type_error(std::string(doing) + ": row " + std::to_string(row) +
+                         " is None; drop it or pass nulls=\"empty\"");
+}
+
+void text_rules::refuse_type(size_t row, py::handle found) const {
+    throw py::type_error(std::string(doing) + ": row " + std::to_string(row) + " is " + type_name(found) +
+                         "; rows are str, bytes or lists of them, of one kind");
+}
+
+void read_objects(PyObject* const* items, size_t count, const text_rules& rules, borrowed_text& text) {
+    size_t first = 0;
+    while (first < count && items[first] == Py_None) ++first;
+    if (first < count && is_token_list(items[first])) {
+        read_token_lists(items, count, rules, text);
+        return;
+    }
+    text.rows.rows.resize(count);
+    text.references.reserve(count);
+    constexpr size_t ahead = 16;
+    for (size_t row = 0; row < count; ++row) {
+        if (row + ahead < count) __builtin_prefetch(items[row + ahead], 1);
+        PyObject* const item = items[row];
+        if (borrow(item, text.rows.rows[row])) {
+            Py_INCREF(item);
+            text.references.push_back(item);
+        } else if (item != Py_None) {
+            rules.refuse_type(row, item);
+        } else if (!rules.nulls_empty) {
+            rules.refuse_null(row);
+        }
+    }
+}
+
+python_rows::python_rows(py::handle texts, const text_rules& rules) : rules_(rules) {
+    if (PyUnicode_Check(texts.ptr()) || PyBytes_Check(texts.ptr())) {
+        throw py::type_error(std::string(rules.doing) + ": expected rows of text, found one " + type_name(texts) +
+                             "; pass [text]");
+    }
+    if (is_token_list(texts.ptr())) {
+        read_objects(PySequence_Fast_ITEMS(texts.ptr()), static_cast<size_t>(PySequence_Fast_GET_SIZE(texts.ptr())),
+                     rules, text_);
+        return;
+    }
+    if (read_numpy(texts, rules, text_) || read_arrow(texts, rules, text_)) return;
+    if (!PyObject_HasAttrString(texts.ptr(), "__iter__") && !PySequence_Check(texts.ptr())) {
+        throw py::type_error(std::string(rules.doing) + ": expected rows of text, found " + type_name(texts));
+    }
+    const auto items = py::reinterpret_steal<py::object>(PySequence_Tuple(texts.ptr()));
+    if (!items) throw py::error_already_set();
+    read_objects(PySequence_Fast_ITEMS(items.ptr()), static_cast<size_t>(PyTuple_GET_SIZE(items.ptr())), rules, text_);
+}
+
+void python_rows::raise(int64_t row, const text_fault& fault) const {
+    const std::string where = std::string(rules_.doing) + ": row " + std::to_string(row);
+    const std::string at = std::to_string(fault.at);
+    switch (fault.what) {
+        case text_fault::kind::invalid_utf8:
+            throw py::value_error(where + " is not valid UTF-8 at byte " + at +
+                                  "; decode it with the encoding it was written in");
+        case text_fault::kind::lone_surrogate:
+            throw py::value_error(where + " has a lone surrogate at character " + at +
+                                  ", which UTF-8 cannot hold; encode it with errors=\"replace\" first");
+        case text_fault::kind::token_too_long:
+            throw py::value_error(where + ", token " + at + " is longer than 4 GiB");
+        case text_fault::kind::unknown_token:
+            break;
+    }
+    const auto shown = py::reinterpret_steal<py::str>(
+        PyUnicode_DecodeUTF8(fault.token.data(), static_cast<Py_ssize_t>(fault.token.size()), "replace"));
+    throw py::key_error(where + ", token " + at + " (" + std::string(py::repr(shown)) +
+                        ") is not in the vocabulary, which has no unk_token");
+}
+
+}  // namespace embrow

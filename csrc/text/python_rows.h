@@ -1,0 +1,103 @@
+// A Python object -> rows of text, read where they lie.
+#pragma once
+
+#include <pybind11/pybind11.h>
+
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "text/rows.h"
+#include "text/tokens.h"
+
+namespace embrow {
+
+// How text is split, by the tokenizer's public name. Raises ValueError for another name.
+text_options text_options_of(const std::string& tokenizer_name, bool lowercase);
+
+// Text that may be read under a lock alone, as NumPy's StringDType; both calls are made without the GIL.
+class locked_text {
+  public:
+    virtual ~locked_text() = default;
+    virtual size_t size() const noexcept = 0;
+    // Takes the lock and appends the rows, nulls as empty ones; returns the first null, if any.
+    virtual std::optional<size_t> acquire(text_rows& rows) = 0;
+    virtual void release() noexcept = 0;
+};
+
+// What rows point into, and what must live as long.
+struct borrowed_text {
+    text_rows rows;
+    std::vector<pybind11::object> owners;
+    std::vector<PyObject*> references;  // one each to the items of a list, which may change meanwhile
+    std::shared_ptr<void> memory;       // of foreign code
+    std::unique_ptr<locked_text> locked;
+
+    borrowed_text() = default;
+    borrowed_text(const borrowed_text&) = delete;
+    borrowed_text& operator=(const borrowed_text&) = delete;
+    ~borrowed_text();
+};
+
+// How rows are taken, and what errors about them begin with.
+struct text_rules {
+    const char* doing;
+    bool nulls_empty = false;
+
+    [[noreturn]] void refuse_null(size_t row) const;
+    [[noreturn]] void refuse_type(size_t row, pybind11::handle found) const;
+};
+
+// Rows of a Python object, which stays alive and unchanged with this. Made and destroyed with the GIL held.
+class python_rows {
+  public:
+    // `texts` is any iterable of str, bytes or lists of them, a NumPy array of strings, or an Arrow array or stream.
+    // Raises TypeError or ValueError, naming the row.
+    python_rows(pybind11::handle texts, const text_rules& rules);
+    python_rows(const python_rows&) = delete;
+    python_rows& operator=(const python_rows&) = delete;
+
+    size_t size() const noexcept { return text_.locked ? text_.locked->size() : text_.rows.size(); }
+
+    // Calls use(const text_rows&) without the GIL, which is held on entry and on return. `use` must not wait for the
+    // GIL.
+    template <class Use>
+    void read(Use&& use) {
+        std::optional<size_t> null;
+        {
+            const pybind11::gil_scoped_release released;
+            const lock held(text_, null);
+            if (!null || rules_.nulls_empty) use(static_cast<const text_rows&>(text_.rows));
+        }
+        if (null && !rules_.nulls_empty) rules_.refuse_null(*null);
+    }
+
+    // Raises the error that says what is wrong with a row.
+    [[noreturn]] void raise(int64_t row, const text_fault& fault) const;
+
+  private:
+    class lock {
+      public:
+        lock(borrowed_text& text, std::optional<size_t>& null) : locked_(text.locked.get()) {
+            if (locked_) null = locked_->acquire(text.rows);
+        }
+        ~lock() {
+            if (locked_) locked_->release();
+        }
+        lock(const lock&) = delete;
+        lock& operator=(const lock&) = delete;
+
+      private:
+        locked_text* locked_;
+    };
+
+    text_rules rules_;
+    borrowed_text text_;
+};
+
+// Readers of one kind of object each. Those that return bool return false for an object that is not of their kind.
+void read_objects(PyObject* const* items, size_t count, const text_rules& rules, borrowed_text& text);
+bool read_numpy(pybind11::handle texts, const text_rules& rules, borrowed_text& text);
+bool read_arrow(pybind11::handle texts, const text_rules& rules, borrowed_text& text);
+
+}  // namespace embrow

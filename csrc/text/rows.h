@@ -1,0 +1,46 @@
+// Any text -> rows of bytes: where each row lies and how it is stored. Nothing is copied here.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "text/utf8.h"
+
+namespace embrow {
+
+class text_row {
+  public:
+    text_row() = default;
+    text_row(const void* data, size_t units, encoding stored) noexcept
+        : data_(data), packed_(units << 8 | static_cast<uint64_t>(stored)) {}
+
+    const void* data() const noexcept { return data_; }
+    size_t units() const noexcept { return packed_ >> 8; }  // code units, of 1, 2 or 4 bytes
+    encoding stored() const noexcept { return static_cast<encoding>(packed_ & 0xFF); }
+
+  private:
+    const void* data_ = nullptr;
+    uint64_t packed_ = 0;
+};
+
+// Rows of text; or, when `offsets` is not empty, tokens: row r is rows[offsets[r]] to rows[offsets[r + 1]], each one
+// token. Whoever makes it keeps what the rows point to alive and unchanged.
+struct text_rows {
+    std::vector<text_row> rows;
+    std::vector<int64_t> offsets;
+
+    bool tokenized() const noexcept { return !offsets.empty(); }
+    size_t size() const noexcept { return tokenized() ? offsets.size() - 1 : rows.size(); }
+};
+
+// Why a row was refused, and where in it.
+struct text_fault {
+    enum class kind : uint8_t { invalid_utf8, lone_surrogate, token_too_long, unknown_token };
+    kind what = kind::invalid_utf8;
+    int64_t at = 0;     // byte, code point or token of the row, by kind
+    std::string token;  // the beginning of an unknown token
+};
+
+}  // namespace embrow

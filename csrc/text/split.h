@@ -1,0 +1,51 @@
+// UTF-8 -> where its tokens start and end.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace embrow {
+
+enum class tokenizer : uint8_t {
+    whitespace,  // str.split(): runs of anything but the 29 code points of str.isspace
+    words,       // re.findall(r"\w+|[^\w\s]+"): runs of word characters, runs of other characters
+};
+
+inline constexpr size_t split_block = 64;
+
+// Bounds written for `size` bytes never exceed size + split_slack, as blocks of eight are written whole.
+inline constexpr size_t split_slack = 16;
+
+// What one segment of a row leaves to the next: the class of its last byte, and the classes of bytes that a code point
+// beginning in it has in the next one, bit i for byte i.
+struct split_state {
+    uint64_t in_word = 0;
+    uint64_t in_other = 0;
+    uint64_t spill_space = 0;
+    uint64_t spill_word = 0;
+    uint64_t spill_other = 0;
+};
+
+struct split_counts {
+    size_t starts;
+    size_t ends;
+};
+
+// Finds the tokens of text[0, size), a segment of a row of valid UTF-8 that ends at `row_end`; every segment but the
+// row's last has a multiple of split_block bytes. Writes where tokens start and end, relative to `text`, in order. A
+// token that crosses segments has its start in one and its end in another; one that reaches the row's end may lack its
+// end. `starts` and `ends` hold size + split_slack entries each.
+using split_kernel = split_counts(const char* text, size_t size, const char* row_end, uint32_t* starts, uint32_t* ends,
+                                  split_state& state);
+
+split_kernel* choose_split(tokenizer kind) noexcept;
+
+split_kernel split_whitespace_serial, split_words_serial;
+#if defined(__x86_64__)
+split_kernel split_whitespace_avx2, split_words_avx2, split_whitespace_avx512, split_words_avx512;
+#endif
+#if defined(__aarch64__)
+split_kernel split_whitespace_neon, split_words_neon;
+#endif
+
+}  // namespace embrow

@@ -1,0 +1,52 @@
+#include "text/tokens.h"
+
+#include "text/lower.h"
+
+namespace embrow {
+
+char* token_reader::scratch(size_t bytes) {
+    bytes += slack;
+    if (bytes > scratch_bytes - used_) {
+        // Tokens point into what was handed out, so it cannot move.
+        large_.push_back(std::make_unique_for_overwrite<char[]>(bytes));
+        used_ = scratch_bytes;
+        return large_.back().get();
+    }
+    if (!scratch_) scratch_ = std::make_unique_for_overwrite<char[]>(scratch_bytes);
+    char* const found = scratch_.get() + used_;
+    used_ += bytes;
+    return found;
+}
+
+void token_reader::release() noexcept {
+    used_ = 0;
+    large_.clear();
+}
+
+std::optional<text_fault> token_reader::text_of(const text_row& row, span& text) {
+    const auto units = row.units();
+    if (row.stored() == encoding::utf8 || row.stored() == encoding::unchecked_utf8) {
+        const char* begin = static_cast<const char*>(row.data());
+        if (row.stored() == encoding::unchecked_utf8) {
+            const size_t fault = utf8_fault(begin, units);
+            if (fault != utf8_valid) return text_fault{text_fault::kind::invalid_utf8, static_cast<int64_t>(fault), {}};
+        }
+        text = {begin, units, begin + units};
+    } else {
+        const size_t bound = utf8_bound(row.stored(), units);
+        char* const out = scratch(bound);
+        const transcoded done = transcode(row.stored(), row.data(), units, out);
+        if (done.fault != utf8_valid) {
+            return text_fault{text_fault::kind::lone_surrogate, static_cast<int64_t>(done.fault), {}};
+        }
+        text = {out, done.size, out + bound + slack};
+    }
+    if (options_.lowercase) {
+        const size_t bound = lower_bound(text.size);
+        char* const out = scratch(bound);
+        text = {out, lower_row(text.begin, text.size, out), out + bound + slack};
+    }
+    return std::nullopt;
+}
+
+}  // namespace embrow

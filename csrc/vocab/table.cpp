@@ -1,0 +1,143 @@
+#include "vocab/table.h"
+
+#include <random>
+#include <stdexcept>
+
+namespace embrow {
+namespace {
+
+std::invalid_argument damaged(const std::string& what) {
+    return std::invalid_argument("vocabulary table: " + what);
+}
+
+}  // namespace
+
+hash_seed random_seed() {
+    std::random_device entropy;
+    hash_seed seed{};
+    for (uint64_t& word : seed.word) word = static_cast<uint64_t>(entropy()) << 32 | entropy();
+    return seed;
+}
+
+size_t index_slots(size_t tokens) noexcept {
+    return std::bit_ceil(std::max<size_t>(2 * tokens, 2));
+}
+
+void fill_index(std::span<uint64_t> index, std::span<const uint64_t> hashes) noexcept {
+    const size_t mask = index.size() - 1;
+    constexpr size_t ahead = 16;
+    for (size_t id = 0; id < hashes.size(); ++id) {
+        if (id + ahead < hashes.size()) __builtin_prefetch(&index[hashes[id + ahead] & mask], 1);
+        size_t at = hashes[id] & mask;
+        while (index[at]) at = (at + 1) & mask;
+        index[at] = make_slot(hashes[id], id);
+    }
+}
+
+vocab_table vocab_table::build(std::span<const std::string_view> tokens, const hash_seed& seed) {
+    if (tokens.size() > max_tokens) throw damaged("more than " + std::to_string(max_tokens) + " tokens");
+    auto made = std::make_shared<table_storage>();
+    made->index.resize(index_slots(tokens.size()));
+    made->keys.reserve(tokens.size());
+    size_t arena_bytes = 0;
+    for (const std::string_view token : tokens) arena_bytes += token.size() > inline_token_bytes ? token.size() : 0;
+    made->arena.reserve(arena_bytes);
+    const size_t mask = made->index.size() - 1;
+    for (const std::string_view token : tokens) {
+        const size_t id = made->keys.size();
+        if (token.size() > max_token_bytes) throw damaged("token " + std::to_string(id) + " is longer than 4 GiB");
+        hashed_token entry = hash_token(token.data(), token.size(), token.data() + token.size(), seed);
+        size_t at = entry.hash & mask;
+        for (; made->index[at]; at = (at + 1) & mask) {
+            if (!slot_matches(made->index[at], entry.hash)) continue;
+            const token_key& other = made->keys[slot_id(made->index[at])];
+            if (other.is_inline() ? other == entry.key
+                                  : other.low == entry.key.low && arena_token(other, made->arena.data()) == token) {
+                throw damaged("token " + std::to_string(id) + " is token " + std::to_string(slot_id(made->index[at])) +
+                              " once more");
+            }
+        }
+        made->index[at] = make_slot(entry.hash, id);
+        if (!entry.key.is_inline()) {
+            entry.key.high = made->arena.size();
+            made->arena.insert(made->arena.end(), token.begin(), token.end());
+        }
+        made->keys.push_back(entry.key);
+    }
+    return trust({seed, made->index, made->keys, made->arena, made});
+}
+
+vocab_table vocab_table::adopt(parts from) {
+    const size_t tokens = from.keys.size();
+    if (tokens > max_tokens) throw damaged("more than " + std::to_string(max_tokens) + " tokens");
+    if (from.index.size() != index_slots(tokens)) {
+        throw damaged("the index has " + std::to_string(from.index.size()) + " slots, not " +
+                      std::to_string(index_slots(tokens)));
+    }
+    for (size_t id = 0; id < tokens; ++id) {
+        const token_key& key = from.keys[id];
+        if (!key.is_inline() && (key.high > from.arena.size() || key.size() > from.arena.size() - key.high)) {
+            throw damaged("token " + std::to_string(id) + " lies outside the arena");
+        }
+    }
+    size_t used = 0;
+    for (const uint64_t slot : from.index) {
+        if (!slot) continue;
+        ++used;
+        if (slot_id(slot) >= tokens) throw damaged("a slot holds id " + std::to_string(slot_id(slot)));
+    }
+    if (used != tokens) {
+        throw damaged(std::to_string(used) + " slots are used for " + std::to_string(tokens) + " tokens");
+    }
+    return vocab_table(std::move(from));
+}
+
+std::string_view vocab_table::token(size_t id) const noexcept {
+    const token_key& key = parts_.keys[id];
+    if (key.is_inline()) return {reinterpret_cast<const char*>(&key) + 4, key.size()};
+    return arena_token(key, parts_.arena.data());
+}
+
+bool vocab_table::holds(size_t id, const token_key& key) const noexcept {
+    const token_key& own = parts_.keys[id];
+    if (own.low != key.low) return false;
+    if (key.is_inline()) return own.high == key.high;
+    return std::memcmp(parts_.arena.data() + own.high, key.address(), key.size()) == 0;
+}
+
+int32_t vocab_table::probe(const hashed_token& token, size_t slot) const noexcept {
+    for (; parts_.index[slot]; slot = (slot + 1) & mask_) {
+        const uint64_t found = parts_.index[slot];
+        if (slot_matches(found, token.hash) && holds(slot_id(found), token.key)) {
+            return static_cast<int32_t>(slot_id(found));
+        }
+    }
+    return no_id;
+}
+
+int32_t vocab_table::find(std::string_view token) const noexcept {
+    if (token.size() > max_token_bytes) return no_id;
+    const hashed_token hashed = hash_token(token.data(), token.size(), token.data() + token.size(), seed());
+    return probe(hashed, hashed.hash & mask_);
+}
+
+void vocab_table::find_batch(const hashed_token* tokens, size_t count, int32_t* ids) const noexcept {
+    uint64_t slots[batch];
+    const uint64_t* index = parts_.index.data();
+    const token_key* keys = parts_.keys.data();
+    for (size_t i = 0; i < count; ++i) {
+        size_t at = tokens[i].hash & mask_;
+        while (index[at] && !slot_matches(index[at], tokens[i].hash)) at = (at + 1) & mask_;
+        slots[i] = at;
+        ids[i] = static_cast<int32_t>(slot_id(index[at]));
+        // An empty slot gives no_id, whose key is not there to be fetched; a prefetch of any address is harmless.
+        __builtin_prefetch(keys + static_cast<uint32_t>(ids[i]));
+    }
+    for (size_t i = 0; i < count; ++i) {
+        if (ids[i] == no_id || holds(static_cast<size_t>(ids[i]), tokens[i].key)) [[likely]]
+            continue;
+        ids[i] = probe(tokens[i], (slots[i] + 1) & mask_);
+    }
+}
+
+}  // namespace embrow

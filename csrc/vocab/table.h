@@ -1,0 +1,100 @@
+// tokens -> table: an immutable hash table from token to id, and from id to token.
+//
+//     index   one 8-byte slot each, open addressing, at most half full:  | hash: 4 | id + 1: 4 |   0 is empty
+//     keys    one 16-byte key for each id (token.h)
+//     arena   the bytes of the tokens too long for their key
+//
+// A lookup reads a slot, and a key only if 32 bits of hash agree. Ids are dense and frequent tokens have low ones, so
+// the keys that are read lie together. Three arrays without pointers: what is saved is what is loaded.
+#pragma once
+
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "vocab/token.h"
+
+namespace embrow {
+
+inline constexpr size_t max_tokens = INT32_MAX - 1;
+inline constexpr int32_t no_id = -1;
+
+class vocab_table {
+  public:
+    // What a table is made of. `owner` keeps the memory behind the spans.
+    struct parts {
+        hash_seed seed;
+        std::span<const uint64_t> index;  // a power of two
+        std::span<const token_key> keys;
+        std::span<const char> arena;
+        std::shared_ptr<const void> owner;
+    };
+
+    // From tokens in id order. Throws std::invalid_argument if one occurs twice or is too long.
+    static vocab_table build(std::span<const std::string_view> tokens, const hash_seed& seed);
+
+    // From parts that came from outside. Throws std::invalid_argument naming what is wrong with them: with these checks
+    // passed, no lookup reads out of bounds or fails to end.
+    static vocab_table adopt(parts from);
+
+    // From parts that this program has just made.
+    static vocab_table trust(parts from) noexcept { return vocab_table(std::move(from)); }
+
+    size_t size() const noexcept { return parts_.keys.size(); }
+    const parts& raw() const noexcept { return parts_; }
+    const hash_seed& seed() const noexcept { return parts_.seed; }
+
+    // For an id below size().
+    std::string_view token(size_t id) const noexcept;
+
+    // The id, or no_id.
+    int32_t find(std::string_view token) const noexcept;
+
+    // Stage one of a batched lookup, once for each token as soon as its hash is known.
+    void prefetch(uint64_t hash) const noexcept { __builtin_prefetch(parts_.index.data() + (hash & mask_)); }
+
+    // Stages two and three, for at most batch tokens: slots, then keys. Unknown tokens get no_id.
+    static constexpr size_t batch = 256;
+    void find_batch(const hashed_token* tokens, size_t count, int32_t* ids) const noexcept;
+
+  private:
+    explicit vocab_table(parts from) noexcept : parts_(std::move(from)), mask_(parts_.index.size() - 1) {}
+
+    bool holds(size_t id, const token_key& key) const noexcept;
+    int32_t probe(const hashed_token& token, size_t slot) const noexcept;
+
+    parts parts_;
+    uint64_t mask_;
+};
+
+// What a table that this program makes is kept in.
+struct table_storage {
+    std::vector<uint64_t> index;
+    std::vector<token_key> keys;
+    std::vector<char> arena;
+};
+
+// Slots for `tokens` tokens: a power of two, at most half of them used.
+size_t index_slots(size_t tokens) noexcept;
+
+inline uint64_t make_slot(uint64_t hash, size_t id) noexcept {
+    return (hash & 0xFFFFFFFF00000000) | (id + 1);
+}
+inline uint64_t slot_id(uint64_t slot) noexcept {
+    return (slot & 0xFFFFFFFF) - 1;
+}
+inline bool slot_matches(uint64_t slot, uint64_t hash) noexcept {
+    return ((slot ^ hash) >> 32) == 0;
+}
+
+// The part of an arena that a long key names.
+inline std::string_view arena_token(const token_key& key, const char* arena) noexcept {
+    return {arena + key.high, key.size()};
+}
+
+// Puts every id's slot into an empty index.
+void fill_index(std::span<uint64_t> index, std::span<const uint64_t> hashes) noexcept;
+
+}  // namespace embrow

@@ -1,0 +1,44 @@
+"""Checks of arguments that several calls take."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+
+def choice(name: str, value: str, allowed: Sequence[str]) -> str:
+    """Return `value` if it is one of `allowed`."""
+    if value not in allowed:
+        raise ValueError(f"{name} is {value!r}; choose one of {', '.join(map(repr, allowed))}")
+    return value
+
+
+def non_negative(name: str, value: int | None, default: int) -> int:
+    """Return `value` as an int of 0 or more, or `default` for None."""
+    if value is None:
+        return default
+    number = operator.index(value)
+    if number < 0:
+        raise ValueError(f"{name} is {number}; it is 0 or more")
+    return number
+
+
+def positive(name: str, value: int | None, default: int) -> int:
+    """Return `value` as an int of 1 or more, or `default` for None."""
+    if value is None:
+        return default
+    number = operator.index(value)
+    if number < 1:
+        raise ValueError(f"{name} is {number}; it is 1 or more")
+    return number
+
+
+def int_dtype(dtype: Any) -> np.dtype[Any]:
+    """Return int32 or int64 from a name, a NumPy dtype or a torch dtype."""
+    name = str(dtype).removeprefix("torch.") if type(dtype).__module__ == "torch" else np.dtype(dtype).name
+    if name not in ("int32", "int64"):
+        raise ValueError(f"dtype is {name}; ids are int32 or int64")
+    return np.dtype(name)

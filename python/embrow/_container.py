@@ -1,0 +1,110 @@
+"""Arrays with metadata in one file: the safetensors format, plus a checksum.
+
+Format: github.com/huggingface/safetensors, "Format": a little-endian uint64 header size, a JSON header that gives each
+array's dtype, shape and bytes, then the bytes. Any safetensors reader opens these files. The "checksum" in the metadata
+covers the whole file, itself taken as zeros.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+
+import numpy as np
+import numpy.typing as npt
+
+from embrow import _core
+from embrow._files import StrPath, written_atomically
+from embrow._threads import resolve_num_threads
+
+DTYPES = {
+    "U8": "u1",
+    "I8": "i1",
+    "U16": "<u2",
+    "I16": "<i2",
+    "F16": "<f2",
+    "U32": "<u4",
+    "I32": "<i4",
+    "F32": "<f4",
+    "U64": "<u8",
+    "I64": "<i8",
+    "F64": "<f8",
+}
+NAMES = {np.dtype(dtype): name for name, dtype in DTYPES.items()}
+ALIGNMENT = 64
+UNKNOWN = "0" * 16
+
+Array = npt.NDArray[np.generic]
+
+
+def save_arrays(path: StrPath, arrays: Mapping[str, Array], metadata: Mapping[str, str]) -> None:
+    """Write arrays under a temporary name, then rename."""
+    entries: dict[str, object] = {"__metadata__": {**metadata, "checksum": UNKNOWN}}
+    offset = 0
+    # Largest elements first keeps every array aligned to its elements without gaps, which the format does not allow.
+    ordered = sorted(arrays.items(), key=lambda item: -item[1].itemsize)
+    for name, array in ordered:
+        entries[name] = {
+            "dtype": NAMES[array.dtype],
+            "shape": list(array.shape),
+            "data_offsets": [offset, offset + array.nbytes],
+        }
+        offset += array.nbytes
+    header = json.dumps(entries, separators=(",", ":")).encode()
+    header += b" " * (-(8 + len(header)) % ALIGNMENT)
+    start = 8 + len(header)
+    whole = np.empty(start + offset, dtype=np.uint8)
+    whole[:start] = np.frombuffer(len(header).to_bytes(8, "little") + header, dtype=np.uint8)
+    for name, array in ordered:
+        begin, end = entries[name]["data_offsets"]  # type: ignore[index]
+        whole[start + begin : start + end] = np.ascontiguousarray(array).reshape(-1).view(np.uint8)
+    digest = f"{_core.checksum(whole, resolve_num_threads(None)):016x}".encode()
+    mark = f'"checksum":"{UNKNOWN}"'.encode()
+    at = 8 + header.index(mark) + len(mark) - 17
+    whole[at : at + 16] = np.frombuffer(digest, dtype=np.uint8)
+    with written_atomically(path) as file:
+        file.write(whole.data)
+
+
+def load_arrays(path: StrPath, kind: str) -> tuple[dict[str, Array], dict[str, str]]:
+    """Read arrays and metadata, checked.
+
+    Raises
+    ------
+    ValueError
+        The file is damaged or none of `kind`, the metadata's "format"; the message names what is wrong.
+    """
+    name = os.fspath(path)
+    whole = np.fromfile(path, dtype=np.uint8)
+    if whole.size < 8:
+        raise ValueError(f"{name}: {whole.size} bytes are too few for a file of format {kind}")
+    start = 8 + int(whole[:8].view("<u8")[0])
+    if start > whole.size:
+        raise ValueError(
+            f"{name}: cut short, or no file of format {kind}: the header would end at byte {start} of {whole.size}"
+        )
+    try:
+        entries = json.loads(whole[8:start].tobytes())
+        metadata = {str(key): str(value) for key, value in entries.pop("__metadata__").items()}
+        if metadata["format"] != kind:
+            raise ValueError(f"{name}: format is {metadata['format']!r}, not {kind!r}")
+        digest = metadata.pop("checksum")
+    except (json.JSONDecodeError, UnicodeDecodeError, KeyError, AttributeError, TypeError) as error:
+        raise ValueError(f"{name}: no file of format {kind}, or its header is damaged ({error})") from error
+    mark = f'"checksum":"{digest}"'.encode()
+    at = 8 + whole[8:start].tobytes().find(mark) + len(mark) - 1 - len(digest)
+    whole[at : at + len(digest)] = ord("0")
+    found = f"{_core.checksum(whole, resolve_num_threads(None)):016x}"
+    if found != digest:
+        raise ValueError(f"{name}: damaged: the checksum is {found}, and should be {digest}")
+    try:
+        arrays = {
+            key: whole[start + entry["data_offsets"][0] : start + entry["data_offsets"][1]]
+            .view(DTYPES[entry["dtype"]])
+            .reshape(entry["shape"])
+            for key, entry in entries.items()
+        }
+    except (KeyError, TypeError, ValueError) as error:
+        raise ValueError(f"{name}: the header does not fit the data ({error})") from error
+    return arrays, metadata

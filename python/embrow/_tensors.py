@@ -1,0 +1,39 @@
+"""Arrays and tensors over the same memory."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+
+def is_tensor(value: object) -> bool:
+    """Return whether `value` is a torch tensor, without importing torch."""
+    torch = sys.modules.get("torch")
+    return torch is not None and isinstance(value, torch.Tensor)
+
+
+def target_of(out: Any) -> Any:
+    """Return the array that an `out=` argument is written through."""
+    if not is_tensor(out):
+        return out
+    if out.device.type != "cpu":
+        raise ValueError(f"out lies on {out.device}; it must be on the CPU")
+    return out.detach().numpy()
+
+
+def result_of(array: Any, out: Any, return_tensors: str, device: Any) -> Any:
+    """Return what a call promised: `out` if it was given, else the array, or a tensor over it on `device`."""
+    if out is not None:
+        if is_tensor(out):
+            import torch
+
+            torch.autograd.graph.increment_version(out)
+        return out
+    if return_tensors == "np":
+        return array
+    try:
+        import torch
+    except ImportError as error:
+        raise ImportError('return_tensors="pt" needs PyTorch: pip install "embrow[torch]"') from error
+    tensor = torch.from_numpy(array)
+    return tensor if device is None else tensor.to(device)

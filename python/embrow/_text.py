@@ -1,0 +1,23 @@
+"""Text before the kernels see it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any, Literal
+
+Tokenizer = Literal["whitespace", "words"] | Callable[[str], list[str]]
+
+
+def tokenize_rows(texts: Iterable[Any], tokenizer: Callable[[str], list[str]], lowercase: bool) -> list[Any]:
+    """Split each row with a callable; rows that are tokens already, and nulls, pass as they are."""
+    if isinstance(texts, str | bytes):
+        raise TypeError(f"expected rows of text, found one {type(texts).__name__}; pass [text]")
+    rows: list[Any] = []
+    for number, row in enumerate(texts):
+        if isinstance(row, bytes):
+            try:
+                row = row.decode()  # noqa: PLW2901
+            except UnicodeDecodeError as error:
+                raise ValueError(f"row {number} is not valid UTF-8 at byte {error.start}") from error
+        rows.append(list(tokenizer(row.lower() if lowercase else row)) if isinstance(row, str) else row)
+    return rows

@@ -1,0 +1,179 @@
+"""Text to counts of tokens, which become a vocabulary."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, Literal
+
+from embrow import _core
+from embrow._arguments import choice, non_negative
+from embrow._files import StrPath, open_decompressed
+from embrow._text import Tokenizer, tokenize_rows
+from embrow._threads import resolve_num_threads
+from embrow.vocab import PAD, UNK, Vocab
+
+ROWS_PER_BATCH = 1 << 16
+WINDOW_BYTES = 1 << 23
+PARTS_PER_WINDOW = 64
+
+
+class TokenCounter:
+    """Counts the tokens of text that may come in parts, in several threads, or from several machines.
+
+    Parameters
+    ----------
+    tokenizer, lowercase
+        As for ``Vocab``.
+
+    Notes
+    -----
+    Counts and the order in which tokens were first seen are the same for any number of threads, and for counters merged
+    in the order of their text the same as for one that saw it all. A counter pickles, so that counting is the map and
+    ``merge`` the reduce of a cluster's job.
+
+    Examples
+    --------
+    >>> counter = TokenCounter()
+    >>> counter.update(["to be or", "not to be"])
+    >>> counter.most_common(2)
+    [('to', 2), ('be', 2)]
+    """
+
+    def __init__(self, *, tokenizer: Tokenizer = "whitespace", lowercase: bool = False) -> None:
+        if not callable(tokenizer):
+            choice("tokenizer", tokenizer, ("whitespace", "words"))
+        self.tokenizer: Tokenizer = tokenizer
+        self.lowercase = bool(lowercase)
+        self._counts = _core.TokenCounts()
+
+    def __len__(self) -> int:
+        """Return the number of different tokens."""
+        return len(self._counts)
+
+    def update(
+        self, texts: Iterable[Any], *, nulls: Literal["error", "empty"] = "error", num_threads: int | None = None
+    ) -> None:
+        """Count the tokens of rows of text, given as for ``Vocab.encode``.
+
+        An iterator is read in batches and may be longer than memory. A batch with an error counts nothing.
+        """
+        empty = choice("nulls", nulls, ("error", "empty")) == "empty"
+        threads = resolve_num_threads(num_threads)
+        for batch in _batches(texts):
+            if callable(self.tokenizer):
+                rows: Any = tokenize_rows(batch, self.tokenizer, self.lowercase)
+                self._counts.update(rows, "whitespace", False, empty, threads)
+            else:
+                self._counts.update(batch, self.tokenizer, self.lowercase, empty, threads)
+
+    def update_file(
+        self, path: StrPath, *, num_threads: int | None = None, progress: Callable[[int], object] | None = None
+    ) -> None:
+        """Count the tokens of a text file of UTF-8, plain, .gz or .zst, a row to a line.
+
+        Memory is bounded by the longest line when the tokenizer is a callable, else by 8 MB and the longest token.
+
+        Parameters
+        ----------
+        path : str or path
+        num_threads : int, optional
+        progress : callable, optional
+            Called with the number of bytes of text read so far.
+
+        Raises
+        ------
+        ValueError
+            The text is not valid UTF-8; what came before is counted.
+        """
+        read = 0
+        with open_decompressed(path) as file:
+            # A built-in tokenizer splits at line ends too, and no rule of lowering reaches across white space.
+            by_line = callable(self.tokenizer)
+            for window in _windows(file, b"\n" if by_line else b" \n\t\r"):
+                try:
+                    self.update(window.splitlines() if by_line else _parts(window), num_threads=num_threads)
+                except ValueError as error:
+                    raise ValueError(
+                        f"{path}: in the text from byte {read} to {read + len(window)}: {error}"
+                    ) from error
+                read += len(window)
+                if progress is not None:
+                    progress(read)
+
+    def merge(self, other: TokenCounter) -> None:
+        """Add another counter's counts; its tokens unseen here come last, in its order."""
+        self._counts.merge(other._counts)
+
+    def most_common(self, n: int | None = None) -> list[tuple[str, int]]:
+        """Return tokens and counts, most frequent first, ties as first seen; at most `n` of them."""
+        return self._counts.items(True, False, non_negative("n", n, default=-1))
+
+    def to_vocab(
+        self,
+        *,
+        min_freq: int = 1,
+        max_size: int | None = None,
+        specials: Iterable[str] = (PAD, UNK),
+        specials_first: bool = True,
+        pad_token: str | None = PAD,
+        unk_token: str | None = UNK,
+        ties: Literal["first", "token"] = "first",
+    ) -> Vocab:
+        """Number the tokens, most frequent first; parameters as for ``Vocab.build``.
+
+        Raises
+        ------
+        ValueError
+            `max_size` has no room for the specials, or pad or unk token is not among the tokens.
+        """
+        named = list(dict.fromkeys(specials))
+        size = non_negative("max_size", max_size, default=-1)
+        if max_size is not None and size < len(named):
+            raise ValueError(f"max_size is {size}, which has no room for {len(named)} specials")
+        by_token = choice("ties", ties, ("first", "token")) == "token"
+        table, counts = self._counts.table(named, specials_first, min_freq, size, by_token)
+        return Vocab._made(table, counts, named, pad_token, unk_token, self.tokenizer, self.lowercase)
+
+    def __getstate__(self) -> tuple[Tokenizer, bool, list[tuple[str, int]]]:
+        return self.tokenizer, self.lowercase, self._counts.items(False, False, -1)
+
+    def __setstate__(self, state: tuple[Tokenizer, bool, list[tuple[str, int]]]) -> None:
+        self.tokenizer, self.lowercase, items = state
+        self._counts = _core.TokenCounts()
+        self._counts.add([token for token, _ in items], [count for _, count in items])
+
+
+def _batches(texts: Iterable[Any]) -> Iterator[Any]:
+    """Yield the texts whole, or an iterator's in lists."""
+    if not isinstance(texts, Iterator):
+        yield texts
+        return
+    while batch := list(itertools.islice(texts, ROWS_PER_BATCH)):
+        yield batch
+
+
+def _windows(file: Any, separators: bytes) -> Iterator[bytes]:
+    """Yield the file's bytes in pieces of about WINDOW_BYTES that end after a separator."""
+    rest = b""
+    while block := file.read(WINDOW_BYTES):
+        cut = max(block.rfind(bytes([separator])) for separator in separators) + 1
+        if cut:
+            yield rest + block[:cut]
+            rest = block[cut:]
+        else:
+            rest += block
+    if rest:
+        yield rest
+
+
+def _parts(window: bytes) -> list[bytes]:
+    """Cut a window at line ends, or where there are none at spaces, into parts for the threads."""
+    size = len(window) // PARTS_PER_WINDOW + 1
+    parts = []
+    begin = 0
+    while begin < len(window):
+        end = window.find(b"\n", begin + size) + 1 or window.find(b" ", begin + size) + 1 or len(window)
+        parts.append(window[begin:end])
+        begin = end
+    return parts

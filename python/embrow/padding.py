@@ -1,0 +1,125 @@
+"""Ids to a batch: ragged rows laid into a rectangle."""
+
+from __future__ import annotations
+
+import operator
+from typing import Any, Literal
+
+import numpy as np
+
+from embrow import _core
+from embrow._arguments import choice, int_dtype, non_negative, positive
+from embrow._tensors import is_tensor, result_of, target_of
+from embrow._threads import resolve_num_threads
+
+
+def pad_sequences(
+    sequences: Any,
+    max_length: int | None = None,
+    *,
+    padding_side: Literal["left", "right"] = "right",
+    truncation_side: Literal["left", "right"] = "right",
+    value: int = 0,
+    dtype: Any = "int64",
+    pad_to_multiple_of: int | None = None,
+    return_tensors: Literal["np", "pt"] = "np",
+    return_lengths: bool = False,
+    out: Any = None,
+    num_threads: int | None = None,
+) -> Any:
+    """Lay ragged id sequences into one rectangle.
+
+    Parameters
+    ----------
+    sequences : sequence of int sequences, arrays or tensors; or Ragged, or a tuple of two arrays (values, offsets)
+        offsets : int64, shape (rows + 1,); row r is ``values[offsets[r]:offsets[r + 1]]``.
+    max_length : int, optional
+        Columns, in ids: longer rows are cut, shorter ones padded. Default: the longest row's.
+    padding_side, truncation_side : "left" or "right"
+        Where padding goes, and where a row that is too long loses ids.
+    value : int
+        What padding is.
+    dtype : "int64" or "int32"
+    pad_to_multiple_of : int, optional
+        The width is rounded up to it.
+    return_tensors : "np" or "pt"
+    return_lengths : bool
+        Return also each row's number of ids that are no padding, int64, shape (rows,).
+    out : array or CPU tensor, shape (rows, width), optional
+        Written to and returned.
+    num_threads : int, optional
+
+    Returns
+    -------
+    array or tensor of `dtype`, shape (rows, width), C order; with `return_lengths` a pair of it and the lengths
+
+    Raises
+    ------
+    ValueError
+        offsets decrease, or do not run from 0 to len(values); `out` does not fit; an id does not fit `dtype`.
+    TypeError
+        A row is no sequence of int; the message names it.
+
+    Examples
+    --------
+    >>> pad_sequences([[5, 6, 7], [], [8]], value=-1).tolist()
+    [[5, 6, 7], [-1, -1, -1], [8, -1, -1]]
+    """
+    choice("return_tensors", return_tensors, ("np", "pt"))
+    values, offsets = _ragged(sequences)
+    wide = int_dtype(dtype).itemsize == 8
+    if not wide and values.dtype.itemsize == 8 and values.size:
+        bounds = np.iinfo(np.int32)
+        outside = np.flatnonzero((values < bounds.min) | (values > bounds.max))
+        if outside.size:
+            at = int(outside[0])
+            raise ValueError(f"pad_sequences: value {values[at]} at position {at} does not fit int32")
+    ids, lengths = _core.pad_ragged(
+        values,
+        offsets,
+        max_length=non_negative("max_length", max_length, default=-1),
+        pad_left=choice("padding_side", padding_side, ("left", "right")) == "left",
+        truncate_left=choice("truncation_side", truncation_side, ("left", "right")) == "left",
+        value=operator.index(value),
+        multiple=positive("pad_to_multiple_of", pad_to_multiple_of, default=1),
+        wide=wide,
+        out=target_of(out),
+        threads=resolve_num_threads(num_threads),
+    )
+    result = result_of(ids, out, return_tensors, None)
+    return (result, result_of(lengths, None, return_tensors, None)) if return_lengths else result
+
+
+def _ragged(sequences: Any) -> tuple[Any, Any]:
+    """Return values, int32 or int64, and int64 offsets."""
+    if isinstance(sequences, tuple) and len(sequences) == 2 and all(_is_array(part) for part in sequences):
+        values, offsets = (_to_numpy(part) for part in sequences)
+        for name, array in (("values", values), ("offsets", offsets)):
+            if array.dtype.kind not in "iu" and array.size:
+                raise TypeError(f"pad_sequences: {name} are {array.dtype}; they are integers")
+        narrow = values.dtype == np.int32
+        return np.ascontiguousarray(values, np.int32 if narrow else np.int64), np.ascontiguousarray(offsets, np.int64)
+    if isinstance(sequences, str | bytes):
+        raise TypeError(f"pad_sequences: expected rows of ids, found one {type(sequences).__name__}")
+    rows = sequences if isinstance(sequences, list | tuple) else list(sequences)
+    if rows and all(map(is_tensor, rows)):
+        import torch
+
+        if any(row.dim() != 1 or row.is_floating_point() for row in rows):
+            raise TypeError("pad_sequences: tensors have one dimension and an integer dtype")
+        joined = torch.cat([row.detach() for row in rows]).to(torch.int64)
+        lengths = np.fromiter((row.size(0) for row in rows), dtype=np.int64, count=len(rows))
+        return _to_numpy(joined), np.concatenate(([0], np.cumsum(lengths)))
+    return _core.ragged_from_rows(rows)
+
+
+def _is_array(value: object) -> bool:
+    return isinstance(value, np.ndarray) or is_tensor(value)
+
+
+def _to_numpy(value: Any) -> Any:
+    if not is_tensor(value):
+        return value
+    if value.device.type != "cpu":
+        raise ValueError(f"pad_sequences: a tensor lies on {value.device}; this build of embrow pads on the CPU alone")
+    return value.detach().numpy()

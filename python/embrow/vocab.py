@@ -1,0 +1,512 @@
+"""Text to ids: an immutable vocabulary."""
+
+from __future__ import annotations
+
+import functools
+import json
+import operator
+import unicodedata
+import warnings
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from embrow import _core
+from embrow._arguments import choice, int_dtype, non_negative, positive
+from embrow._container import load_arrays, save_arrays
+from embrow._files import StrPath
+from embrow._tensors import result_of, target_of
+from embrow._text import Tokenizer, tokenize_rows
+from embrow._threads import resolve_num_threads
+from embrow.ragged import Ragged
+
+if TYPE_CHECKING:
+    from typing import Self
+
+PAD, UNK = "<pad>", "<unk>"
+FORMAT = "embrow vocabulary 1"
+
+
+class Vocab:
+    """Tokens and their ids, and the encoding of text with them.
+
+    Parameters
+    ----------
+    tokens : iterable of str, or dict of str to int
+        Every token in id order, specials where they stand; or a dict token -> id with the ids 0 to n - 1, each once.
+    specials : sequence of str
+        Which of the tokens are specials, left out by ``decode``. The defaults may be absent from `tokens`.
+    pad_token, unk_token : str or None
+        The padding, and what unknown tokens become. Left at their default but absent from `tokens` they are None.
+    tokenizer : "whitespace", "words" or callable
+        "whitespace" is ``str.split()``; "words" is ``re.findall(r"\\w+|[^\\w\\s]+", text)``; a callable from str to a
+        list of str is called for each row, which is slow.
+    lowercase : bool
+        Lower each row as ``str.lower()`` does before it is split; of rows that are lists, each token.
+
+    Raises
+    ------
+    ValueError
+        A token occurs twice, the ids of a dict have gaps, or a special, pad or unk token is not among the tokens.
+
+    Notes
+    -----
+    A Vocab does not change: it may be used from many threads at once and in forked processes. Tokens are hashed with a
+    random seed, so that text cannot be crafted to make lookups slow; ids do not depend on it.
+
+    Examples
+    --------
+    >>> vocab = Vocab(["<pad>", "<unk>", "to", "code"])
+    >>> vocab.encode(["to code", "to", "to run"]).tolist()
+    [[2, 3], [2, 0], [2, 1]]
+    """
+
+    __slots__ = (
+        "__dict__",
+        "__weakref__",
+        "_counts",
+        "_table",
+        "lowercase",
+        "pad_id",
+        "pad_token",
+        "specials",
+        "tokenizer",
+        "unk_id",
+        "unk_token",
+    )
+
+    pad_id: int | None
+    pad_token: str | None
+    unk_id: int | None
+    unk_token: str | None
+    specials: tuple[str, ...]
+    tokenizer: Tokenizer
+    lowercase: bool
+    _table: _core.VocabTable
+    _counts: npt.NDArray[np.int64] | None
+
+    def __init__(
+        self,
+        tokens: Iterable[str] | Mapping[str, int],
+        *,
+        specials: Iterable[str] = (PAD, UNK),
+        pad_token: str | None = PAD,
+        unk_token: str | None = UNK,
+        tokenizer: Tokenizer = "whitespace",
+        lowercase: bool = False,
+    ) -> None:
+        if isinstance(tokens, Mapping):
+            tokens = _in_id_order(tokens)
+        self._set_up(_core.VocabTable(tokens), None, specials, pad_token, unk_token, tokenizer, lowercase)
+
+    @classmethod
+    def _made(cls, table: _core.VocabTable, *rest: Any) -> Self:
+        made = cls.__new__(cls)
+        made._set_up(table, *rest)
+        return made
+
+    def _set_up(
+        self,
+        table: _core.VocabTable,
+        counts: npt.NDArray[np.int64] | None,
+        specials: Iterable[str],
+        pad_token: str | None,
+        unk_token: str | None,
+        tokenizer: Tokenizer,
+        lowercase: bool,
+    ) -> None:
+        if not callable(tokenizer):
+            choice("tokenizer", tokenizer, ("whitespace", "words"))
+
+        def id_of(role: str, token: str | None, default: str | None) -> int | None:
+            found = -1 if token is None else table.find(token)
+            if found < 0 and token is not None and token != default:
+                raise ValueError(f"{role} {token!r} is not among the tokens")
+            return None if found < 0 else found
+
+        set_once = functools.partial(object.__setattr__, self)
+        pad_id, unk_id = id_of("pad_token", pad_token, PAD), id_of("unk_token", unk_token, UNK)
+        set_once("_table", table)
+        set_once("_counts", counts)
+        set_once("pad_id", pad_id)
+        set_once("pad_token", None if pad_id is None else pad_token)
+        set_once("unk_id", unk_id)
+        set_once("unk_token", None if unk_id is None else unk_token)
+        present = [
+            s for s in dict.fromkeys(specials) if id_of("special", s, s if s in (PAD, UNK) else None) is not None
+        ]
+        set_once("specials", tuple(present))
+        set_once("tokenizer", tokenizer)
+        set_once("lowercase", bool(lowercase))
+
+    def __setattr__(self, name: str, value: object) -> None:
+        raise AttributeError(f"a Vocab does not change; make another to set {name}")
+
+    @classmethod
+    def build(
+        cls,
+        texts: Iterable[Any],
+        *,
+        min_freq: int = 1,
+        max_size: int | None = None,
+        specials: Iterable[str] = (PAD, UNK),
+        specials_first: bool = True,
+        pad_token: str | None = PAD,
+        unk_token: str | None = UNK,
+        ties: Literal["first", "token"] = "first",
+        tokenizer: Tokenizer = "whitespace",
+        lowercase: bool = False,
+        num_threads: int | None = None,
+    ) -> Vocab:
+        """Count the tokens of `texts` and number them, most frequent first.
+
+        Parameters
+        ----------
+        texts : as for ``encode``
+            An iterator is read in batches and may be longer than memory.
+        min_freq : int
+            Tokens that occur less often are left out; specials are not.
+        max_size : int, optional
+            Tokens kept at most, specials among them.
+        specials : sequence of str
+            Each once, before all others or (``specials_first=False``) after them. One that occurs in the text keeps its
+            place here.
+        ties : "first" or "token"
+            The order of tokens that occur equally often: as first seen, or by code point.
+        num_threads : int, optional
+            The result is the same for any number.
+
+        Returns
+        -------
+        Vocab
+
+        Examples
+        --------
+        >>> Vocab.build(["b a", "c a"]).tokens
+        ['<pad>', '<unk>', 'a', 'b', 'c']
+        """
+        from embrow.counter import TokenCounter  # it makes a Vocab, so it imports this module
+
+        counter = TokenCounter(tokenizer=tokenizer, lowercase=lowercase)
+        counter.update(texts, num_threads=num_threads)
+        return counter.to_vocab(
+            min_freq=min_freq,
+            max_size=max_size,
+            specials=specials,
+            specials_first=specials_first,
+            pad_token=pad_token,
+            unk_token=unk_token,
+            ties=ties,
+        )
+
+    def __len__(self) -> int:
+        return len(self._table)
+
+    def __contains__(self, token: object) -> bool:
+        return isinstance(token, str) and self._table.find(token) >= 0
+
+    def __getitem__(self, token: str) -> int:
+        found = self._table.find(token)
+        if found >= 0:
+            return found
+        if self.unk_id is None:
+            raise KeyError(token)
+        return self.unk_id
+
+    def __repr__(self) -> str:
+        options = f"tokenizer={self.tokenizer!r}, lowercase={self.lowercase}"
+        return f"Vocab({len(self)} tokens, pad_token={self.pad_token!r}, unk_token={self.unk_token!r}, {options})"
+
+    @functools.cached_property
+    def tokens(self) -> list[str]:
+        """Every token, in id order."""
+        return self._table.tokens()
+
+    @property
+    def counts(self) -> npt.NDArray[np.int64] | None:
+        """How often each token occurred in the text that this was built from, int64, shape (len(vocab),), or None."""
+        return self._counts
+
+    def to_dict(self) -> dict[str, int]:
+        """Return token -> id."""
+        return {token: i for i, token in enumerate(self.tokens)}
+
+    def encode(
+        self,
+        texts: Iterable[Any],
+        *,
+        max_length: int | None = None,
+        padding_side: Literal["left", "right"] = "right",
+        truncation_side: Literal["left", "right"] = "right",
+        pad_to_multiple_of: int | None = None,
+        bos_token: str | None = None,
+        eos_token: str | None = None,
+        dtype: Any = "int64",
+        return_tensors: Literal["np", "pt"] = "np",
+        return_lengths: bool = False,
+        out: Any = None,
+        device: Any = None,
+        nulls: Literal["error", "empty"] = "error",
+        num_threads: int | None = None,
+    ) -> Any:
+        """Turn text into one rectangle of ids.
+
+        Parameters
+        ----------
+        texts : rows of text
+            A list, tuple or iterator of str or bytes (UTF-8); lists of tokens; a NumPy array of str, bytes, objects or
+            StringDType; anything with ``__arrow_c_array__`` or ``__arrow_c_stream__``; a pandas or polars Series. Text
+            is read where it lies.
+        max_length : int, optional
+            Columns, bos and eos among them: longer rows are cut, shorter ones padded. Default: the longest row's.
+        padding_side, truncation_side : "left" or "right"
+            Where padding goes, and where a row that is too long loses tokens.
+        pad_to_multiple_of : int, optional
+            The width is rounded up to it.
+        bos_token, eos_token : str, optional
+            Put before and after each row.
+        dtype : "int64" or "int32"
+        return_tensors : "np" or "pt"
+        return_lengths : bool
+            Return also each row's number of ids without padding, int64, shape (rows,).
+        out : array or CPU tensor, shape (rows, width), optional
+            Written to and returned.
+        device : optional
+            The device of the tensor that is returned; implies ``return_tensors="pt"``.
+        nulls : "error" or "empty"
+            What None is: a TypeError, or a row without tokens.
+        num_threads : int, optional
+
+        Returns
+        -------
+        array or tensor of `dtype`, shape (rows, width); with `return_lengths` a pair of it and the lengths
+
+        Raises
+        ------
+        TypeError
+            A row is None or no text, or `texts` is a single str.
+        ValueError
+            A row has invalid UTF-8 or a lone surrogate; rows differ in length and there is no pad token; `out` does not
+            fit.
+        KeyError
+            A token is unknown and there is no unk token.
+        """
+        if device is not None:
+            return_tensors = "pt"
+        choice("return_tensors", return_tensors, ("np", "pt"))
+        ids, lengths = _core.encode_padded(
+            self._table,
+            **self._text_arguments(texts, bos_token, eos_token, max_length, truncation_side, nulls),
+            pad_left=choice("padding_side", padding_side, ("left", "right")) == "left",
+            pad_id=-1 if self.pad_id is None else self.pad_id,
+            multiple=positive("pad_to_multiple_of", pad_to_multiple_of, default=1),
+            wide=int_dtype(dtype).itemsize == 8,
+            out=target_of(out),
+            threads=resolve_num_threads(num_threads),
+        )
+        result = result_of(ids, out, return_tensors, device)
+        if not return_lengths:
+            return result
+        return result, result_of(lengths, None, return_tensors, device)
+
+    def encode_ragged(
+        self,
+        texts: Iterable[Any],
+        *,
+        max_length: int | None = None,
+        truncation_side: Literal["left", "right"] = "right",
+        bos_token: str | None = None,
+        eos_token: str | None = None,
+        dtype: Any = "int64",
+        return_tensors: Literal["np", "pt"] = "np",
+        device: Any = None,
+        nulls: Literal["error", "empty"] = "error",
+        num_threads: int | None = None,
+    ) -> Ragged:
+        """Turn text into ids without padding; parameters and errors as for ``encode``.
+
+        Returns
+        -------
+        Ragged
+            values of `dtype`, shape (ids,); offsets int64, shape (rows + 1,).
+
+        Examples
+        --------
+        >>> values, offsets = Vocab(["to", "code"]).encode_ragged(["to code", "", "to"])
+        >>> values.tolist(), offsets.tolist()
+        ([0, 1, 0], [0, 2, 2, 3])
+        """
+        if device is not None:
+            return_tensors = "pt"
+        choice("return_tensors", return_tensors, ("np", "pt"))
+        values, offsets = _core.encode_ragged(
+            self._table,
+            **self._text_arguments(texts, bos_token, eos_token, max_length, truncation_side, nulls),
+            wide=int_dtype(dtype).itemsize == 8,
+            threads=resolve_num_threads(num_threads),
+        )
+        return Ragged(result_of(values, None, return_tensors, device), result_of(offsets, None, return_tensors, device))
+
+    def _text_arguments(
+        self,
+        texts: Iterable[Any],
+        bos_token: str | None,
+        eos_token: str | None,
+        max_length: int | None,
+        truncation_side: str,
+        nulls: str,
+    ) -> dict[str, Any]:
+        tokenizer, lowercase = self.tokenizer, self.lowercase
+        if callable(tokenizer):
+            texts, tokenizer, lowercase = tokenize_rows(texts, tokenizer, lowercase), "whitespace", False
+        bos, eos = self._frame_id("bos_token", bos_token), self._frame_id("eos_token", eos_token)
+        length = non_negative("max_length", max_length, default=-1)
+        frame = (bos >= 0) + (eos >= 0)
+        if max_length is not None and length < frame:
+            raise ValueError(f"max_length is {length}, which has no room for bos_token and eos_token")
+        return {
+            "texts": texts,
+            "tokenizer": tokenizer,
+            "lowercase": lowercase,
+            "nulls_empty": choice("nulls", nulls, ("error", "empty")) == "empty",
+            "unk_id": -1 if self.unk_id is None else self.unk_id,
+            "bos_id": bos,
+            "eos_id": eos,
+            "max_length": length,
+            "truncate_left": choice("truncation_side", truncation_side, ("left", "right")) == "left",
+        }
+
+    def _frame_id(self, role: str, token: str | None) -> int:
+        if token is None:
+            return -1
+        found = self._table.find(token)
+        if found < 0:
+            raise ValueError(f"{role} {token!r} is not in the vocabulary")
+        return found
+
+    def decode(self, ids: Any, skip_special_tokens: bool = True) -> list[str]:
+        """Return the tokens of a sequence of ids.
+
+        Parameters
+        ----------
+        ids : sequence, array or tensor of int, shape (n,)
+        skip_special_tokens : bool
+            Leave out the specials, padding and unknown among them.
+
+        Raises
+        ------
+        IndexError
+            An id is outside the vocabulary; the message names its position.
+        """
+        array = np.asarray(ids)
+        if array.size == 0:
+            return []
+        if array.ndim != 1 or array.dtype.kind not in "iu":
+            raise TypeError(f"decode: expected a sequence of int, found dtype {array.dtype} of shape {array.shape}")
+        skipped = [self[token] for token in self.specials] if skip_special_tokens else []
+        return self._table.decode(array, skipped)
+
+    def to(self, device: Any) -> Vocab:
+        """Return a vocabulary whose table lies on `device`; on the CPU that is this one.
+
+        Raises
+        ------
+        RuntimeError
+            This build of embrow has no kernels for the device.
+        """
+        name = str(device)
+        if name != "cpu":
+            raise RuntimeError(f"Vocab.to({name!r}): this build of embrow encodes on the CPU alone")
+        return self
+
+    def save(self, path: StrPath) -> None:
+        """Write one file, under a temporary name that is then renamed.
+
+        The format is safetensors (any reader of it opens the file) with a checksum; the table is in it as it lies in
+        memory, its hash seed included, so that loading hashes nothing.
+
+        Raises
+        ------
+        ValueError
+            The tokenizer is a callable, which a file cannot hold.
+        """
+        if callable(self.tokenizer):
+            raise ValueError(
+                "Vocab.save: the tokenizer is a callable, which a file cannot hold; pickle the Vocab instead"
+            )
+        arrays: dict[str, Any] = dict(self._table.parts())
+        if self._counts is not None:
+            arrays["counts"] = self._counts
+        options = {
+            name: getattr(self, name) for name in ("specials", "pad_token", "unk_token", "tokenizer", "lowercase")
+        }
+        metadata = {"format": FORMAT, "options": json.dumps(options), "unicode": _core.unicode_version}
+        save_arrays(path, arrays, metadata)
+
+    @classmethod
+    def load(cls, path: StrPath) -> Self:
+        """Read a file that ``save`` wrote.
+
+        Raises
+        ------
+        ValueError
+            The file is damaged or no vocabulary; the message names what is wrong.
+        """
+        arrays, metadata = load_arrays(path, FORMAT)
+        try:
+            options = json.loads(metadata["options"])
+            written_for = metadata["unicode"]
+            counts = arrays.pop("counts", None)
+            table = _core.VocabTable.from_parts(**arrays)
+            if counts is not None and (counts.dtype != np.int64 or counts.shape != (len(table),)):
+                raise ValueError(f"counts are {counts.dtype} of shape {counts.shape}")
+            made = cls._made(
+                table,
+                counts,
+                options["specials"],
+                options["pad_token"],
+                options["unk_token"],
+                options["tokenizer"],
+                options["lowercase"],
+            )
+        except (KeyError, TypeError, ValueError) as error:
+            raise ValueError(f"{path}: no vocabulary: {error}") from error
+        depends = made.lowercase or made.tokenizer == "words"
+        if depends and written_for != _core.unicode_version:
+            warnings.warn(
+                f"{path} was written with Unicode {written_for}; this Python has {unicodedata.unidata_version}, "
+                "which may split or lower some characters otherwise",
+                stacklevel=2,
+            )
+        return made
+
+    def __getstate__(self) -> tuple[Any, ...]:
+        parts = {name: array.tobytes() for name, array in self._table.parts().items()}
+        return parts, self._counts, self.specials, self.pad_token, self.unk_token, self.tokenizer, self.lowercase
+
+    def __setstate__(self, state: tuple[Any, ...]) -> None:
+        parts, *rest = state
+        arrays = {name: np.frombuffer(part, dtype=np.uint8) for name, part in parts.items()}
+        self._set_up(_core.VocabTable.from_parts(**arrays), *rest)
+
+    def __copy__(self) -> Self:
+        return self
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        return self
+
+
+def _in_id_order(ids: Mapping[str, int]) -> list[str]:
+    ordered: list[str | None] = [None] * len(ids)
+    for token, i in ids.items():
+        at = operator.index(i)
+        if not 0 <= at < len(ids):
+            raise ValueError(
+                f"Vocab: token {token!r} has id {at}; the ids of {len(ids)} tokens are 0 to {len(ids) - 1}"
+            )
+        if ordered[at] is not None:
+            raise ValueError(f"Vocab: tokens {ordered[at]!r} and {token!r} both have id {at}")
+        ordered[at] = token
+    return [token for token in ordered if token is not None]
