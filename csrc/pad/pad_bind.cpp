@@ -87,7 +87,7 @@ int64_t id_of(PyObject* item, size_t row, Py_ssize_t at) {
     return id;
 }
 
-py::typing::Tuple<py::array_t<int64_t>, py::array_t<int64_t>> ragged_from_rows(const py::sequence& sequences) {
+py::typing::Tuple<py::array_t<int64_t>, py::array_t<int64_t>> ragged_from_rows(const py::object& sequences) {
     const auto rows = py::reinterpret_steal<py::object>(PySequence_Fast(sequences.ptr(), "rows are a sequence"));
     if (!rows) throw py::error_already_set();
     const auto count = static_cast<size_t>(PySequence_Fast_GET_SIZE(rows.ptr()));

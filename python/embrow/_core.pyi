@@ -144,7 +144,7 @@ def pad_ragged(
     """
 
 def ragged_from_rows(
-    sequences: collections.abc.Sequence,
+    sequences: typing.Any,
 ) -> tuple[numpy.typing.NDArray[numpy.int64], numpy.typing.NDArray[numpy.int64]]:
     """
     Values and offsets of ragged rows of int.
