@@ -19,4 +19,7 @@ PYBIND11_MODULE(_core, m) {
     });
     m.def("active_variant", [] { return embrow::variant_name(embrow::active_variant()); });
     m.def("use_variant", &embrow::use_variant, py::arg("name"));
+
+    embrow::bind_gather(m);
+    embrow::bind_scatter(m);
 }

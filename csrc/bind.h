@@ -8,5 +8,7 @@
 namespace embrow {
 
 // Each defined in <step>/<step>_bind.cpp.
+void bind_gather(pybind11::module_& m);
+void bind_scatter(pybind11::module_& m);
 
 }  // namespace embrow
