@@ -13,7 +13,7 @@ from torch._C import _is_tracing, _len_torch_dispatch_stack, _len_torch_function
 from torch._C._functorch import is_legacy_batchedtensor
 from torch.autograd import forward_ad
 from torch.nn import Parameter
-from torch.nn import functional as aten
+from torch.nn.functional import embedding as _torch_embedding
 
 from embrow import _core
 
@@ -91,7 +91,7 @@ def embedding(
     """
     # Scripting compiles neither the condition nor its else, but all that follows.
     if torch.jit.is_scripting():
-        return aten.embedding(input, weight, padding_idx, max_norm, norm_type, scale_grad_by_freq, sparse)
+        return _torch_embedding(input, weight, padding_idx, max_norm, norm_type, scale_grad_by_freq, sparse)
     else:
         return _embedding(input, weight, padding_idx, max_norm, norm_type, scale_grad_by_freq, sparse)
 
@@ -106,7 +106,7 @@ def _embedding(
     sparse: bool,
 ) -> Tensor:
     if not _is_served(input, weight):
-        return aten.embedding(input, weight, padding_idx, max_norm, norm_type, scale_grad_by_freq, sparse)
+        return _torch_embedding(input, weight, padding_idx, max_norm, norm_type, scale_grad_by_freq, sparse)
     rows, dim = weight.shape
     if padding_idx is None:
         padding_idx = -1

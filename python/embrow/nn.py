@@ -9,7 +9,6 @@ try:
 except ModuleNotFoundError as error:
     raise ImportError('embrow.nn needs PyTorch: pip install "embrow[torch]"') from error
 from torch import Tensor
-from torch.nn import functional as aten
 
 from embrow import functional
 
@@ -51,7 +50,7 @@ class Embedding(torch.nn.Embedding):
 
     def forward(self, input: Tensor) -> Tensor:
         if torch.jit.is_scripting():
-            return aten.embedding(
+            return functional._torch_embedding(
                 input,
                 self.weight,
                 self.padding_idx,
