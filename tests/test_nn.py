@@ -92,7 +92,9 @@ def test_forward_and_gradient_are_torch_s(settings: dict[str, Any], id_type: tor
     found.backward(up)
     expected.backward(up)
     assert ours.weight.grad is not None and theirs.weight.grad is not None
-    torch.testing.assert_close(ours.weight.grad, theirs.weight.grad)
+    # torch adds 16-bit gradients in 16 bits.
+    tolerance = {"rtol": 0.05, "atol": 0.05} if found.dtype.itemsize == 2 else {}
+    torch.testing.assert_close(ours.weight.grad, theirs.weight.grad, **tolerance)
 
 
 def test_construction_is_torch_s() -> None:
@@ -403,9 +405,12 @@ def test_fake_tensors() -> None:
 
 
 def test_make_fx_records_the_operator() -> None:
+    def lookup(ids: Tensor, weight: Tensor) -> Tensor:
+        return F.embedding(ids, weight, padding_idx=0)
+
     weight = torch.randn(6, 3)
     for mode in ("real", "fake", "symbolic"):
-        graph = make_fx(lambda ids, weight: F.embedding(ids, weight), tracing_mode=mode)(torch.tensor([1, 2]), weight)
+        graph = make_fx(lookup, tracing_mode=mode)(torch.tensor([1, 2]), weight)
         assert torch.equal(graph(torch.tensor([5, 0]), weight), weight[[5, 0]])
 
 

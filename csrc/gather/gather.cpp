@@ -13,6 +13,9 @@ namespace {
 constexpr size_t task_bytes = 256 << 10;
 
 constexpr candidate<gather_kernel> kernels[] = {
+#if defined(__x86_64__)
+    {variant::avx2, gather_copy_avx2},
+#endif
     {variant::serial, gather_copy_serial},
 };
 
@@ -48,8 +51,8 @@ std::optional<bad_id> find_bad_id(const id_list& ids, int64_t rows) noexcept {
 }
 
 std::string bad_id_message(const bad_id& bad, int64_t rows) {
-    std::string message = "index out of range in self: position " + std::to_string(bad.position) +
-                          " of the ids is " + std::to_string(bad.value) + ", ";
+    std::string message = "index out of range in self: position " + std::to_string(bad.position) + " of the ids is " +
+                          std::to_string(bad.value) + ", ";
     if (rows == 0) return message + "the table has no rows";
     return message + "the table has rows 0 to " + std::to_string(rows - 1);
 }

@@ -4,9 +4,9 @@
 // grads   count x dim, rows `grad_stride_bytes` apart, elements contiguous
 // out     rows x dim, contiguous, all zero on entry; must not overlap the inputs
 //
-// Only the rows seen are written, each once, by one thread. A row's terms are added in the order of the batch, in blocks
-// (see `block_terms`), so that neither the thread count nor the variant changes a bit. bfloat16 and float16 are summed in
-// float32 and rounded once.
+// Only the rows seen are written, each once, by one thread. A row's terms are added in the order of the batch, in
+// blocks (see `block_terms`), so that neither the thread count nor the variant changes a bit. bfloat16 and float16 are
+// summed in float32 and rounded once.
 #pragma once
 
 #include <cstddef>
@@ -29,14 +29,18 @@ struct scatter_job {
     element type;
     int64_t padding_idx;  // its row stays zero; -1: none
     bool mean;            // divide each row by its number of terms
-    bool untouched;       // `out` is fresh from the kernel: no page of it exists yet
+    bool untouched;       // `out` is a mapping fresh from the system: no page of it exists yet
 };
 
 // One term: the row in the upper half, the position in the batch in the lower; the order of sorting is the order of
 // summing.
 using scatter_term = uint64_t;
-constexpr uint32_t term_row(scatter_term term) noexcept { return static_cast<uint32_t>(term >> 32); }
-constexpr uint32_t term_position(scatter_term term) noexcept { return static_cast<uint32_t>(term); }
+constexpr uint32_t term_row(scatter_term term) noexcept {
+    return static_cast<uint32_t>(term >> 32);
+}
+constexpr uint32_t term_position(scatter_term term) noexcept {
+    return static_cast<uint32_t>(term);
+}
 
 // Terms are summed in blocks of this many and the blocks' sums added up, which keeps the rounding error of rows seen
 // thousands of times down.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mmap
 from typing import Any
 
 try:
@@ -34,7 +35,8 @@ _elements = {
     torch.float16: _core.Element.float16,
 }
 
-# Up to this size the allocator hands out memory that is already mapped, and clearing it is cheaper than page faults.
+# Larger blocks the C library maps anew each time (its greatest M_MMAP_THRESHOLD), which are zero until written; smaller
+# ones it has at hand, and clearing them is cheaper than page faults.
 _lazy_bytes = 32 << 20
 
 
@@ -222,7 +224,8 @@ def _is_gradient_served(grad: Tensor) -> bool:
 def _scatter(grad: Tensor, ids: Tensor, rows: int, padding_idx: int, by_freq: bool) -> Tensor:
     grad = grad.contiguous()
     dim = grad.size(-1)
-    out = grad.new_zeros((rows, dim))
+    lazy = rows * dim * grad.itemsize > _lazy_bytes
+    out = _map_zeros(rows, dim, grad.dtype) if lazy else grad.new_zeros((rows, dim))
     _core.scatter_rows(
         ids.data_ptr(),
         ids.numel(),
@@ -235,7 +238,15 @@ def _scatter(grad: Tensor, ids: Tensor, rows: int, padding_idx: int, by_freq: bo
         _elements[grad.dtype],
         padding_idx,
         by_freq,
-        False,
+        lazy,
         _get_num_threads(),
     )
     return out
+
+
+def _map_zeros(rows: int, dim: int, dtype: torch.dtype) -> Tensor:
+    """Make a tensor of zeros of which no page exists until it is written: torch.zeros writes them all."""
+    pages = mmap.mmap(-1, rows * dim * dtype.itemsize, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    flat = torch.frombuffer(pages, dtype=dtype)
+    # Not a view of `flat`, since what becomes .grad may have to be detached in place.
+    return torch.empty(0, dtype=dtype).set_(flat.untyped_storage(), 0, (rows, dim))
