@@ -12,5 +12,7 @@ namespace embrow {
 void bind_vocab(pybind11::module_& m);
 void bind_encode(pybind11::module_& m);
 void bind_pad(pybind11::module_& m);
+void bind_gather(pybind11::module_& m);
+void bind_scatter(pybind11::module_& m);
 
 }  // namespace embrow

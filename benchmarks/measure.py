@@ -1,0 +1,61 @@
+"""Clocks shared by the benchmarks: medians, alternation between peers, and what this machine copies."""
+
+from __future__ import annotations
+
+import math
+import statistics
+import time
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import torch
+
+Call = Callable[[], Any]
+
+COPY_BYTES = 512 << 20
+
+
+def seconds(call: Call) -> float:
+    """Time one call."""
+    start = time.perf_counter()
+    call()
+    return time.perf_counter() - start
+
+
+def median_seconds(call: Call, repeats: int = 15, warmup: int = 2) -> float:
+    """Return the median of `repeats` calls after `warmup` untimed ones."""
+    for _ in range(warmup):
+        call()
+    return statistics.median(seconds(call) for _ in range(repeats))
+
+
+def interleaved(calls: Mapping[str, Call], repeats: int = 15, warmup: int = 2) -> dict[str, float]:
+    """Return the median seconds of each call, timed in turn so that a noisy moment falls on all of them.
+
+    The order is reversed every round: what one call leaves in the caches helps or harms each neighbour equally often.
+    """
+    for _ in range(warmup):
+        for call in calls.values():
+            call()
+    times: dict[str, list[float]] = {name: [] for name in calls}
+    for turn in range(repeats):
+        for name in list(calls)[:: 1 if turn % 2 == 0 else -1]:
+            times[name].append(seconds(calls[name]))
+    return {name: statistics.median(found) for name, found in times.items()}
+
+
+def copy_rate(threads: int | None = None, repeats: int = 7) -> float:
+    """Return the bytes per second, read plus written, of copying a 512 MB buffer that is mapped already."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads or before)
+    try:
+        source = torch.ones(COPY_BYTES // 8, dtype=torch.float64)
+        target = torch.empty_like(source)
+        return 2 * COPY_BYTES / median_seconds(lambda: target.copy_(source), repeats)
+    finally:
+        torch.set_num_threads(before)
+
+
+def geometric_mean(values: Iterable[float]) -> float:
+    """Return the n-th root of the product of n values."""
+    return math.exp(statistics.fmean(math.log(value) for value in values))

@@ -1,0 +1,60 @@
+#include "gather/gather.h"
+
+#include <algorithm>
+
+#include "common/fault.h"
+#include "common/threads.h"
+#include "common/variant.h"
+
+namespace embrow {
+namespace {
+
+// Waking a thread costs about as much as copying this much.
+constexpr size_t task_bytes = 256 << 10;
+
+constexpr candidate<gather_kernel> kernels[] = {
+#if defined(__x86_64__)
+    {variant::avx2, gather_copy_avx2},
+#endif
+    {variant::serial, gather_copy_serial},
+};
+
+}  // namespace
+
+std::optional<bad_id> gather_rows(const row_table& table, const id_list& ids, std::byte* out, int threads) {
+    gather_kernel* copy = choose(kernels);
+    const gather_job job{.table = table, .ids = ids, .out = out, .stream = false};
+    const size_t rows_per_task = std::max<size_t>(task_bytes / std::max<size_t>(table.row_bytes, 8), 1);
+    const size_t tasks = task_count(ids.count, rows_per_task);
+    if (threads <= 1 || tasks <= 1) {
+        const size_t end = copy(job, 0, ids.count);
+        if (end == ids.count) return std::nullopt;
+        return bad_id{end, ids[end]};
+    }
+    first_fault<int64_t> fault;
+    parallel_for(threads, tasks, [&](size_t task) {
+        const size_t first = task * rows_per_task;
+        const size_t last = std::min(first + rows_per_task, ids.count);
+        const size_t end = copy(job, first, last);
+        if (end != last) fault.report(static_cast<int64_t>(end), ids[end]);
+    });
+    if (!fault) return std::nullopt;
+    return bad_id{static_cast<size_t>(fault.position()), fault.detail()};
+}
+
+std::optional<bad_id> find_bad_id(const id_list& ids, int64_t rows) noexcept {
+    for (size_t i = 0; i < ids.count; ++i) {
+        const int64_t id = ids[i];
+        if (id < 0 || id >= rows) return bad_id{i, id};
+    }
+    return std::nullopt;
+}
+
+std::string bad_id_message(const bad_id& bad, int64_t rows) {
+    std::string message = "index out of range in self: position " + std::to_string(bad.position) + " of the ids is " +
+                          std::to_string(bad.value) + ", ";
+    if (rows == 0) return message + "the table has no rows";
+    return message + "the table has rows 0 to " + std::to_string(rows - 1);
+}
+
+}  // namespace embrow

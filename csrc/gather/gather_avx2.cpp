@@ -1,0 +1,101 @@
+// 32 bytes at a time, asking memory for rows ahead of the one being copied.
+//
+// Rows drawn from a table larger than the caches are misses that the hardware cannot foresee; the ids name them early.
+#if defined(__x86_64__)
+#include <immintrin.h>
+
+#include <algorithm>
+#include <cstring>
+
+#include "common/variant.h"
+#include "gather/gather.h"
+
+namespace embrow {
+namespace {
+
+constexpr size_t line = 64;
+constexpr size_t vector = 32;
+constexpr size_t ahead_bytes = 4096;  // about what the core's miss buffers and the second level's queue hold
+constexpr size_t most_rows_ahead = 32;
+constexpr size_t most_lines = 16;  // of one row; the hardware's own prefetcher has understood by then
+
+EMBROW_TARGET_AVX2 inline void prefetch_row(const row_table& table, int64_t id) noexcept {
+    // Not yet checked, so it may lie anywhere: a prefetch of no memory does nothing.
+    const uintptr_t row = reinterpret_cast<uintptr_t>(table.data) + static_cast<uintptr_t>(id * table.stride_bytes);
+    const size_t lines = std::min(table.row_bytes / line + 1, most_lines);
+    for (size_t i = 0; i < lines; ++i) _mm_prefetch(reinterpret_cast<const char*>(row + i * line), _MM_HINT_T0);
+}
+
+// The last vector overlaps the one before it when `bytes` is no multiple of 32.
+EMBROW_TARGET_AVX2 inline void copy_row(std::byte* to, const std::byte* from, size_t bytes) noexcept {
+    if (bytes < vector) {
+        std::memcpy(to, from, bytes);
+        return;
+    }
+    size_t done = 0;
+    for (; done + 4 * vector <= bytes; done += 4 * vector) {
+        const auto* source = reinterpret_cast<const __m256i*>(from + done);
+        auto* target = reinterpret_cast<__m256i*>(to + done);
+        const __m256i a = _mm256_loadu_si256(source);
+        const __m256i b = _mm256_loadu_si256(source + 1);
+        const __m256i c = _mm256_loadu_si256(source + 2);
+        const __m256i d = _mm256_loadu_si256(source + 3);
+        _mm256_storeu_si256(target, a);
+        _mm256_storeu_si256(target + 1, b);
+        _mm256_storeu_si256(target + 2, c);
+        _mm256_storeu_si256(target + 3, d);
+    }
+    for (; done + vector <= bytes; done += vector) {
+        _mm256_storeu_si256(reinterpret_cast<__m256i*>(to + done),
+                            _mm256_loadu_si256(reinterpret_cast<const __m256i*>(from + done)));
+    }
+    if (done < bytes) {
+        _mm256_storeu_si256(reinterpret_cast<__m256i*>(to + bytes - vector),
+                            _mm256_loadu_si256(reinterpret_cast<const __m256i*>(from + bytes - vector)));
+    }
+}
+
+EMBROW_TARGET_AVX2 inline void stream_row(std::byte* to, const std::byte* from, size_t bytes) noexcept {
+    for (size_t done = 0; done < bytes; done += vector) {
+        _mm256_stream_si256(reinterpret_cast<__m256i*>(to + done),
+                            _mm256_loadu_si256(reinterpret_cast<const __m256i*>(from + done)));
+    }
+}
+
+template <class Id, bool stream>
+EMBROW_TARGET_AVX2 size_t copy_rows(const gather_job& job, size_t first, size_t last) noexcept {
+    const auto* ids = static_cast<const Id*>(job.ids.data);
+    const row_table table = job.table;
+    const size_t distance = std::clamp<size_t>(ahead_bytes / std::max<size_t>(table.row_bytes, 1), 2, most_rows_ahead);
+    const size_t known = std::min(first + distance, last);
+    for (size_t i = first; i < known; ++i) prefetch_row(table, ids[i]);
+    std::byte* to = job.out + first * table.row_bytes;
+    size_t i = first;
+    for (; i < last; ++i, to += table.row_bytes) {
+        if (i + distance < last) prefetch_row(table, ids[i + distance]);
+        const int64_t id = ids[i];
+        if (id < 0 || id >= table.rows) break;
+        const std::byte* from = table.data + id * table.stride_bytes;
+        if constexpr (stream) {
+            stream_row(to, from, table.row_bytes);
+        } else {
+            copy_row(to, from, table.row_bytes);
+        }
+    }
+    if constexpr (stream) _mm_sfence();
+    return i;
+}
+
+}  // namespace
+
+size_t gather_copy_avx2(const gather_job& job, size_t first, size_t last) noexcept {
+    const bool aligned = reinterpret_cast<uintptr_t>(job.out) % vector == 0 && job.table.row_bytes % vector == 0;
+    if (job.stream && aligned) {
+        return job.ids.is_int64 ? copy_rows<int64_t, true>(job, first, last)
+                                : copy_rows<int32_t, true>(job, first, last);
+    }
+    return job.ids.is_int64 ? copy_rows<int64_t, false>(job, first, last) : copy_rows<int32_t, false>(job, first, last);
+}
+
+}  // namespace embrow
+#endif

@@ -1,0 +1,143 @@
+"""Batch -> rows: the kernels of the forward lookup, each variant against the loop of reference.py."""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+import embrow.functional as F
+import reference
+
+pytestmark = pytest.mark.usefixtures("variant")
+
+DTYPES = [torch.float32, torch.float64, torch.bfloat16, torch.float16]
+
+
+@pytest.fixture(params=[1, 2, 5])
+def threads(request: pytest.FixtureRequest) -> int:
+    before = torch.get_num_threads()
+    torch.set_num_threads(request.param)
+    request.addfinalizer(lambda: torch.set_num_threads(before))
+    return int(request.param)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("dim", [0, 1, 3, 7, 8, 9, 15, 16, 17, 31, 32, 33, 63, 64, 65, 100, 300, 1000])
+def test_every_width_equals_the_reference(dim: int, dtype: torch.dtype) -> None:
+    table = torch.randn(23, dim).to(dtype)
+    ids = torch.randint(0, 23, (41,))
+    found = F.embedding(ids, table)
+    assert found.dtype == dtype
+    assert found.tolist() == reference.gather(table.tolist(), ids.tolist())
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, 7, 8, 9, 15, 16, 17, 1000])
+@pytest.mark.parametrize("id_type", [torch.int32, torch.int64])
+def test_every_count_equals_the_reference(count: int, id_type: torch.dtype) -> None:
+    table = torch.randn(5, 12)
+    ids = torch.randint(0, 5, (count,), dtype=id_type)
+    assert F.embedding(ids, table).tolist() == reference.gather(table.tolist(), ids.tolist())
+
+
+@pytest.mark.parametrize("dim", [5, 64, 300])
+def test_large_batches_are_torch_s_to_the_bit(dim: int, threads: int) -> None:
+    table = torch.randn(5000, dim)
+    ids = torch.randint(0, 5000, (97, 301))
+    assert torch.equal(F.embedding(ids, table), torch.nn.functional.embedding(ids, table))
+
+
+def test_batches_larger_than_the_cache_are_torch_s_to_the_bit(threads: int) -> None:
+    table = torch.randn(2000, 256)
+    ids = torch.randint(0, 2000, (70_001,), dtype=torch.int32)
+    assert torch.equal(F.embedding(ids, table), torch.nn.functional.embedding(ids, table))
+
+
+def test_nan_payloads_survive() -> None:
+    bits = torch.tensor([[0x7FA00001, -1, 0x7F800000, -0x80000000]], dtype=torch.int32)
+    found = F.embedding(torch.tensor([0, 0]), bits.view(torch.float32))
+    assert torch.equal(found.view(torch.int32), bits.expand(2, 4))
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda table: table[:, :5],
+        lambda table: table[::2],
+        lambda table: table[3:, 2:9],
+        lambda table: table[:1].expand(12, -1),
+        lambda table: table.t(),
+        lambda table: table[:, ::3],
+        lambda table: table[:, :1],
+    ],
+    ids=["columns", "every other row", "corner", "one row", "transposed", "every third column", "one column"],
+)
+def test_strided_tables(make) -> None:
+    table = make(torch.randn(24, 12))
+    ids = torch.tensor([0, 11, 3, 3])
+    assert torch.equal(F.embedding(ids, table), torch.nn.functional.embedding(ids, table))
+
+
+@pytest.mark.parametrize(
+    "ids",
+    [
+        torch.tensor(3),
+        torch.empty(2, 0, dtype=torch.int64),
+        torch.arange(12).reshape(3, 4).t(),
+        torch.arange(24)[::3],
+        torch.tensor(5).expand(3, 2),
+    ],
+    ids=["0-dim", "no columns", "transposed", "every third", "expanded"],
+)
+def test_ids_of_any_shape(ids: Tensor) -> None:
+    table = torch.randn(24, 6)
+    found = F.embedding(ids, table)
+    assert found.shape == (*ids.shape, 6)
+    assert torch.equal(found, torch.nn.functional.embedding(ids, table))
+
+
+def test_a_table_without_rows_serves_an_empty_batch() -> None:
+    assert F.embedding(torch.empty(0, 3, dtype=torch.int64), torch.empty(0, 4)).shape == (0, 3, 4)
+
+
+@pytest.mark.parametrize("id_type", [torch.int32, torch.int64])
+@pytest.mark.parametrize(("position", "value"), [(0, 9), (5, -1), (11, 9), (7, -(2**31)), (3, 2**31 - 1)])
+def test_an_id_outside_the_table_is_named(position: int, value: int, id_type: torch.dtype) -> None:
+    ids = torch.zeros(12, dtype=id_type)
+    ids[position] = value
+    text = f"index out of range in self: position {position} of the ids is {value}, the table has rows 0 to 8"
+    with pytest.raises(IndexError, match="^" + re.escape(text) + "$"):
+        F.embedding(ids.reshape(3, 4), torch.randn(9, 3))
+
+
+def test_an_id_wider_than_32_bits_is_named() -> None:
+    with pytest.raises(IndexError, match=re.escape(f"position 1 of the ids is {2**32}, ")):
+        F.embedding(torch.tensor([0, 2**32]), torch.randn(9, 3))
+
+
+def test_the_first_of_many_bad_ids_is_named(threads: int) -> None:
+    ids = torch.zeros(50_000, dtype=torch.int64)
+    ids[[31_234, 31_235, 49_000]] = torch.tensor([100, 200, -1])
+    with pytest.raises(IndexError, match="position 31234 of the ids is 100,"):
+        F.embedding(ids, torch.randn(7, 64))
+
+
+def test_any_id_is_outside_a_table_without_rows() -> None:
+    with pytest.raises(IndexError, match="position 0 of the ids is 0, the table has no rows"):
+        F.embedding(torch.tensor([0]), torch.empty(0, 3))
+
+
+def test_max_norm_reads_no_bad_id() -> None:
+    table = torch.ones(3, 4)
+    with pytest.raises(IndexError, match=r"^index out of range in self: position 1 of the ids is -1,"):
+        F.embedding(torch.tensor([0, -1]), table, max_norm=0.5)
+    assert torch.equal(table, torch.ones(3, 4))
+
+
+def test_numpy_memory_is_read_where_it_lies() -> None:
+    table = np.arange(12, dtype=np.float32).reshape(4, 3)
+    found = F.embedding(torch.from_numpy(np.array([3, 1])), torch.from_numpy(table))
+    assert np.array_equal(found.numpy(), table[[3, 1]])

@@ -1,0 +1,651 @@
+"""The layer and the function beside PyTorch's own: what they share, and where PyTorch's kernels must serve."""
+
+from __future__ import annotations
+
+import copy
+import io
+import pickle
+import subprocess
+import sys
+import types
+import warnings
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+from torch.autograd import forward_ad, gradcheck, gradgradcheck
+from torch.fx.experimental.proxy_tensor import make_fx
+
+import embrow.functional as F
+from embrow import _core
+from embrow.nn import Embedding
+
+aten = torch.nn.functional.embedding
+
+
+@pytest.fixture
+def kernel_calls(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Names of our kernels in the order they were called."""
+    calls: list[str] = []
+    for name in ("gather_rows", "scatter_rows"):
+        kernel = getattr(_core, name)
+
+        def count(*args: Any, kernel: Callable[..., Any] = kernel, name: str = name) -> Any:
+            calls.append(name)
+            return kernel(*args)
+
+        monkeypatch.setattr(_core, name, count)
+    return calls
+
+
+def twins(rows: int = 10, dim: int = 4, **settings: Any) -> tuple[Embedding, torch.nn.Embedding]:
+    ours = Embedding(rows, dim, **settings)
+    theirs = torch.nn.Embedding(rows, dim, **settings)
+    theirs.load_state_dict(ours.state_dict())
+    return ours, theirs
+
+
+def raises_as(theirs: Callable[[], Any], ours: Callable[[], Any]) -> None:
+    with pytest.raises(Exception) as expected:
+        theirs()
+    with pytest.raises(expected.type) as found:
+        ours()
+    assert str(found.value).startswith(str(expected.value).split("\n")[0])
+
+
+# The layer
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {},
+        {"padding_idx": 2},
+        {"padding_idx": -1},
+        {"max_norm": 1.0},
+        {"max_norm": 0.5, "norm_type": 1.0, "padding_idx": 0},
+        {"max_norm": 1.0, "norm_type": float("inf")},
+        {"max_norm": 1.0, "norm_type": 0.5},
+        {"scale_grad_by_freq": True},
+        {"scale_grad_by_freq": True, "padding_idx": 1},
+        {"sparse": True},
+        {"sparse": True, "padding_idx": 3},
+        {"dtype": torch.float64},
+        {"dtype": torch.bfloat16},
+        {"dtype": torch.float16},
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("id_type", [torch.int32, torch.int64])
+def test_forward_and_gradient_are_torch_s(settings: dict[str, Any], id_type: torch.dtype) -> None:
+    ours, theirs = twins(**settings)
+    ids = torch.tensor([[1, 2, 2, 9], [3, 1, 1, 0]], dtype=id_type)
+    version = ours.weight._version
+    found, expected = ours(ids), theirs(ids)
+    assert torch.equal(found, expected)
+    assert torch.equal(ours.weight, theirs.weight)
+    assert (ours.weight._version > version) == ("max_norm" in settings)
+    up = torch.randn_like(found)
+    found.backward(up)
+    expected.backward(up)
+    assert ours.weight.grad is not None and theirs.weight.grad is not None
+    # torch adds 16-bit gradients in 16 bits.
+    tolerance = {"rtol": 0.05, "atol": 0.05} if found.dtype.itemsize == 2 else {}
+    torch.testing.assert_close(ours.weight.grad, theirs.weight.grad, **tolerance)
+
+
+def test_construction_is_torch_s() -> None:
+    torch.manual_seed(3)
+    ours = Embedding(7, 5, padding_idx=-2)
+    torch.manual_seed(3)
+    theirs = torch.nn.Embedding(7, 5, padding_idx=-2)
+    assert torch.equal(ours.weight, theirs.weight)
+    assert ours.padding_idx == 5 and not ours.weight[5].any()
+    assert repr(ours) == repr(theirs)
+    assert isinstance(ours, torch.nn.Embedding)
+    raises_as(lambda: torch.nn.Embedding(3, 2, padding_idx=3), lambda: Embedding(3, 2, padding_idx=3))
+    raises_as(lambda: torch.nn.Embedding(3, 2, padding_idx=-4), lambda: Embedding(3, 2, padding_idx=-4))
+
+
+def test_from_pretrained_aliases_and_freezes() -> None:
+    table = torch.randn(4, 3)
+    layer = Embedding.from_pretrained(table, padding_idx=1)
+    assert type(layer) is Embedding
+    assert layer.weight.data_ptr() == table.data_ptr() and not layer.weight.requires_grad
+    assert torch.equal(layer(torch.tensor([1])), table[1:2])
+    assert Embedding.from_pretrained(table, freeze=False).weight.requires_grad
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_from_nn_and_to_nn_share_the_parameter(training: bool) -> None:
+    theirs = torch.nn.Embedding(6, 3, padding_idx=2, max_norm=2.0, norm_type=1.0, scale_grad_by_freq=True, sparse=True)
+    theirs.train(training)
+    theirs.weight.requires_grad_(False)
+    ours = Embedding.from_nn(theirs)
+    back = ours.to_nn()
+    assert type(ours) is Embedding and type(back) is torch.nn.Embedding
+    assert ours.weight is theirs.weight and back.weight is theirs.weight
+    assert repr(ours) == repr(theirs) == repr(back)
+    assert ours.training == back.training == training
+    assert not back.weight.requires_grad
+
+
+def test_from_nn_refuses_another_module() -> None:
+    with pytest.raises(TypeError, match=r"takes a torch.nn.Embedding, found Linear"):
+        Embedding.from_nn(torch.nn.Linear(2, 2))  # type: ignore[arg-type]
+
+
+def test_from_vectors(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[Any] = []
+
+    def embedding_matrix(vocab: Any, vectors: Any, *, oov: str, seed: int) -> Any:
+        asked.append((vectors, oov, seed))
+        return types.SimpleNamespace(weight=np.arange(6, dtype=np.float32).reshape(3, 2))
+
+    monkeypatch.setitem(sys.modules, "embrow.vectors", types.SimpleNamespace(embedding_matrix=embedding_matrix))  # type: ignore[arg-type]
+    vocab: Any = types.SimpleNamespace(pad_id=0)
+    layer = Embedding.from_vectors(vocab, "vectors.txt", oov="mean", seed=4, sparse=True)
+    assert asked == [("vectors.txt", "mean", 4)]
+    assert layer.weight.requires_grad and layer.padding_idx == 0 and layer.sparse
+    assert layer(torch.tensor([2])).tolist() == [[4.0, 5.0]]
+    frozen = Embedding.from_vectors(vocab, "vectors.txt", freeze=True, padding_idx=1)
+    assert not frozen.weight.requires_grad and frozen.padding_idx == 1
+
+
+def test_state_dict_goes_both_ways() -> None:
+    ours, theirs = twins()
+    with torch.no_grad():
+        theirs.weight.add_(1)
+    assert not ours.load_state_dict(theirs.state_dict()).missing_keys
+    assert torch.equal(ours.weight, theirs.weight)
+    theirs.load_state_dict(ours.state_dict())
+
+
+@pytest.mark.parametrize(
+    "copied", [copy.deepcopy, lambda layer: pickle.loads(pickle.dumps(layer))], ids=["deepcopy", "pickle"]
+)
+def test_copies_are_whole_and_their_own(copied: Callable[[Embedding], Embedding]) -> None:
+    layer = Embedding(5, 3, padding_idx=1, sparse=True)
+    other = copied(layer)
+    assert type(other) is Embedding and repr(other) == repr(layer)
+    assert torch.equal(other.weight, layer.weight) and other.weight.data_ptr() != layer.weight.data_ptr()
+    other(torch.tensor([2])).sum().backward()
+    assert layer.weight.grad is None
+
+
+def test_torch_save() -> None:
+    layer = Embedding(5, 3)
+    file = io.BytesIO()
+    torch.save(layer, file)
+    file.seek(0)
+    assert torch.equal(torch.load(file, weights_only=False).weight, layer.weight)
+
+
+def test_share_memory() -> None:
+    layer = Embedding(5, 3).share_memory()
+    assert layer.weight.is_shared()
+    assert torch.equal(layer(torch.tensor([4])), layer.weight[4:])
+
+
+def test_meta_device(kernel_calls: list[str]) -> None:
+    layer = Embedding(5, 3, device="meta")
+    out = layer(torch.zeros(2, 2, dtype=torch.int64, device="meta"))
+    assert out.is_meta and out.shape == (2, 2, 3)
+    with torch.device("meta"):
+        assert Embedding(5, 3)(torch.zeros(2, dtype=torch.int64)).is_meta
+    assert not kernel_calls
+
+
+def test_autocast_keeps_float32() -> None:
+    layer = Embedding(5, 3)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        out = layer(torch.tensor([1, 4]))
+        out.sum().backward()
+    assert out.dtype == torch.float32
+    assert layer.weight.grad is not None and layer.weight.grad.dtype == torch.float32
+
+
+def test_tied_weights_add_their_gradients() -> None:
+    layer = Embedding(6, 3)
+    head = torch.nn.Linear(3, 6, bias=False)
+    head.weight = layer.weight
+    other = copy.deepcopy(layer).to_nn()
+    ids = torch.tensor([1, 5, 5])
+    head(layer(ids)).sum().backward()
+    torch.nn.functional.linear(other(ids), other.weight).sum().backward()
+    torch.testing.assert_close(layer.weight.grad, other.weight.grad)
+
+
+def test_backward_twice_accumulates() -> None:
+    ours, theirs = twins()
+    for layer in (ours, theirs):
+        for ids in ([1, 1], [1, 3]):
+            layer(torch.tensor(ids)).sum().backward()
+    assert torch.equal(ours.weight.grad, theirs.weight.grad)  # type: ignore[arg-type]
+
+
+def test_one_graph_may_be_walked_twice() -> None:
+    layer = Embedding(4, 2)
+    out = layer(torch.tensor([1, 2])).sum()
+    out.backward(retain_graph=True)
+    out.backward()
+    assert layer.weight.grad is not None and layer.weight.grad[1].tolist() == [2.0, 2.0]
+
+
+# In-place changes between forward and backward
+
+
+def test_ids_changed_before_backward_are_refused() -> None:
+    layer, ids = Embedding(4, 2), torch.tensor([1, 2])
+    out = layer(ids)
+    ids[0] = 3
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        out.sum().backward()
+
+
+def test_the_weight_may_change_before_backward() -> None:
+    layer = Embedding(4, 2)
+    out = layer(torch.tensor([1, 2]))
+    with torch.no_grad():
+        layer.weight.mul_(2)
+    out.sum().backward()
+    assert layer.weight.grad is not None
+
+
+def test_the_result_may_be_changed_in_place() -> None:
+    ours, theirs = twins()
+    for layer in (ours, theirs):
+        layer(torch.tensor([1, 2])).mul_(3).sum().backward()
+    assert torch.equal(ours.weight.grad, theirs.weight.grad)  # type: ignore[arg-type]
+
+
+def test_ids_are_saved_through_hooks() -> None:
+    packed: list[Tensor] = []
+
+    def pack(tensor: Tensor) -> Tensor:
+        packed.append(tensor)
+        return tensor.clone()
+
+    with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
+        out = Embedding(4, 2)(torch.tensor([3]))
+    out.sum().backward()
+    assert [tensor.tolist() for tensor in packed] == [[3]]
+
+
+# Wrong input
+
+
+@pytest.mark.parametrize(
+    ("ids", "weight", "settings"),
+    [
+        (torch.tensor([0.5]), torch.randn(3, 2), {}),
+        (torch.tensor([True]), torch.randn(3, 2), {}),
+        (torch.tensor([1], dtype=torch.int16), torch.randn(3, 2), {}),
+        (torch.tensor([1], dtype=torch.uint8), torch.randn(3, 2), {}),
+        (torch.tensor([1]), torch.randn(3), {}),
+        (torch.tensor([1]), torch.randn(3, 2, 2), {}),
+        (torch.tensor([3]), torch.randn(3, 2), {}),
+        (torch.tensor([-1]), torch.randn(3, 2), {}),
+        (torch.tensor([1]), torch.randn(3, 2), {"padding_idx": 3}),
+        (torch.tensor([1]), torch.randn(3, 2), {"padding_idx": -4}),
+        ([1], torch.randn(3, 2), {}),
+        (torch.tensor([1]), np.zeros((3, 2)), {}),
+        (torch.tensor([1]), torch.randn(3, 2), {"max_norm": "1"}),
+    ],
+    ids=lambda value: str(getattr(value, "dtype", value)),
+)
+def test_wrong_input_raises_as_torch(ids: Any, weight: Any, settings: dict[str, Any]) -> None:
+    raises_as(lambda: aten(ids, weight, **settings), lambda: F.embedding(ids, weight, **settings))
+
+
+def test_a_hidden_import_names_the_extra() -> None:
+    for module in ("embrow.nn", "embrow.functional"):
+        code = f"import sys; sys.modules['torch'] = None; import {module}"
+        run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+        assert run.stderr.rstrip().endswith(f'ImportError: {module} needs PyTorch: pip install "embrow[torch]"')
+
+
+# What our kernels serve, and what they leave to PyTorch
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16, torch.float16])
+def test_plain_tensors_are_served(dtype: torch.dtype, kernel_calls: list[str]) -> None:
+    weight = torch.randn(4, 2, dtype=dtype, requires_grad=True)
+    F.embedding(torch.tensor([1]), weight).sum().backward()
+    with torch.no_grad():
+        F.embedding(torch.tensor([1]), weight)
+    with torch.inference_mode():
+        F.embedding(torch.tensor([1]), weight)
+    assert kernel_calls == ["gather_rows", "scatter_rows", "gather_rows", "gather_rows"]
+
+
+class Marked(Tensor):
+    pass
+
+
+class Watch(torch.utils._python_dispatch.TorchDispatchMode):
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: list[str] = []
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        self.seen.append(str(func))
+        return func(*args, **(kwargs or {}))
+
+
+class WatchFunctions(torch.overrides.TorchFunctionMode):
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: list[Any] = []
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        self.seen.append(func)
+        return func(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: torch.arange(8).reshape(4, 2),
+        lambda: torch.ones(4, 2, dtype=torch.bool),
+        lambda: torch.randn(4, 2, dtype=torch.complex64),
+        lambda: torch.randn(4, 2).to(torch.float8_e5m2),
+        lambda: torch.randn(4, 2).as_subclass(Marked),
+        lambda: torch.randn(4, 2, dtype=torch.complex64).conj().imag,
+        lambda: torch._efficientzerotensor(4, 2),
+        lambda: torch.randn(2, 4).t(),
+        lambda: torch._to_functional_tensor(torch.randn(4, 2)),
+    ],
+    ids=["integers", "bool", "complex", "float8", "subclass", "negative bit", "zero tensor", "columns", "functional"],
+)
+def test_other_tables_are_left_to_torch(make: Callable[[], Tensor], kernel_calls: list[str]) -> None:
+    weight, ids = make(), torch.tensor([[3, 0]])
+    if torch._is_functional_tensor(weight):
+        ids = torch._to_functional_tensor(ids)
+    found, expected = F.embedding(ids, weight), aten(ids, weight)
+    if torch._is_functional_tensor(found):
+        found, expected = torch._from_functional_tensor(found), torch._from_functional_tensor(expected)
+    assert type(found) is type(expected)
+    assert torch.equal(found.to(torch.complex64), expected.to(torch.complex64))
+    assert not kernel_calls
+
+
+def test_subclasses_of_ids_are_left_to_torch(kernel_calls: list[str]) -> None:
+    assert type(F.embedding(torch.tensor([1]).as_subclass(Marked), torch.randn(4, 2))) is Marked
+    assert not kernel_calls
+
+
+def test_modes_see_torch_s_operator(kernel_calls: list[str]) -> None:
+    layer, ids = Embedding(4, 2), torch.tensor([1])
+    with Watch() as watch:
+        layer(ids).sum().backward()
+    assert "aten.embedding.default" in watch.seen
+    assert "aten.embedding_dense_backward.default" in watch.seen
+    with WatchFunctions() as functions:
+        layer(ids)
+    assert aten in functions.seen
+    assert not kernel_calls
+
+
+def test_a_mode_entered_before_backward_sees_torch_s_operator() -> None:
+    out = Embedding(4, 2)(torch.tensor([1])).sum()
+    with Watch() as watch:
+        out.backward()
+    assert any("embedding" in name for name in watch.seen)
+
+
+def test_fake_tensors() -> None:
+    from torch._subclasses.fake_tensor import FakeTensorMode
+
+    with FakeTensorMode():
+        assert Embedding(5, 3)(torch.zeros(2, dtype=torch.int64)).shape == (2, 3)
+
+
+def test_make_fx_records_the_operator() -> None:
+    def lookup(ids: Tensor, weight: Tensor) -> Tensor:
+        return F.embedding(ids, weight, padding_idx=0)
+
+    weight = torch.randn(6, 3)
+    for mode in ("real", "fake", "symbolic"):
+        graph = make_fx(lookup, tracing_mode=mode)(torch.tensor([1, 2]), weight)
+        assert torch.equal(graph(torch.tensor([5, 0]), weight), weight[[5, 0]])
+
+
+def test_fx_symbolic_trace_records_the_operator() -> None:
+    layer = Embedding(6, 3)
+    graph = torch.fx.symbolic_trace(torch.nn.Sequential(layer))
+    assert torch.equal(graph(torch.tensor([5, 0])), layer.weight[[5, 0]])
+
+
+@pytest.mark.filterwarnings("ignore:.*torch.jit.*:DeprecationWarning", "ignore::torch.jit.TracerWarning")
+@pytest.mark.parametrize("settings", [{}, {"padding_idx": 1}, {"max_norm": 1.0}, {"sparse": True}], ids=str)
+def test_jit_trace_and_script_record_the_operator(settings: dict[str, Any]) -> None:
+    layer = Embedding(6, 3, **settings)
+    for graph in (torch.jit.trace(layer, torch.tensor([1, 2])), torch.jit.script(layer)):
+        assert torch.equal(graph(torch.tensor([5, 0, 0])), layer(torch.tensor([5, 0, 0])))
+        assert "aten::embedding" in str(graph.inlined_graph)
+        graph(torch.tensor([4])).sum().backward()
+        assert layer.weight.grad is not None
+        layer.weight.grad = None
+        file = io.BytesIO()
+        torch.jit.save(graph, file)
+        file.seek(0)
+        assert torch.equal(torch.jit.load(file)(torch.tensor([2])), layer(torch.tensor([2])))
+
+
+def scripted(ids: Tensor, weight: Tensor) -> Tensor:
+    return F.embedding(ids, weight, padding_idx=0)
+
+
+@pytest.mark.filterwarnings("ignore:.*torch.jit.*:DeprecationWarning")
+def test_the_function_scripts() -> None:
+    weight = torch.randn(4, 2)
+    assert torch.equal(torch.jit.script(scripted)(torch.tensor([3]), weight), weight[3:])
+
+
+@pytest.mark.parametrize("backend", ["eager", "aot_eager"])
+@pytest.mark.parametrize("settings", [{}, {"padding_idx": 1}, {"scale_grad_by_freq": True}], ids=str)
+def test_compile_fullgraph(backend: str, settings: dict[str, Any]) -> None:
+    torch._dynamo.reset()
+    ours, theirs = twins(**settings)
+    ids = torch.tensor([[1, 2], [2, 9]])
+    found = torch.compile(ours, backend=backend, fullgraph=True)(ids)
+    expected = theirs(ids)
+    assert torch.equal(found, expected)
+    found.sum().backward()
+    expected.sum().backward()
+    torch.testing.assert_close(ours.weight.grad, theirs.weight.grad)
+
+
+@pytest.mark.parametrize("strict", [True, False])
+def test_export_records_the_operator(strict: bool) -> None:
+    layer = Embedding(6, 3)
+    program = torch.export.export(torch.nn.Sequential(layer), (torch.tensor([1, 2]),), strict=strict)
+    assert any("embedding" in str(node.target) for node in program.graph.nodes)
+    assert torch.equal(program.module()(torch.tensor([5, 0])), layer.weight[[5, 0]])
+
+
+def test_vmap_over_ids_and_tables() -> None:
+    ids, weights = torch.randint(0, 5, (3, 4)), torch.randn(3, 5, 2)
+    over_ids = torch.vmap(F.embedding, in_dims=(0, None))(ids, weights[0])
+    assert torch.equal(over_ids, weights[0][ids])
+    over_both = torch.vmap(F.embedding)(ids, weights)
+    assert torch.equal(over_both, torch.stack([w[i] for i, w in zip(ids, weights, strict=True)]))
+
+
+@pytest.mark.filterwarnings("ignore:.*torch.jit.*:DeprecationWarning")
+def test_functional_transforms() -> None:
+    ids, weight = torch.randint(0, 5, (3, 4)), torch.randn(5, 2)
+
+    def loss(weight: Tensor, ids: Tensor) -> Tensor:
+        return F.embedding(ids, weight).square().sum()
+
+    def torch_loss(weight: Tensor, ids: Tensor) -> Tensor:
+        return aten(ids, weight).square().sum()
+
+    per_sample = torch.vmap(torch.func.grad(loss), in_dims=(None, 0))
+    assert torch.equal(per_sample(weight, ids), torch.vmap(torch.func.grad(torch_loss), in_dims=(None, 0))(weight, ids))
+    assert torch.equal(torch.func.hessian(loss)(weight, ids), torch.func.hessian(torch_loss)(weight, ids))
+    tangent = torch.randn_like(weight)
+    ours = torch.func.jvp(lambda w: F.embedding(ids, w), (weight,), (tangent,))
+    assert torch.equal(ours[0], weight[ids]) and torch.equal(ours[1], tangent[ids])
+
+
+def test_a_table_from_a_finished_transform() -> None:
+    kept: list[Tensor] = []
+
+    def loss(weight: Tensor) -> Tensor:
+        kept.append(weight)
+        return weight.sum()
+
+    weight = torch.randn(4, 2)
+    torch.func.grad(loss)(weight)
+    assert torch.equal(F.embedding(torch.tensor([3]), kept[0]), weight[3:])
+
+
+@pytest.mark.filterwarnings("ignore:.*torch.jit.*:DeprecationWarning")
+def test_forward_mode() -> None:
+    weight, tangent = torch.randn(5, 2), torch.randn(5, 2)
+    with forward_ad.dual_level():
+        out = F.embedding(torch.tensor([4, 1]), forward_ad.make_dual(weight, tangent))
+        assert torch.equal(forward_ad.unpack_dual(out).tangent, tangent[[4, 1]])
+
+
+# Derivatives
+
+
+@pytest.mark.filterwarnings("ignore:.*torch.jit.*:DeprecationWarning")
+def test_gradcheck_and_gradgradcheck() -> None:
+    weight = torch.randn(5, 3, dtype=torch.float64, requires_grad=True)
+    ids = torch.tensor([[1, 2], [2, 4]])
+    for padding_idx in (None, 0):
+
+        def lookup(weight: Tensor, padding_idx: int | None = padding_idx) -> Tensor:
+            return F.embedding(ids, weight, padding_idx=padding_idx).sin()
+
+        assert gradcheck(lookup, (weight,), check_batched_grad=True, check_forward_ad=True)
+        assert gradgradcheck(lookup, (weight,), check_batched_grad=True)
+
+
+def test_double_backward_is_torch_s() -> None:
+    results = []
+    for lookup in (F.embedding, aten):
+        torch.manual_seed(0)
+        weight = torch.randn(5, 3, requires_grad=True)
+        (grad,) = torch.autograd.grad(lookup(torch.tensor([1, 1, 4]), weight).pow(3).sum(), weight, create_graph=True)
+        grad.square().sum().backward()
+        results.append(weight.grad)
+    torch.testing.assert_close(*results)
+
+
+def test_sparse_double_backward_is_torch_s() -> None:
+    results = []
+    for lookup in (F.embedding, aten):
+        weight = torch.ones(5, 3, requires_grad=True)
+        out = lookup(torch.tensor([1, 1, 4]), weight, sparse=True).pow(3).sum()
+        (grad,) = torch.autograd.grad(out, weight, create_graph=True)
+        (second,) = torch.autograd.grad(torch.sparse.sum(grad * 2.0), weight)
+        results.append(second.to_dense())
+    torch.testing.assert_close(*results)
+
+
+def test_batched_gradients() -> None:
+    weight = torch.randn(5, 2, requires_grad=True)
+    ids = torch.tensor([1, 1, 4])
+    ups = torch.randn(6, 3, 2)
+    (found,) = torch.autograd.grad(F.embedding(ids, weight), weight, ups, is_grads_batched=True)
+    (expected,) = torch.autograd.grad(aten(ids, weight), weight, ups, is_grads_batched=True)
+    torch.testing.assert_close(found, expected)
+
+
+# PyTorch's own descriptions of its operator and module
+
+
+@pytest.fixture(scope="module")
+def internal() -> Iterator[Any]:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        from torch.testing._internal import common_methods_invocations, common_modules
+    (op,) = [op for op in common_methods_invocations.op_db if op.name == "nn.functional.embedding"]
+    (module,) = [info for info in common_modules.module_db if info.module_cls is torch.nn.Embedding]
+    yield types.SimpleNamespace(op=op, module=module)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16, torch.float16, torch.complex64])
+def test_op_info_samples(internal: Any, dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch) -> None:
+    grad = dtype in internal.op.supported_backward_dtypes("cpu")
+    samples = list(internal.op.reference_inputs("cpu", dtype, requires_grad=grad))
+    assert samples
+    for sample in samples:
+        up = torch.randn(*sample.args[0].shape, sample.input.size(1)).to(dtype)
+
+        def run(lookup: Any, dtype: torch.dtype, sample: Any = sample, up: Tensor = up) -> list[Tensor]:
+            monkeypatch.setattr(torch.nn.functional, "embedding", lookup)
+            weight = sample.input.detach().clone().to(dtype).requires_grad_(grad)
+            out = internal.op(weight, *sample.args, **sample.kwargs)
+            if not grad:
+                return [out]
+            out.backward(up.to(dtype))
+            assert weight.grad is not None
+            return [out.detach(), weight.grad.to_dense()]
+
+        found, expected = run(F.embedding, dtype), run(aten, dtype)
+        assert torch.equal(found[0], expected[0])
+        # torch adds 16-bit gradients in 16 bits: the truth is what it finds in float64.
+        exact = run(aten, torch.float64) if grad else expected
+        torch.testing.assert_close(found[1:], [tensor.to(dtype) for tensor in exact[1:]])
+
+
+@pytest.mark.filterwarnings("ignore:.*torch.jit.*:DeprecationWarning")
+def test_op_info_gradients(internal: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.nn.functional, "embedding", F.embedding)
+    for sample in internal.op.sample_inputs("cpu", torch.float64, requires_grad=True):
+        if sample.kwargs.get("sparse"):
+            continue
+
+        def lookup(weight: Tensor, sample: Any = sample) -> Any:
+            return internal.op.gradcheck_wrapper(internal.op.get_op(), weight, *sample.args, **sample.kwargs)
+
+        weight = sample.input.detach().requires_grad_()
+        assert gradcheck(lookup, (weight,), check_batched_grad=internal.op.check_batched_grad)
+        assert gradgradcheck(lookup, (weight,), check_batched_grad=internal.op.check_batched_gradgrad)
+
+
+def test_op_info_errors(internal: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.nn.functional, "embedding", F.embedding)
+    errors = list(internal.op.error_inputs("cpu")) if internal.op.error_inputs_func else []
+    for error in errors:
+        with pytest.raises(error.error_type, match=error.error_regex):
+            internal.op(error.sample_input.input, *error.sample_input.args, **error.sample_input.kwargs)
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_module_info(internal: Any, training: bool) -> None:
+    inputs = internal.module.module_inputs_func(
+        internal.module, device="cpu", dtype=torch.float64, requires_grad=True, training=training
+    )
+    assert inputs
+    for case in inputs:
+        args, kwargs = case.constructor_input.args, case.constructor_input.kwargs
+        ours = Embedding(*args, **kwargs, dtype=torch.float64).train(training)
+        theirs = torch.nn.Embedding(*args, **kwargs, dtype=torch.float64).train(training)
+        theirs.load_state_dict(ours.state_dict())
+        ids = case.forward_input.args[0]
+        for layout in (ids, ids.t().contiguous().t() if ids.dim() == 2 else ids):
+            found, expected = ours(layout), theirs(layout)
+            assert torch.equal(found, expected) and found.stride() == expected.stride()
+            up = torch.randn_like(found)
+            found.backward(up)
+            expected.backward(up)
+        torch.testing.assert_close(ours.weight.grad, theirs.weight.grad)
+        assert repr(ours) == repr(theirs)
+        assert torch.equal(pickle.loads(pickle.dumps(ours))(ids), ours(ids))
+        if not ours.sparse:
+
+            def lookup(weight: Tensor, ours: Embedding = ours, ids: Tensor = ids) -> Tensor:
+                return torch.func.functional_call(ours, {"weight": weight}, (ids,))
+
+            assert gradcheck(lookup, (ours.weight,))
