@@ -19,4 +19,6 @@ PYBIND11_MODULE(_core, m) {
     });
     m.def("active_variant", [] { return embrow::variant_name(embrow::active_variant()); });
     m.def("use_variant", &embrow::use_variant, py::arg("name"));
+
+    embrow::bind_vectors(m);
 }

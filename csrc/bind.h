@@ -8,5 +8,6 @@
 namespace embrow {
 
 // Each defined in <step>/<step>_bind.cpp.
+void bind_vectors(pybind11::module_& m);
 
 }  // namespace embrow
