@@ -1,9 +1,49 @@
 """From text to embedding rows, at memory speed."""
 
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from embrow._config import show_config
 from embrow._core import __version__
 from embrow.counter import TokenCounter
 from embrow.padding import pad_sequences
 from embrow.ragged import Ragged
+from embrow.vectors import EmbeddingMatrix, WordVectors, embedding_matrix, load_vectors
 from embrow.vocab import Vocab
 
-__all__ = ["Ragged", "TokenCounter", "Vocab", "__version__", "pad_sequences"]
+if TYPE_CHECKING:
+    from embrow import functional, nn
+    from embrow.classifier import TextClassifier
+
+__all__ = [
+    "EmbeddingMatrix",
+    "Ragged",
+    "TextClassifier",
+    "TokenCounter",
+    "Vocab",
+    "WordVectors",
+    "__version__",
+    "embedding_matrix",
+    "functional",
+    "load_vectors",
+    "nn",
+    "pad_sequences",
+    "show_config",
+]
+
+# These need PyTorch, which `import embrow` does not.
+_MODULES = ("functional", "nn")
+
+
+def __getattr__(name: str) -> Any:
+    if name in _MODULES:
+        return importlib.import_module(f"embrow.{name}")
+    if name == "TextClassifier":
+        return importlib.import_module("embrow.classifier").TextClassifier
+    raise AttributeError(f"module 'embrow' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -9,19 +9,28 @@ import typing
 
 import numpy
 import numpy.typing
+import typing_extensions
 
 __all__: list[str] = [
+    "Element",
+    "RowReader",
     "TokenCounts",
     "VocabTable",
     "active_variant",
     "available_variants",
+    "check_ids",
     "checksum",
     "encode_padded",
     "encode_ragged",
+    "gather_rows",
     "pad_ragged",
     "ragged_from_rows",
+    "scatter_rows",
     "unicode_version",
     "use_variant",
+    "vectors_binary_rows",
+    "vectors_fill_oov",
+    "vectors_text_rows",
 ]
 
 class VocabTable:
@@ -82,8 +91,90 @@ class TokenCounts:
         threads: typing.SupportsInt | typing.SupportsIndex,
     ) -> None: ...
 
+class Element:
+    """
+    Members:
+
+      float32
+
+      float64
+
+      bfloat16
+
+      float16
+    """
+
+    __members__: typing.ClassVar[dict[str, Element]]
+    bfloat16: typing.ClassVar[Element]
+    float16: typing.ClassVar[Element]
+    float32: typing.ClassVar[Element]
+    float64: typing.ClassVar[Element]
+    @typing.overload
+    def __eq__(self, other: Element) -> bool: ...
+    @typing.overload
+    def __eq__(self, other: typing.Any) -> bool: ...
+    def __getstate__(self) -> int: ...
+    def __hash__(self) -> int: ...
+    def __index__(self) -> int: ...
+    def __init__(self, value: typing.SupportsInt | typing.SupportsIndex) -> None: ...
+    def __int__(self) -> int: ...
+    @typing.overload
+    def __ne__(self, other: Element) -> bool: ...
+    @typing.overload
+    def __ne__(self, other: typing.Any) -> bool: ...
+    def __repr__(self) -> str: ...
+    def __setstate__(self, state: typing.SupportsInt | typing.SupportsIndex) -> None: ...
+    def __str__(self) -> str: ...
+    @property
+    def name(self) -> str: ...
+    @property
+    def value(self) -> int: ...
+
+class RowReader:
+    def __init__(
+        self,
+        format: str,
+        dim: typing.SupportsInt | typing.SupportsIndex,
+        declared: typing.SupportsInt | typing.SupportsIndex | None,
+        limit: typing.SupportsInt | typing.SupportsIndex,
+        offset: typing.SupportsInt | typing.SupportsIndex,
+        dtype: numpy.dtype[typing.Any],
+        unicode_errors: str,
+        wanted: list | None,
+    ) -> None: ...
+    def feed(
+        self,
+        window: typing_extensions.Buffer,
+        size: typing.SupportsInt | typing.SupportsIndex,
+        last: bool,
+        threads: typing.SupportsInt | typing.SupportsIndex,
+    ) -> int: ...
+    def reserve(self, rows: typing.SupportsInt | typing.SupportsIndex) -> None: ...
+    def tokens(self) -> list: ...
+    def weight(self) -> numpy.ndarray[typing.Any, numpy.dtype[typing.Any]]: ...
+    @property
+    def bad_utf8(self) -> int: ...
+    @property
+    def done(self) -> bool: ...
+    @property
+    def duplicates(self) -> int: ...
+    @property
+    def kept(self) -> int: ...
+    @property
+    def kept_ids(self) -> list[int]: ...
+    @property
+    def offset(self) -> int: ...
+    @property
+    def rows_read(self) -> int: ...
+
 def active_variant() -> str: ...
 def available_variants() -> list[str]: ...
+def check_ids(
+    ids: typing.SupportsInt | typing.SupportsIndex,
+    count: typing.SupportsInt | typing.SupportsIndex,
+    ids_are_int64: bool,
+    rows: typing.SupportsInt | typing.SupportsIndex,
+) -> None: ...
 def checksum(
     bytes: typing.Annotated[numpy.typing.ArrayLike, numpy.uint8], threads: typing.SupportsInt | typing.SupportsIndex
 ) -> int: ...
@@ -127,6 +218,17 @@ def encode_ragged(
     Values and offsets. Ids and max_length are -1 for none.
     """
 
+def gather_rows(
+    table: typing.SupportsInt | typing.SupportsIndex,
+    rows: typing.SupportsInt | typing.SupportsIndex,
+    stride_bytes: typing.SupportsInt | typing.SupportsIndex,
+    row_bytes: typing.SupportsInt | typing.SupportsIndex,
+    ids: typing.SupportsInt | typing.SupportsIndex,
+    count: typing.SupportsInt | typing.SupportsIndex,
+    ids_are_int64: bool,
+    out: typing.SupportsInt | typing.SupportsIndex,
+    threads: typing.SupportsInt | typing.SupportsIndex,
+) -> None: ...
 def pad_ragged(
     values: numpy.ndarray[typing.Any, numpy.dtype[typing.Any]],
     offsets: typing.Annotated[numpy.typing.ArrayLike, numpy.int64],
@@ -150,7 +252,37 @@ def ragged_from_rows(
     Values and offsets of ragged rows of int.
     """
 
+def scatter_rows(
+    ids: typing.SupportsInt | typing.SupportsIndex,
+    count: typing.SupportsInt | typing.SupportsIndex,
+    ids_are_int64: bool,
+    grads: typing.SupportsInt | typing.SupportsIndex,
+    grad_stride_bytes: typing.SupportsInt | typing.SupportsIndex,
+    out: typing.SupportsInt | typing.SupportsIndex,
+    rows: typing.SupportsInt | typing.SupportsIndex,
+    dim: typing.SupportsInt | typing.SupportsIndex,
+    type: Element,
+    padding_idx: typing.SupportsInt | typing.SupportsIndex,
+    mean: bool,
+    untouched: bool,
+    threads: typing.SupportsInt | typing.SupportsIndex,
+) -> None: ...
 def use_variant(name: str) -> None: ...
+def vectors_binary_rows(tokens: list, weight: numpy.typing.NDArray[numpy.float32]) -> bytes: ...
+def vectors_fill_oov(
+    weight: numpy.typing.NDArray[numpy.float32],
+    rows: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex],
+    tokens: list,
+    uniform: bool,
+    seed: typing.SupportsInt | typing.SupportsIndex,
+    mean: typing.Annotated[numpy.typing.ArrayLike, numpy.float64],
+    spread: typing.Annotated[numpy.typing.ArrayLike, numpy.float64],
+    threads: typing.SupportsInt | typing.SupportsIndex,
+) -> None: ...
+@typing.overload
+def vectors_text_rows(tokens: list, weight: numpy.typing.NDArray[numpy.float32]) -> bytes: ...
+@typing.overload
+def vectors_text_rows(tokens: list, weight: numpy.typing.NDArray[numpy.float64]) -> bytes: ...
 
 __version__: str = "0.1.0"
 unicode_version: str = "14.0.0"

@@ -1,0 +1,74 @@
+#include <cstring>
+
+#include "vectors/vectors.h"
+
+namespace embrow {
+namespace {
+
+// Copies dim little-endian float32 as elements of type T.
+template <class T>
+void copy_row(const char* from, size_t dim, std::byte* to) noexcept {
+    static_assert(std::endian::native == std::endian::little);
+    for (size_t i = 0; i < dim; ++i) {
+        float value = 0;
+        std::memcpy(&value, from + 4 * i, 4);
+        const T converted = to_element<T>(value);
+        std::memcpy(to + sizeof(T) * i, &converted, sizeof(T));
+    }
+}
+template <>
+void copy_row<float>(const char* from, size_t dim, std::byte* to) noexcept {
+    std::memcpy(to, from, 4 * dim);
+}
+
+class binary_parser final : public row_parser {
+  public:
+    using row_parser::row_parser;
+
+  private:
+    size_t parse(std::string_view window, bool /*last*/, int /*threads*/) override {
+        const size_t vector_bytes = 4 * layout_.dim;
+        size_t used = 0;
+        while (!done()) {
+            size_t begin = used;
+            while (begin < window.size() && window[begin] == '\n') ++begin;
+            const size_t space = window.find(' ', begin);
+            if (space == std::string_view::npos || window.size() - space - 1 < vector_bytes) break;
+            std::string_view token = window.substr(begin, space - begin);
+            if (const size_t bad = first_bad_utf8(token); bad != std::string_view::npos) {
+                if (layout_.unicode_errors == bad_utf8::strict) {
+                    throw bad_vectors("byte " + std::to_string(offset_ + static_cast<int64_t>(begin + bad)) +
+                                      ": token " + std::to_string(store_.rows_read()) +
+                                      " is not UTF-8; pass unicode_errors=\"replace\" or \"ignore\" to read it");
+                }
+                store_.count_bad_utf8();
+                mended_ = mend_utf8(token, layout_.unicode_errors);
+                token = mended_;
+            }
+            if (std::byte* row = store_.take(token)) copy(window.data() + space + 1, row);
+            used = space + 1 + vector_bytes;
+        }
+        return used;
+    }
+
+    void copy(const char* from, std::byte* to) const noexcept {
+        switch (store_.row_bytes() / layout_.dim) {
+            case 2:
+                return copy_row<half>(from, layout_.dim, to);
+            case 8:
+                return copy_row<double>(from, layout_.dim, to);
+            default:
+                return copy_row<float>(from, layout_.dim, to);
+        }
+    }
+
+    std::string mended_;
+};
+
+}  // namespace
+
+std::unique_ptr<row_parser> make_binary_parser(const row_layout& layout, row_store& store) {
+    return std::make_unique<binary_parser>(layout, store);
+}
+
+}  // namespace embrow

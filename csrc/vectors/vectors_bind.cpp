@@ -1,0 +1,204 @@
+#include <cstring>
+#include <utility>
+
+#include "bind.h"
+#include "common/threads.h"
+#include "vectors/oov.h"
+#include "vectors/vectors.h"
+#include "vectors/write.h"
+
+namespace py = pybind11;
+
+namespace embrow {
+namespace {
+
+// Calls f with the str's UTF-8, without leaving a cached copy inside a str that is not ASCII.
+template <class F>
+void with_utf8(py::handle text, F&& f) {
+    if (!PyUnicode_Check(text.ptr())) {
+        throw py::type_error("tokens must be str, found " + std::string(Py_TYPE(text.ptr())->tp_name));
+    }
+    if (PyUnicode_IS_ASCII(text.ptr())) {
+        f(std::string_view(reinterpret_cast<const char*>(PyUnicode_1BYTE_DATA(text.ptr())),
+                           static_cast<size_t>(PyUnicode_GET_LENGTH(text.ptr()))));
+        return;
+    }
+    const auto bytes = py::reinterpret_steal<py::object>(PyUnicode_AsUTF8String(text.ptr()));
+    if (!bytes) throw py::error_already_set();
+    f(std::string_view(PyBytes_AS_STRING(bytes.ptr()), static_cast<size_t>(PyBytes_GET_SIZE(bytes.ptr()))));
+}
+
+token_table table_of(const py::list& tokens) {
+    token_table table;
+    for (const py::handle token : tokens) {
+        with_utf8(token, [&](std::string_view bytes) { table.insert(bytes); });
+    }
+    return table;
+}
+
+bad_utf8 policy_named(const std::string& name) {
+    return name == "ignore" ? bad_utf8::ignore : name == "replace" ? bad_utf8::replace : bad_utf8::strict;
+}
+
+element element_of(const py::dtype& dtype) {
+    switch (dtype.itemsize()) {
+        case 2:
+            return element::float16;
+        case 8:
+            return element::float64;
+        default:
+            return element::float32;
+    }
+}
+
+// A row_store and the parser that fills it, as one Python object.
+class row_reader {
+  public:
+    row_reader(const std::string& format, size_t dim, std::optional<int64_t> declared, int64_t limit, int64_t offset,
+               py::dtype dtype, const std::string& unicode_errors, const std::optional<py::list>& wanted)
+        : dtype_(std::move(dtype)),
+          dim_(dim),
+          store_(element_of(dtype_), dim, wanted.has_value(), wanted ? table_of(*wanted) : token_table{}) {
+        const row_layout layout{dim, declared, limit, offset, policy_named(unicode_errors)};
+        if (format == "word2vec-binary") {
+            parser_ = make_binary_parser(layout, store_);
+        } else {
+            parser_ = make_text_parser(layout, store_, element_of(dtype_), format == "glove");
+        }
+    }
+
+    size_t feed(const py::buffer& window, size_t size, bool last, int threads) {
+        const py::buffer_info view = window.request();
+        if (size > static_cast<size_t>(view.size * view.itemsize)) throw py::value_error("feed: window is too small");
+        const std::string_view bytes(static_cast<const char*>(view.ptr), size);
+        const py::gil_scoped_release unlocked;
+        return parser_->feed(bytes, last, threads);
+    }
+
+    void reserve(size_t rows) { store_.reserve(rows); }
+
+    py::array weight() {
+        const auto rows = static_cast<py::ssize_t>(store_.kept());
+        auto table = store_.release();
+        const py::capsule owner(table.get(), [](void* memory) { std::free(memory); });
+        void* const data = table.release();
+        return py::array(dtype_, {rows, static_cast<py::ssize_t>(dim_)}, data, owner);
+    }
+
+    py::list tokens() const {
+        py::list found(static_cast<size_t>(store_.kept()));
+        for (int64_t row = 0; row < store_.kept(); ++row) {
+            const std::string_view bytes = store_.tokens().token(row);
+            PyObject* const text = PyUnicode_DecodeUTF8(bytes.data(), static_cast<Py_ssize_t>(bytes.size()), nullptr);
+            if (text == nullptr) throw py::error_already_set();
+            PyList_SET_ITEM(found.ptr(), row, text);
+        }
+        return found;
+    }
+
+    const row_store& store() const { return store_; }
+    const row_parser& parser() const { return *parser_; }
+
+  private:
+    py::dtype dtype_;
+    size_t dim_;
+    row_store store_;
+    std::unique_ptr<row_parser> parser_;
+};
+
+template <class T>
+using rows_of = py::array_t<T, py::array::c_style>;
+
+void check_rows(const py::array& weight, const py::list& tokens) {
+    if (weight.ndim() != 2 || static_cast<size_t>(weight.shape(0)) != tokens.size()) {
+        throw py::value_error("weight must have one row for each token");
+    }
+}
+
+py::bytes binary_rows(const py::list& tokens, const rows_of<float>& weight) {
+    check_rows(weight, tokens);
+    std::string out;
+    const auto dim = static_cast<size_t>(weight.shape(1));
+    const float* row = weight.data();
+    for (const py::handle token : tokens) {
+        with_utf8(token, [&](std::string_view bytes) { append_binary_row(out, bytes, row, dim); });
+        row += dim;
+    }
+    return out;
+}
+
+template <class T>
+py::bytes text_rows(const py::list& tokens, const rows_of<T>& weight) {
+    check_rows(weight, tokens);
+    std::string out;
+    const auto dim = static_cast<size_t>(weight.shape(1));
+    const T* row = weight.data();
+    for (const py::handle token : tokens) {
+        with_utf8(token, [&](std::string_view bytes) { append_text_row(out, bytes, row, dim); });
+        row += dim;
+    }
+    return out;
+}
+
+void fill_oov(rows_of<float> weight, const std::vector<int64_t>& rows, const py::list& tokens, bool uniform,
+              uint64_t seed, const rows_of<double>& mean, const rows_of<double>& spread, int threads) {
+    const auto dim = static_cast<size_t>(weight.shape(1));
+    token_table table;
+    std::vector<int64_t> ids;
+    for (const py::handle token : tokens) {
+        with_utf8(token, [&](std::string_view bytes) { ids.push_back(table.insert(bytes).first); });
+    }
+    if (ids.size() != rows.size() || static_cast<size_t>(mean.size()) != dim ||
+        static_cast<size_t>(spread.size()) != dim) {
+        throw py::value_error("fill_oov: lengths differ");
+    }
+    for (const int64_t row : rows) {
+        if (row < 0 || row >= weight.shape(0)) throw py::index_error("fill_oov: no row " + std::to_string(row));
+    }
+    float* const data = weight.mutable_data();
+    const py::gil_scoped_release unlocked;
+    constexpr size_t grain = 256;
+    parallel_for(threads, task_count(rows.size(), grain), [&](size_t task) {
+        for (size_t i = task * grain; i < std::min(rows.size(), (task + 1) * grain); ++i) {
+            oov_row(uniform ? oov_kind::uniform : oov_kind::normal, seed, table.token(ids[i]), {mean.data(), dim},
+                    {spread.data(), dim}, {data + static_cast<size_t>(rows[i]) * dim, dim});
+        }
+    });
+}
+
+}  // namespace
+
+void bind_vectors(py::module_& m) {
+    py::register_exception_translator([](std::exception_ptr raised) {
+        try {
+            if (raised) std::rethrow_exception(raised);
+        } catch (const cut_short& fault) {
+            PyErr_SetString(PyExc_EOFError, fault.what());
+        } catch (const bad_vectors& fault) {
+            PyErr_SetString(PyExc_ValueError, fault.what());
+        }
+    });
+    py::class_<row_reader>(m, "RowReader")
+        .def(py::init<const std::string&, size_t, std::optional<int64_t>, int64_t, int64_t, py::dtype,
+                      const std::string&, const std::optional<py::list>&>(),
+             py::arg("format"), py::arg("dim"), py::arg("declared"), py::arg("limit"), py::arg("offset"),
+             py::arg("dtype"), py::arg("unicode_errors"), py::arg("wanted"))
+        .def("feed", &row_reader::feed, py::arg("window"), py::arg("size"), py::arg("last"), py::arg("threads"))
+        .def("reserve", &row_reader::reserve, py::arg("rows"))
+        .def("weight", &row_reader::weight)
+        .def("tokens", &row_reader::tokens)
+        .def_property_readonly("kept_ids", [](const row_reader& r) { return r.store().kept_ids(); })
+        .def_property_readonly("done", [](const row_reader& r) { return r.parser().done(); })
+        .def_property_readonly("offset", [](const row_reader& r) { return r.parser().offset(); })
+        .def_property_readonly("rows_read", [](const row_reader& r) { return r.store().rows_read(); })
+        .def_property_readonly("kept", [](const row_reader& r) { return r.store().kept(); })
+        .def_property_readonly("duplicates", [](const row_reader& r) { return r.store().duplicates(); })
+        .def_property_readonly("bad_utf8", [](const row_reader& r) { return r.store().bad_utf8_tokens(); });
+    m.def("vectors_binary_rows", &binary_rows, py::arg("tokens"), py::arg("weight").noconvert());
+    m.def("vectors_text_rows", &text_rows<float>, py::arg("tokens"), py::arg("weight").noconvert());
+    m.def("vectors_text_rows", &text_rows<double>, py::arg("tokens"), py::arg("weight").noconvert());
+    m.def("vectors_fill_oov", &fill_oov, py::arg("weight").noconvert(), py::arg("rows"), py::arg("tokens"),
+          py::arg("uniform"), py::arg("seed"), py::arg("mean"), py::arg("spread"), py::arg("threads"));
+}
+
+}  // namespace embrow

@@ -1,0 +1,81 @@
+"""Tokens and rows -> a file, under a temporary name until it is whole."""
+
+from __future__ import annotations
+
+import os
+import re
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+import numpy.typing as npt
+
+from embrow import _core
+
+_BY_SUFFIX = {".bin": "word2vec-binary", ".vec": "word2vec-text", ".npy": "npy"}
+# What a token must not hold, and how to say it.
+_REFUSED = {
+    "word2vec-binary": (re.compile(r" |\A\n"), "a space, or starts with a line end"),
+    "word2vec-text": (re.compile(r"[ \t\n\r]"), "a space, tab or line end"),
+    "glove": (re.compile(r"\n|[ \t]\Z"), "a line end, or ends with a space or tab"),
+    "npy": (re.compile(r"\n|\r\Z"), "a line end"),
+}
+_BLOCK_BYTES = 4 << 20
+
+
+def words_path(path: str | os.PathLike[str]) -> Path:
+    """Return where the words of a .npy file lie."""
+    return Path(path).with_suffix(".words")
+
+
+@contextmanager
+def _replacing(path: Path) -> Iterator[BinaryIO]:
+    """Open a temporary file that becomes `path` when the block ends well, and vanishes when it does not."""
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+    try:
+        with open(temporary, "xb") as file:
+            yield file
+        os.replace(temporary, path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def save_vectors(path: str | os.PathLike[str], format: str | None, tokens: list[str], weight: npt.NDArray[Any]) -> None:
+    path = Path(path)
+    if format is None:
+        format = _BY_SUFFIX.get(path.suffix)
+        if format is None:
+            raise ValueError(
+                f"save: the suffix {path.suffix!r} names no format; pass format=, one of {', '.join(_REFUSED)}"
+            )
+    if format not in _REFUSED:
+        raise ValueError(f"save: format must be one of {', '.join(_REFUSED)}, found {format!r}")
+    pattern, rule = _REFUSED[format]
+    for number, token in enumerate(tokens):
+        if pattern.search(token):
+            raise ValueError(f"save: token {number} holds {rule}, which the format {format!r} cannot")
+    if format == "npy":
+        words = words_path(path)
+        if words == path:
+            raise ValueError("save: the suffix .words is the word list's; give the array another name")
+        with _replacing(path) as array_file, _replacing(words) as words_file:
+            np.save(array_file, weight, allow_pickle=False)
+            words_file.write("".join(token + "\n" for token in tokens).encode())
+        return
+    with _replacing(path) as file:
+        if format != "glove":
+            file.write(b"%d %d\n" % weight.shape)
+        for block_tokens, block in _blocks(tokens, weight, format):
+            rows = _core.vectors_binary_rows if format == "word2vec-binary" else _core.vectors_text_rows
+            file.write(rows(block_tokens, block))
+
+
+def _blocks(tokens: list[str], weight: npt.NDArray[Any], format: str) -> Iterator[tuple[list[str], npt.NDArray[Any]]]:
+    dtype = np.float64 if weight.dtype == np.float64 and format != "word2vec-binary" else np.float32
+    step = max(1, _BLOCK_BYTES // max(1, weight.shape[1] * 8))
+    for begin in range(0, len(tokens), step):
+        yield tokens[begin : begin + step], np.ascontiguousarray(weight[begin : begin + step], dtype=dtype)

@@ -1,0 +1,129 @@
+"""The first bytes of a file -> which format it is in, and where its rows start."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from dataclasses import dataclass
+
+from embrow.vectors._source import Window
+
+READABLE = ("word2vec-binary", "word2vec-text", "glove", "npy")
+NOT_YET = ("fasttext", "finalfusion", "safetensors", "gensim")
+
+_HEADER = re.compile(rb"[ \t]*(\d+)[ \t]+(\d+)[ \t]*\r?\n")
+_HEADER_CUT = re.compile(rb"[ \t]*\d+[ \t]*\d*[ \t]*\r?")
+# A row may take up to 64 MiB (vectors.h), a float32 four bytes.
+_MAX_DIM = (64 << 20) // 4
+_MAX_ROWS = 2**62
+_SAMPLE_LINES = 32
+_TEXT_BYTES = frozenset(range(0x20, 0x7F)) | {9, 13}
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """What is known of a file before its rows are read."""
+
+    format: str
+    dim: int
+    declared: int | None
+    start: int
+
+
+def check_format(name: str) -> None:
+    if name in NOT_YET:
+        raise ValueError(f"the format {name!r} is not readable yet by this version; it reads {', '.join(READABLE)}")
+    if name != "auto" and name not in READABLE:
+        raise ValueError(f"format must be 'auto' or one of {', '.join(READABLE)}, found {name!r}")
+
+
+def sniff(window: Window, name: str) -> Layout:
+    """Tell the layout from a filled window. `name` is a format, or "auto"; of "npy" only the name is told."""
+    head = window.peek()
+    if not head:
+        raise EOFError("the file is empty: it ends at byte 0, before token 0")
+    if name == "auto":
+        name = _name(head)
+        if name != "word2vec":
+            check_format(name)
+    if name == "npy":
+        return Layout("npy", 0, None, 0)
+    if name == "glove":
+        return Layout("glove", _text_dim(window), None, 0)
+    rows, dim, start = _header(head, window.last)
+    if name == "word2vec":
+        name = "word2vec-text" if _rows_are_text(head[start:], dim) else "word2vec-binary"
+    return Layout(name, dim, rows, start)
+
+
+def _name(head: bytes) -> str:
+    if head.startswith(b"\x93NUMPY"):
+        return "npy"
+    if head.startswith(b"FiFu"):
+        return "finalfusion"
+    if head[:4] == (793712314).to_bytes(4, "little"):
+        return "fasttext"
+    if head[:1] == b"\x80" and head[1:2] in (b"\x02", b"\x03", b"\x04", b"\x05"):
+        return "gensim"
+    if head[8:9] == b"{" and int.from_bytes(head[:8], "little") < 100_000_000:
+        return "safetensors"
+    if _HEADER.match(head) or _HEADER_CUT.fullmatch(head):
+        return "word2vec"
+    return "glove"
+
+
+def _header(head: bytes, complete: bool) -> tuple[int, int, int]:
+    match = _HEADER.match(head)
+    if match is None:
+        if complete and _HEADER_CUT.fullmatch(head):
+            raise EOFError(f"the file ends at byte {len(head)}, inside its header, before token 0")
+        raise ValueError("byte 0: the header must be two whole numbers, rows and dimensions, on one line")
+    if len(match[1]) > 19 or len(match[2]) > 19 or int(match[1]) > _MAX_ROWS:
+        raise ValueError("byte 0: the header's numbers are too large to be true")
+    rows, dim = int(match[1]), int(match[2])
+    if not 1 <= dim <= _MAX_DIM:
+        raise ValueError(f"byte 0: the header declares vectors of {dim}; this version reads 1 to {_MAX_DIM}")
+    return rows, dim, match.end()
+
+
+def _rows_are_text(rows: bytes, dim: int) -> bool:
+    """Whether the first row is a line of text: what follows the token would else be dim float32."""
+    rows = rows.lstrip(b"\n")
+    token, space, rest = rows.partition(b" ")
+    if not space or b"\n" in token or b"\t" in token:
+        # No float32 either: a line that text can explain.
+        return True
+    vector = rest[: 4 * dim].split(b"\n", 1)[0]
+    return bool(vector) and _TEXT_BYTES.issuperset(vector)
+
+
+def is_number(field: bytes) -> bool:
+    try:
+        float(field)
+    except ValueError:
+        return False
+    return True
+
+
+def _text_dim(window: Window) -> int:
+    """How many numbers end most of the first lines; a token before them may itself be a number, or many words."""
+    while b"\n" not in window.peek() and not window.last and window.size < 64 << 20:
+        window.fill()
+    head = window.peek()
+    lines = head.split(b"\n", _SAMPLE_LINES)
+    if len(lines) > 1:
+        lines.pop()
+    counts: Counter[int] = Counter()
+    for line in lines:
+        fields = line.replace(b"\t", b" ").split()
+        numbers = 0
+        while numbers < len(fields) - 1 and is_number(fields[-1 - numbers]):
+            numbers += 1
+        counts[numbers] += bool(fields)
+    most = max(counts.values(), default=0)
+    dim = min((numbers for numbers, count in counts.items() if count == most), default=0)
+    if dim == 0:
+        raise ValueError(
+            "byte 0: token 0 is not followed by numbers, so the format cannot be told from the file; name it with format="
+        )
+    return dim

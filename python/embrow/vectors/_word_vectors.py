@@ -1,0 +1,171 @@
+"""Tokens and their rows in memory."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from embrow.vectors._save import save_vectors
+
+if TYPE_CHECKING:
+    from gensim.models import KeyedVectors
+
+
+@dataclass(frozen=True, slots=True)
+class LoadReport:
+    """What loading a file met.
+
+    Attributes
+    ----------
+    rows_read : int
+        Rows of the file that were looked at.
+    rows_declared : int or None
+        Rows that the file's header promises; None for a format without one.
+    rows_kept : int
+        Rows in the result.
+    duplicates : int
+        Rows left out because their token came before; with `vocab`, among wanted tokens.
+    bad_utf8 : int
+        Tokens mended by `unicode_errors`.
+    """
+
+    rows_read: int
+    rows_declared: int | None
+    rows_kept: int
+    duplicates: int
+    bad_utf8: int
+
+
+class WordVectors:
+    """Tokens, each with one row of `weight`.
+
+    Parameters
+    ----------
+    tokens : sequence of str
+    weight : float array, shape (len(tokens), dim)
+    report : LoadReport, optional
+        What loading them met.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> vectors = WordVectors(["up", "down"], np.array([[1.0, 2.0], [3.0, 4.0]], dtype="float32"))
+    >>> vectors["down"]
+    array([3., 4.], dtype=float32)
+    >>> "left" in vectors
+    False
+    """
+
+    def __init__(self, tokens: Sequence[str], weight: npt.NDArray[Any], report: LoadReport | None = None) -> None:
+        if weight.ndim != 2 or weight.shape[0] != len(tokens):
+            raise ValueError(f"WordVectors: weight must have shape ({len(tokens)}, dim), found {weight.shape}")
+        if weight.dtype.kind != "f":
+            raise ValueError(f"WordVectors: weight must be of a float dtype, found {weight.dtype}")
+        self.tokens: list[str] = list(tokens)
+        self.weight = weight
+        self.report = report
+
+    @property
+    def dim(self) -> int:
+        """Columns of `weight`."""
+        return int(self.weight.shape[1])
+
+    @cached_property
+    def _rows(self) -> dict[str, int]:
+        backwards = range(len(self.tokens) - 1, -1, -1)
+        return dict(zip(reversed(self.tokens), backwards, strict=True))
+
+    def __len__(self) -> int:
+        return len(self.tokens)
+
+    def __contains__(self, token: object) -> bool:
+        return token in self._rows
+
+    def __getitem__(self, token: str) -> npt.NDArray[Any]:
+        """Return the row of `token`, a view; KeyError if there is none."""
+        return self.weight[self._rows[token]]  # type: ignore[no-any-return]
+
+    def __repr__(self) -> str:
+        return f"WordVectors({len(self)} tokens, dim {self.dim}, {self.weight.dtype})"
+
+    def most_similar(self, token: str, topn: int = 10) -> list[tuple[str, float]]:
+        """Return the tokens nearest to `token` by cosine, best first, without itself.
+
+        Parameters
+        ----------
+        token : str
+        topn : int
+            How many at most.
+
+        Returns
+        -------
+        list of (token, cosine)
+
+        Raises
+        ------
+        KeyError
+            The token has no vector.
+
+        Notes
+        -----
+        Reads the whole table once. Rows of zeros have cosine 0; of equal cosines the earlier row comes first.
+        """
+        row = self._rows[token]
+        weight = self.weight if self.weight.dtype != np.float16 else self.weight.astype(np.float32)
+        norms = np.sqrt(np.einsum("ij,ij->i", weight, weight, dtype=np.float64))
+        scale = norms * norms[row]
+        cosines = np.divide(weight @ weight[row], scale, out=np.zeros(len(self)), where=scale > 0)
+        cosines[row] = -np.inf
+        topn = min(topn, len(self) - 1)
+        if topn <= 0:
+            return []
+        bound = np.partition(cosines, len(self) - topn)[len(self) - topn]
+        best = np.flatnonzero(cosines >= bound)
+        best = best[np.argsort(-cosines[best], kind="stable")][:topn]
+        return [(self.tokens[i], float(cosines[i])) for i in best]
+
+    def to_gensim(self) -> KeyedVectors:
+        """Return gensim KeyedVectors over the same memory.
+
+        Raises
+        ------
+        ImportError
+            gensim is not installed.
+        """
+        try:
+            from gensim.models import KeyedVectors
+        except ImportError:
+            raise ImportError("to_gensim needs gensim: pip install gensim") from None
+        keyed = KeyedVectors(self.dim)
+        keyed.index_to_key = list(self.tokens)
+        keyed.key_to_index = dict(self._rows)
+        keyed.vectors = self.weight
+        return keyed
+
+    def save(self, path: str | os.PathLike[str], format: str | None = None) -> None:
+        """Write tokens and rows to `path`, whole or not at all.
+
+        Parameters
+        ----------
+        path : path
+        format : {"word2vec-binary", "word2vec-text", "glove", "npy"}, optional
+            Default: by the suffix, `.bin`, `.vec` or `.npy`. "npy" writes the tokens, one a line, beside `path` under the
+            suffix `.words`, where load_vectors finds them.
+
+        Raises
+        ------
+        ValueError
+            A token that the format cannot hold: with a space, tab or line end in word2vec's, with a line end or a final
+            space in "glove" and "npy".
+
+        Notes
+        -----
+        "word2vec-binary" holds float32; text holds the shortest decimals that read back as the same numbers.
+        """
+        save_vectors(path, format, self.tokens, self.weight)
