@@ -2,7 +2,67 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterable, Sequence
+
+
+def split(row: str, tokenizer: str, lowercase: bool) -> list[str]:
+    """Text -> tokens."""
+    if lowercase:
+        row = row.lower()
+    return row.split() if tokenizer == "whitespace" else re.findall(r"\w+|[^\w\s]+", row)
+
+
+def count(rows: Iterable[list[str]]) -> dict[str, int]:
+    """Rows of tokens -> counts, first seen first."""
+    counts: dict[str, int] = {}
+    for row in rows:
+        for token in row:
+            counts[token] = counts.get(token, 0) + 1
+    return counts
+
+
+def vocabulary(
+    counts: dict[str, int], *, specials: Sequence[str], min_freq: int, max_size: int | None, ties: str
+) -> list[str]:
+    """Counts -> tokens in id order, specials first."""
+    ranked = sorted(counts) if ties == "token" else list(counts)
+    ranked.sort(key=lambda token: -counts[token])
+    kept = [token for token in ranked if counts[token] >= min_freq and token not in specials]
+    return (list(specials) + kept)[:max_size]
+
+
+def encode(row: list[str], ids: dict[str, int], unk: int) -> list[int]:
+    """Tokens -> ids."""
+    return [ids.get(token, unk) for token in row]
+
+
+def pad(
+    rows: Sequence[Sequence[int]],
+    *,
+    max_length: int | None,
+    padding_side: str,
+    truncation_side: str,
+    value: int,
+    multiple: int = 1,
+    bos: Sequence[int] = (),
+    eos: Sequence[int] = (),
+) -> list[list[int]]:
+    """Ragged ids -> batch."""
+    framed = []
+    for row in rows:
+        kept = list(row)
+        if max_length is not None:
+            room = max_length - len(bos) - len(eos)
+            kept = kept[:room] if truncation_side == "right" else kept[max(0, len(kept) - room) :]
+        framed.append([*bos, *kept, *eos])
+    width = max_length if max_length is not None else max(map(len, framed), default=0)
+    width = (width + multiple - 1) // multiple * multiple
+    batch = []
+    for row in framed:
+        padding = [value] * (width - len(row))
+        batch.append(row + padding if padding_side == "right" else padding + row)
+    return batch
 
 
 def gather(table: Sequence[Sequence[float]], ids: Sequence[int]) -> list[list[float]]:

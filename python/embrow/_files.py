@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import gzip
-import io
 import os
 import tempfile
 from collections.abc import Iterator
@@ -40,19 +39,14 @@ def written_atomically(path: StrPath) -> Iterator[BinaryIO]:
 
 def open_decompressed(path: StrPath) -> IO[bytes]:
     """Open a file for reading its bytes, decompressing .gz and .zst, which are told by their first bytes."""
-    file = open(path, "rb")  # noqa: SIM115
-    try:
+    with open(path, "rb") as file:
         magic = file.read(4)
-        file.seek(0)
-        if magic[:2] == b"\x1f\x8b":
-            return cast(IO[bytes], gzip.GzipFile(fileobj=file, mode="rb"))
-        if magic == b"\x28\xb5\x2f\xfd":
-            try:
-                import zstandard
-            except ImportError as error:
-                raise ImportError(f"{os.fspath(path)} is compressed with zstd; pip install zstandard") from error
-            return cast(IO[bytes], io.BufferedReader(zstandard.ZstdDecompressor().stream_reader(file)))
-    except BaseException:
-        file.close()
-        raise
-    return file
+    if magic[:2] == b"\x1f\x8b":
+        return cast(IO[bytes], gzip.open(path, "rb"))
+    if magic == b"\x28\xb5\x2f\xfd":
+        try:
+            import zstandard
+        except ImportError as error:
+            raise ImportError(f"{os.fspath(path)} is compressed with zstd; pip install zstandard") from error
+        return cast(IO[bytes], zstandard.open(path, "rb"))
+    return open(path, "rb")

@@ -1,0 +1,133 @@
+"""Ragged ids to a batch."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import embrow
+import reference
+
+SIDES = st.sampled_from(["left", "right"])
+
+
+def ragged(sequences: list[list[int]], dtype: str = "int64") -> tuple[Any, Any]:
+    lengths = [len(row) for row in sequences]
+    values = np.array([i for row in sequences for i in row], dtype=dtype)
+    return values, np.cumsum([0, *lengths])
+
+
+@given(
+    sequences=st.lists(st.lists(st.integers(-(2**31), 2**31 - 1), max_size=9), max_size=9),
+    max_length=st.none() | st.integers(0, 6),
+    padding_side=SIDES,
+    truncation_side=SIDES,
+    value=st.integers(-3, 3),
+    multiple=st.none() | st.integers(1, 4),
+    dtype=st.sampled_from(["int32", "int64"]),
+    threads=st.integers(1, 4),
+)
+@settings(max_examples=200, deadline=None)
+def test_every_kind_equals_the_reference(
+    sequences: list[list[int]],
+    max_length: int | None,
+    padding_side: Any,
+    truncation_side: Any,
+    value: int,
+    multiple: int | None,
+    dtype: str,
+    threads: int,
+) -> None:
+    expected = reference.pad(
+        sequences,
+        max_length=max_length,
+        padding_side=padding_side,
+        truncation_side=truncation_side,
+        value=value,
+        multiple=multiple or 1,
+    )
+    kinds = [
+        sequences,
+        tuple(tuple(row) for row in sequences) if len(sequences) != 2 else sequences,
+        iter(sequences),
+        [np.array(row, dtype=np.int32) for row in sequences],
+        ragged(sequences),
+        embrow.Ragged(*ragged(sequences, "int32")),
+    ]
+    for kind in kinds:
+        found, lengths = embrow.pad_sequences(
+            kind,
+            max_length,
+            padding_side=padding_side,
+            truncation_side=truncation_side,
+            value=value,
+            dtype=dtype,
+            pad_to_multiple_of=multiple,
+            return_lengths=True,
+            num_threads=threads,
+        )
+        assert found.dtype == dtype
+        assert found.tolist() == expected
+        room = 99 if max_length is None else max_length
+        assert lengths.tolist() == [min(len(row), room) for row in sequences]
+
+
+def test_a_batch_of_many_tasks() -> None:
+    rng = np.random.default_rng(0)
+    sequences = [rng.integers(0, 99, n).tolist() for n in rng.integers(0, 40, 9000)]
+    expected = embrow.pad_sequences(sequences, num_threads=1)
+    assert np.array_equal(embrow.pad_sequences(ragged(sequences), num_threads=4), expected)
+    assert expected[17].tolist() == sequences[17] + [0] * (39 - len(sequences[17]))
+
+
+def test_tensors() -> None:
+    torch = pytest.importorskip("torch")
+    rows = [torch.tensor([1, 2]), torch.tensor([], dtype=torch.int64), torch.tensor([3], dtype=torch.int32)]
+    found = embrow.pad_sequences(rows, return_tensors="pt")
+    assert found.tolist() == [[1, 2], [0, 0], [3, 0]]
+    out = torch.empty(3, 2, dtype=torch.int64)
+    assert embrow.pad_sequences(rows, out=out) is out
+    assert out.tolist() == found.tolist()
+    values, offsets = torch.tensor([1, 2, 3]), torch.tensor([0, 2, 2, 3])
+    assert embrow.pad_sequences((values, offsets)).tolist() == found.tolist()
+    with pytest.raises(TypeError, match="tensors have one dimension and an integer dtype"):
+        embrow.pad_sequences([torch.tensor([1.5])])
+
+
+@pytest.mark.parametrize(
+    ("sequences", "error", "message"),
+    [
+        ([[1], [2, "x"]], TypeError, "pad_sequences: row 1 has str at position 1; rows are sequences of int"),
+        ([[1], 5], TypeError, "pad_sequences: row 1 is int"),
+        ([[1.0]], TypeError, "pad_sequences: row 0 has float at position 0"),
+        ([np.array([1.5])], TypeError, "pad_sequences: row 0 is ndarray of dtype float64 with 1 dimensions"),
+        ([np.array([[1]])], TypeError, "pad_sequences: row 0 is ndarray of dtype int64 with 2 dimensions"),
+        ([[2**63]], ValueError, "pad_sequences: row 0 has a value beyond int64 at position 0"),
+        ("12", TypeError, "pad_sequences: expected rows of ids, found one str"),
+        ((np.arange(3), np.array([0, 2, 1])), ValueError, "offsets decrease from 2 to 1 at position 2"),
+        ((np.arange(3), np.array([0, 2])), ValueError, "offsets run from 0 to 2; there are 3 values"),
+        ((np.arange(3), np.array([1, 3])), ValueError, "offsets run from 1 to 3; there are 3 values"),
+        ((np.arange(3), np.array([], dtype=int)), ValueError, "there is one offset or more"),
+        ((np.arange(3.0), np.array([0, 3])), TypeError, "values are float64; they are integers"),
+    ],
+)
+def test_errors(sequences: Any, error: type[Exception], message: str) -> None:
+    with pytest.raises(error, match=re.escape(message)):
+        embrow.pad_sequences(sequences)
+
+
+def test_values_that_do_not_fit_int32() -> None:
+    with pytest.raises(ValueError, match="value 4294967296 at position 1 does not fit int32"):
+        embrow.pad_sequences([[1, 2**32]], dtype="int32")
+    with pytest.raises(ValueError, match="value 4294967296 does not fit int32"):
+        embrow.pad_sequences([[1]], value=2**32, dtype="int32")
+
+
+def test_out_of_a_wrong_shape() -> None:
+    with pytest.raises(ValueError, match=re.escape("pad_sequences: out must be a writable C-ordered array of int64")):
+        embrow.pad_sequences([[1]], out=np.empty((2, 2), np.int64))

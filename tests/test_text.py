@@ -1,0 +1,181 @@
+"""Text to tokens: every code point, every variant, every kind of input."""
+
+from __future__ import annotations
+
+import itertools
+import re
+import sys
+import unicodedata
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import embrow
+import reference
+from embrow import _core
+from texts import EDGES, SPACES, rows
+
+TOKENIZERS = ["whitespace", "words"]
+
+
+def split(texts: object, tokenizer: str, lowercase: bool = False) -> list[list[str]]:
+    """Tokens of each row, through a vocabulary made of them."""
+    counter = embrow.TokenCounter(tokenizer=tokenizer, lowercase=lowercase)
+    counter.update(texts, num_threads=1)
+    vocab = embrow.Vocab([token for token, _ in counter.most_common()], tokenizer=tokenizer, lowercase=lowercase)
+    values, offsets = vocab.encode_ragged(texts, num_threads=1)
+    return [[vocab.tokens[i] for i in values[begin:end]] for begin, end in itertools.pairwise(offsets)]
+
+
+def test_there_are_29_spaces() -> None:
+    assert len(SPACES) == 29
+    assert _core.unicode_version == unicodedata.unidata_version
+
+
+@pytest.mark.parametrize("tokenizer", TOKENIZERS)
+def test_every_code_point_splits_as_python_does(variant: str, tokenizer: str) -> None:
+    texts = [f"a{chr(i)}b{chr(i)}." for i in range(sys.maxunicode + 1) if not 0xD800 <= i < 0xE000]
+    assert split(texts, tokenizer) == [reference.split(text, tokenizer, False) for text in texts]
+
+
+def test_every_code_point_lowers_as_python_does(variant: str) -> None:
+    texts = [f"A{chr(i)}Σ Σ{chr(i)}" for i in range(sys.maxunicode + 1) if not 0xD800 <= i < 0xE000]
+    assert split(texts, "whitespace", True) == [text.lower().split() for text in texts]
+
+
+@pytest.mark.parametrize("lowercase", [False, True])
+@pytest.mark.parametrize("tokenizer", TOKENIZERS)
+def test_edges(variant: str, tokenizer: str, lowercase: bool) -> None:
+    assert split(EDGES, tokenizer, lowercase) == [reference.split(text, tokenizer, lowercase) for text in EDGES]
+
+
+@pytest.mark.parametrize("lowercase", [False, True])
+@pytest.mark.parametrize("tokenizer", TOKENIZERS)
+@given(texts=st.lists(rows, max_size=8))
+@settings(max_examples=150, deadline=None)
+def test_any_text(tokenizer: str, lowercase: bool, texts: list[str]) -> None:
+    expected = [reference.split(text, tokenizer, lowercase) for text in texts]
+    for name in _core.available_variants():
+        _core.use_variant(name)
+        assert split(texts, tokenizer, lowercase) == expected
+    _core.use_variant("")
+
+
+def test_a_token_of_many_megabytes(variant: str) -> None:
+    long = "x" * (5 << 20)
+    assert split([f"a {long} b", long], "whitespace") == [["a", long, "b"], [long]]
+
+
+def kinds() -> dict[str, object]:
+    """The same rows in each kind of input."""
+    pa = pytest.importorskip("pyarrow")
+    pd = pytest.importorskip("pandas")
+    pl = pytest.importorskip("polars")
+    texts = input_rows()
+    return {
+        "list": texts,
+        "tuple": tuple(texts),
+        "iterator": iter(texts),
+        "bytes": [text.encode() for text in texts],
+        "mixed": [text.encode() if i % 2 else text for i, text in enumerate(texts)],
+        "tokens": [text.split() for text in texts],
+        "numpy U": np.array(texts),
+        "numpy U swapped": np.array(texts).astype(np.array(texts).dtype.newbyteorder()),
+        "numpy U strided": np.repeat(np.array(texts), 2)[::2],
+        "numpy S": np.array([text.encode() for text in texts]),
+        "numpy object": np.array(texts, dtype=object),
+        "numpy StringDType": np.array(texts, dtype=np.dtypes.StringDType()),
+        "arrow utf8": pa.array(texts),
+        "arrow large_utf8": pa.array(texts, pa.large_string()),
+        "arrow string_view": pa.array(texts, pa.string_view()),
+        "arrow binary": pa.array([text.encode() for text in texts]),
+        "arrow large_binary": pa.array([text.encode() for text in texts], pa.large_binary()),
+        "arrow dictionary": pa.array(texts).dictionary_encode(),
+        "arrow sliced": pa.array(["skipped", *texts, "skipped"]).slice(1, len(texts)),
+        "arrow chunked": pa.chunked_array([texts[:2], [], texts[2:]], pa.string()),
+        "pandas object": pd.Series(texts, dtype=object),
+        "pandas str": pd.Series(texts),
+        "pandas string": pd.Series(texts, dtype="string"),
+        "pandas category": pd.Series(texts, dtype="category"),
+        "polars": pl.Series(texts),
+        "polars categorical": pl.Series(texts, dtype=pl.Categorical),
+    }
+
+
+def input_rows() -> list[str]:
+    return ["to be", "", "é café 漢語 🙂", "not to", "a token beyond twelve bytes, and more", "ÿ", "x"]
+
+
+@pytest.mark.parametrize("kind", kinds())
+def test_every_kind_of_input(kind: str) -> None:
+    expected = [text.split() for text in input_rows()]
+    vocab = embrow.Vocab.build(input_rows())
+    values, offsets = vocab.encode_ragged(kinds()[kind])
+    found = [vocab.decode(values[a:b]) for a, b in itertools.pairwise(offsets)]
+    assert found == expected
+    assert embrow.Vocab.build(kinds()[kind]).tokens == vocab.tokens
+
+
+@pytest.mark.parametrize("kind", ["list", "arrow", "numpy"])
+def test_nulls(kind: str) -> None:
+    pa = pytest.importorskip("pyarrow")
+    texts = ["a", None, "b"]
+    given_rows = {
+        "list": texts,
+        "arrow": pa.array(texts),
+        "numpy": np.array(texts, dtype=np.dtypes.StringDType(na_object=None)),
+    }[kind]
+    vocab = embrow.Vocab(["<pad>", "<unk>", "a", "b"])
+    assert vocab.encode(given_rows, nulls="empty").tolist() == [[2], [0], [3]]
+    with pytest.raises(TypeError, match=re.escape('encode: row 1 is None; drop it or pass nulls="empty"')):
+        vocab.encode(given_rows)
+
+
+@pytest.mark.parametrize(
+    ("texts", "error", "message"),
+    [
+        ("one", TypeError, "encode: expected rows of text, found one str; pass [text]"),
+        (b"one", TypeError, "encode: expected rows of text, found one bytes; pass [text]"),
+        (7, TypeError, "encode: expected rows of text, found int"),
+        (["a", 7], TypeError, "encode: row 1 is int; rows are str, bytes or lists of them, of one kind"),
+        (["a", ["b"]], TypeError, "encode: row 1 is list; rows are str, bytes or lists of them, of one kind"),
+        ([["a", 7]], TypeError, "encode: row 0, token 1 is int; tokens are str or bytes"),
+        (["a", "b\ud800"], ValueError, "encode: row 1 has a lone surrogate at character 1"),
+        ([b"a", b"b\xff"], ValueError, "encode: row 1 is not valid UTF-8 at byte 1"),
+        ([b"\xed\xa0\x80"], ValueError, "encode: row 0 is not valid UTF-8 at byte 0"),
+        ([b"\xc0\x80"], ValueError, "encode: row 0 is not valid UTF-8 at byte 0"),
+        ([b"ok \xe2\x82"], ValueError, "encode: row 0 is not valid UTF-8 at byte 3"),
+        (np.array([1, 2]), TypeError, "encode: expected an array of strings, found dtype int64"),
+        (np.array([["a"]]), ValueError, "encode: expected an array of one dimension, found 2"),
+    ],
+)
+def test_errors_name_the_row(texts: object, error: type[Exception], message: str) -> None:
+    with pytest.raises(error, match=re.escape(message)):
+        embrow.Vocab(["<unk>"]).encode(texts)
+
+
+def test_arrow_that_holds_no_text() -> None:
+    pa = pytest.importorskip("pyarrow")
+    with pytest.raises(TypeError, match=re.escape('Arrow type with format "l" holds no text')):
+        embrow.Vocab(["<unk>"]).encode(pa.array([1, 2]))
+
+
+@given(data=st.binary(max_size=40))
+def test_invalid_utf8_is_found_where_python_finds_it(data: bytes) -> None:
+    vocab = embrow.Vocab(["<unk>"])
+    try:
+        data.decode()
+    except UnicodeDecodeError as error:
+        with pytest.raises(ValueError, match=f"at byte {error.start};"):
+            vocab.encode([data])
+    else:
+        vocab.encode([data])
+
+
+def test_text_is_not_cached_inside_str_objects() -> None:
+    text = "é" * 1000
+    before = sys.getsizeof(text)
+    embrow.Vocab.build([text]).encode([text])
+    assert sys.getsizeof(text) == before
