@@ -27,8 +27,9 @@ class row_encoder {
             std::optional<text_fault> refused;
             // Enough rows to fill a batch, or the scratch; then all of them are finished.
             do {
-                refused = reader_.read(rows_, row++, [&](const char* text, size_t size, const char* readable_end) {
-                    push(text, size, readable_end);
+                token_reader::prefetch(rows_, row + token_reader::rows_ahead);
+                refused = reader_.read(rows_, row++, [&](const char* text, size_t size, const readable& around) {
+                    push(text, size, around);
                 });
                 row_ends_.push_back(ids_.size() + pending_);
             } while (row < end && !refused && row_ends_.back() < vocab_table::batch && !reader_.scratch_full());
@@ -54,13 +55,13 @@ class row_encoder {
   private:
     static constexpr size_t shown_bytes = 64;
 
-    void push(const char* text, size_t size, const char* readable_end) {
+    void push(const char* text, size_t size, const readable& around) {
         if (pending_ == vocab_table::batch) flush();
         if (size > max_token_bytes) [[unlikely]] {
             refuse(ids_.size() + pending_, text_fault::kind::token_too_long, {text, shown_bytes});
             size = 0;
         }
-        tokens_[pending_] = hash_token(text, size, readable_end, table_.seed());
+        tokens_[pending_] = hash_token(text, size, around, table_.seed());
         table_.prefetch(tokens_[pending_].hash);
         ++pending_;
     }

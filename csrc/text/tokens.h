@@ -20,11 +20,15 @@ class token_reader {
   public:
     explicit token_reader(const text_options& options) : options_(options), split_(choose_split(options.split)) {}
 
-    // Calls emit(begin, size, readable_end) for each token of a row, in order; bytes up to readable_end may be read. A
+    // Calls emit(begin, size, around) for each token of a row, in order; `around` is memory that may be read. A
     // token lies in the row's own memory or in scratch that lasts until release(). Returns the row's fault, if any,
     // after which some of its tokens may have been emitted.
     template <class Emit>
     std::optional<text_fault> read(const text_rows& rows, size_t row, Emit&& emit);
+
+    // Asks for the memory of a row that will be read soon, best rows_ahead rows later.
+    static constexpr size_t rows_ahead = 4;
+    static void prefetch(const text_rows& rows, size_t row) noexcept;
 
     // Forgets the scratch of all rows read so far.
     void release() noexcept;
@@ -36,7 +40,7 @@ class token_reader {
     struct span {
         const char* begin;
         size_t size;
-        const char* readable_end;
+        readable around;
     };
 
     static constexpr size_t scratch_bytes = size_t{1} << 16;
@@ -71,17 +75,17 @@ void token_reader::split(const span& text, Emit&& emit) {
         const split_counts found = split_(from, size, row_end, starts_, ends_, state);
         size_t end = 0;
         if (open && found.ends > 0) {
-            emit(open, static_cast<size_t>(from + ends_[0] - open), text.readable_end);
+            emit(open, static_cast<size_t>(from + ends_[0] - open), text.around);
             open = nullptr;
             end = 1;
         }
         size_t start = 0;
         for (; end < found.ends; ++start, ++end) {
-            emit(from + starts_[start], size_t{ends_[end]} - starts_[start], text.readable_end);
+            emit(from + starts_[start], size_t{ends_[end]} - starts_[start], text.around);
         }
         if (start < found.starts) open = from + starts_[start];
     }
-    if (open) emit(open, static_cast<size_t>(row_end - open), text.readable_end);
+    if (open) emit(open, static_cast<size_t>(row_end - open), text.around);
 }
 
 template <class Emit>
@@ -94,7 +98,7 @@ std::optional<text_fault> token_reader::read(const text_rows& rows, size_t row, 
     }
     for (int64_t token = rows.offsets[row]; token < rows.offsets[row + 1]; ++token) {
         if (auto fault = text_of(rows.rows[token], text)) return fault;
-        emit(text.begin, text.size, text.readable_end);
+        emit(text.begin, text.size, text.around);
     }
     return std::nullopt;
 }

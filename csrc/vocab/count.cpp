@@ -15,9 +15,9 @@ class row_counter {
 
     void run(const text_rows& rows, size_t begin, size_t end, first_fault<text_fault>& fault) {
         for (size_t row = begin; row < end; ++row) {
-            auto refused = reader_.read(rows, row, [&](const char* text, size_t size, const char* readable_end) {
-                push(text, size, readable_end);
-            });
+            token_reader::prefetch(rows, row + token_reader::rows_ahead);
+            auto refused = reader_.read(
+                rows, row, [&](const char* text, size_t size, const readable& around) { push(text, size, around); });
             if (!refused && too_long_) refused = text_fault{text_fault::kind::token_too_long, 0, {}};
             if (refused) {
                 fault.report(static_cast<int64_t>(row), *refused);
@@ -31,13 +31,13 @@ class row_counter {
   private:
     static constexpr size_t batch = 64;
 
-    void push(const char* text, size_t size, const char* readable_end) {
+    void push(const char* text, size_t size, const readable& around) {
         if (size > max_token_bytes) [[unlikely]] {
             too_long_ = true;
             return;
         }
         if (pending_ == batch) add_pending();
-        tokens_[pending_] = hash_token(text, size, readable_end, counts_.seed());
+        tokens_[pending_] = hash_token(text, size, around, counts_.seed());
         counts_.prefetch(tokens_[pending_].hash);
         ++pending_;
     }

@@ -53,7 +53,7 @@ void token_counts::add(const hashed_token& token, int64_t times) {
 
 void token_counts::add(std::string_view token, int64_t times) {
     if (token.size() > max_token_bytes) throw std::length_error("a token is longer than 4 GiB");
-    add(hash_token(token.data(), token.size(), token.data() + token.size(), seed_), times);
+    add(hash_token(token, seed_), times);
 }
 
 void token_counts::merge(const token_counts& other) {
@@ -86,7 +86,7 @@ std::vector<uint32_t> token_counts::ranked(int64_t min_freq, bool by_token) cons
 
 int64_t token_counts::find(std::string_view text) const noexcept {
     if (text.size() > max_token_bytes) return no_id;
-    const uint64_t hash = hash_token(text.data(), text.size(), text.data() + text.size(), seed_).hash;
+    const uint64_t hash = hash_token(text, seed_).hash;
     const size_t mask = index_.size() - 1;
     for (size_t at = hash & mask; index_[at]; at = (at + 1) & mask) {
         if (slot_matches(index_[at], hash) && token(slot_id(index_[at])) == text) {
@@ -115,7 +115,7 @@ vocab_table token_counts::table(std::span<const std::string_view> specials, std:
     };
     const auto append_specials = [&] {
         for (const std::string_view text : specials) {
-            append(hash_token(text.data(), text.size(), text.data() + text.size(), seed_), text);
+            append(hash_token(text, seed_), text);
         }
     };
     if (specials_first) append_specials();

@@ -46,7 +46,7 @@ vocab_table vocab_table::build(std::span<const std::string_view> tokens, const h
     for (const std::string_view token : tokens) {
         const size_t id = made->keys.size();
         if (token.size() > max_token_bytes) throw damaged("token " + std::to_string(id) + " is longer than 4 GiB");
-        hashed_token entry = hash_token(token.data(), token.size(), token.data() + token.size(), seed);
+        hashed_token entry = hash_token(token, seed);
         size_t at = entry.hash & mask;
         for (; made->index[at]; at = (at + 1) & mask) {
             if (!slot_matches(made->index[at], entry.hash)) continue;
@@ -117,7 +117,7 @@ int32_t vocab_table::probe(const hashed_token& token, size_t slot) const noexcep
 
 int32_t vocab_table::find(std::string_view token) const noexcept {
     if (token.size() > max_token_bytes) return no_id;
-    const hashed_token hashed = hash_token(token.data(), token.size(), token.data() + token.size(), seed());
+    const hashed_token hashed = hash_token(token, seed());
     return probe(hashed, hashed.hash & mask_);
 }
 

@@ -6,13 +6,16 @@
 // The size is part of the key, so tokens that differ only by NUL at the end differ.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <string_view>
 
 #include "common/hash.h"
+#include "text/rows.h"
 
 namespace embrow {
 
@@ -60,40 +63,48 @@ struct hashed_token {
     uint64_t hash;
 };
 
-// The key of an inline token. Bytes up to `readable_end` may be read, which makes most tokens one masked load.
-inline token_key inline_key(const char* text, size_t size, const char* readable_end) noexcept {
+// Entry n keeps n bytes of the 12.
+inline constexpr auto key_masks = [] {
+    std::array<std::array<uint64_t, 2>, inline_token_bytes + 1> masks{};
+    for (size_t size = 0; size <= inline_token_bytes; ++size) {
+        for (size_t byte = 0; byte < size; ++byte) masks[size][byte / 8] |= uint64_t{0xFF} << (8 * (byte % 8));
+    }
+    return masks;
+}();
+
+// The key of an inline token.
+inline token_key inline_key(const char* text, size_t size, const readable& around) noexcept {
     uint64_t first = 0;
     uint64_t last = 0;
-    if (readable_end - text >= 12) [[likely]] {
-        static constexpr uint64_t ones = ~uint64_t{0};
-        // Shifting by 64 is undefined, hence the two steps.
-        const uint64_t keep_first = size >= 8 ? ones : (uint64_t{1} << (8 * size)) - 1;
-        const uint64_t keep_last = size > 8 ? (uint64_t{1} << (8 * (size - 8))) - 1 : 0;
-        first = load8(text) & keep_first;
-        last = load4(text + 8) & keep_last;
-    } else if (size >= 8) {
-        first = load8(text);
-        std::memcpy(&last, text + 8, size - 8);
-    } else if (size >= 4) {
-        first = load4(text) | load4(text + size - 4) << (8 * (size - 4));
-    } else if (size > 0) {
-        // Bytes 0, size / 2 and size - 1 cover 1, 2 and 3 bytes.
-        const auto* byte = reinterpret_cast<const unsigned char*>(text);
-        first = byte[0] | static_cast<uint64_t>(byte[size / 2]) << (8 * (size / 2)) |
-                static_cast<uint64_t>(byte[size - 1]) << (8 * (size - 1));
+    if (around.end - text >= 12) [[likely]] {
+        first = load8(text) & key_masks[size][0];
+        last = load4(text + 8) & key_masks[size][1];
+    } else if (size > 0 && text + size - around.begin >= 16) {
+        // The 16 bytes that end with the token, those before it shifted out.
+        const char* const end = text + size;
+        const uint128 bytes = (static_cast<uint128>(load8(end - 8)) << 64 | load8(end - 16)) >> (8 * (16 - size));
+        first = static_cast<uint64_t>(bytes);
+        last = static_cast<uint64_t>(bytes >> 64);
+    } else {
+        std::memcpy(&first, text, std::min<size_t>(size, 8));
+        if (size > 8) std::memcpy(&last, text + 8, size - 8);
     }
     return {size | first << 32, first >> 32 | last << 32};
 }
 
 // The key and hash of a token of at most max_token_bytes. A long token's key points to `text`.
-inline hashed_token hash_token(const char* text, size_t size, const char* readable_end,
-                               const hash_seed& seed) noexcept {
+inline hashed_token hash_token(const char* text, size_t size, const readable& around, const hash_seed& seed) noexcept {
     if (size <= inline_token_bytes) [[likely]] {
-        const token_key key = inline_key(text, size, readable_end);
+        const token_key key = inline_key(text, size, around);
         return {key, hash_words(key.low, key.high, seed)};
     }
     const uint64_t hash = hash_long(text, size, seed);
     return {{size | (hash & 0xFFFFFFFF00000000), reinterpret_cast<uint64_t>(text)}, hash};
+}
+
+// The same where nothing around the token may be read.
+inline hashed_token hash_token(std::string_view token, const hash_seed& seed) noexcept {
+    return hash_token(token.data(), token.size(), {token.data(), token.data() + token.size()}, seed);
 }
 
 }  // namespace embrow

@@ -29,8 +29,8 @@ class token_texts {
             text_rows one;
             one.rows = rows.rows;
             one.offsets = {0, static_cast<int64_t>(rows.rows.size())};
-            fault_ = reader_.read(one, 0,
-                                  [&](const char* text, size_t size, const char*) { texts_.emplace_back(text, size); });
+            fault_ = reader_.read(
+                one, 0, [&](const char* text, size_t size, const readable&) { texts_.emplace_back(text, size); });
         });
         if (fault_) rows_.raise(static_cast<int64_t>(texts_.size()), *fault_);
     }
