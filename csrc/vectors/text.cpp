@@ -62,6 +62,13 @@ struct chunk {
     std::vector<std::string> mended;
     bool faulty = false;
     line_fault fault;  // of the line after `rows`
+
+    void clear() noexcept {
+        rows.clear();
+        values.clear();
+        mended.clear();
+        faulty = false;
+    }
 };
 
 template <class T>
@@ -74,10 +81,10 @@ class text_parser final : public row_parser {
     size_t parse(std::string_view window, bool last, int threads) override {
         const size_t used = last ? window.size() : window.rfind('\n') + 1;
         const std::vector<std::string_view> parts = split(window.substr(0, used));
-        std::vector<chunk<T>> chunks(parts.size());
-        parallel_for(threads, parts.size(), [&](size_t i) { parse_lines(window, parts[i], chunks[i]); });
-        for (const chunk<T>& part : chunks) {
-            merge(window, part, last);
+        if (chunks_.size() < parts.size()) chunks_.resize(parts.size());
+        parallel_for(threads, parts.size(), [&](size_t i) { parse_lines(window, parts[i], chunks_[i]); });
+        for (size_t i = 0; i < parts.size(); ++i) {
+            merge(window, chunks_[i], last);
             if (done()) return end_of_last_row(window);
         }
         return used;
@@ -99,6 +106,7 @@ class text_parser final : public row_parser {
     }
 
     void parse_lines(std::string_view window, std::string_view lines, chunk<T>& out) const {
+        out.clear();
         while (!lines.empty() && !out.faulty) {
             const size_t newline = lines.find('\n');
             std::string_view line = lines.substr(0, newline);
@@ -126,20 +134,18 @@ class text_parser final : public row_parser {
             const auto separators = static_cast<size_t>(std::count_if(line.begin(), line.end(), is_separator));
             first_field = separators == dim;
         } else {
-            first_field = parse_values(line.data() + token_end, line_end, out.values) == line_end &&
-                          out.values.size() - old_size == dim;
+            out.values.resize(old_size + dim);
+            const parsed_values parsed = parse_values(line.data() + token_end, line_end, &out.values[old_size]);
+            first_field = parsed.stop == line_end && parsed.count == dim;
             row.parsed = first_field;
         }
         if (!first_field) {
             out.values.resize(old_size);
-            const size_t fields = count_fields(line);
             token_end = token_end_from_back(line, dim);
-            if (token_end == std::string_view::npos ||
-                (!token_spaces_ && count_fields(line.substr(0, token_end)) != 1)) {
-                const bool no_token = token_end == std::string_view::npos && fields == dim;
-                return fail(line.data(), " has " + std::to_string(fields - (no_token ? 0 : 1)) +
-                                             (no_token ? " numbers and no text" : " numbers") +
-                                             ", the vectors are of " + std::to_string(dim));
+            const bool has_token = token_end != std::string_view::npos;
+            if (!has_token || (!token_spaces_ && count_fields(line.substr(0, token_end)) != 1)) {
+                return fail(line.data(), " has " + std::to_string(count_fields(line)) + " fields, a token and " +
+                                             std::to_string(dim) + " numbers are needed");
             }
             row.token = line.substr(0, token_end);
         }
@@ -155,14 +161,15 @@ class text_parser final : public row_parser {
         if (row.bad_utf8) mended = mend_utf8(row.token, layout_.unicode_errors);
         const std::string_view token = row.bad_utf8 ? std::string_view(mended) : row.token;
         if (!row.parsed && store_.wants(token)) {
-            const char* const stop = parse_values(row.token.data() + row.token.size(), line_end, out.values);
-            if (stop != line_end) {
-                const char* field_end = stop;
-                while (field_end != line_end && !is_separator(*field_end)) ++field_end;
-                const size_t field = out.values.size() - old_size;
+            out.values.resize(old_size + dim);
+            const parsed_values parsed =
+                parse_values(row.token.data() + row.token.size(), line_end, &out.values[old_size]);
+            if (parsed.count != dim) {
                 out.values.resize(old_size);
-                return fail(stop, ", field " + std::to_string(field) + " of its vector is \"" +
-                                      shown({stop, static_cast<size_t>(field_end - stop)}) + "\", not a number");
+                const char* const field_end = std::find_if(parsed.stop, line_end, is_separator);
+                return fail(parsed.stop, ", field " + std::to_string(parsed.count) + " of its vector is \"" +
+                                             shown({parsed.stop, static_cast<size_t>(field_end - parsed.stop)}) +
+                                             "\", not a number");
             }
             row.parsed = true;
         }
@@ -170,18 +177,22 @@ class text_parser final : public row_parser {
         out.rows.push_back(row);
     }
 
-    // Appends up to dim numbers. Returns where the first field starts that is none, or where the last one ends.
-    const char* parse_values(const char* at, const char* end, std::vector<T>& values) const {
+    // Reads up to dim numbers. `stop` is where the first field starts that is none, or where the last number ends.
+    struct parsed_values {
+        size_t count;
+        const char* stop;
+    };
+    parsed_values parse_values(const char* at, const char* end, T* values) const {
         for (size_t i = 0; i < layout_.dim; ++i) {
             while (at != end && is_separator(*at)) ++at;
-            if (at == end) return at;
+            if (at == end) return {i, at};
             double value = 0;
             const char* const stop = parse_number(at, end, value);
-            if (stop == nullptr || (stop != end && !is_separator(*stop))) return at;
-            values.push_back(to_element<T>(value));
+            if (stop == nullptr || (stop != end && !is_separator(*stop))) return {i, at};
+            values[i] = to_element<T>(value);
             at = stop;
         }
-        return at;
+        return {layout_.dim, at};
     }
 
     void merge(std::string_view window, const chunk<T>& part, bool last) {
@@ -221,6 +232,7 @@ class text_parser final : public row_parser {
     }
 
     bool token_spaces_;
+    std::vector<chunk<T>> chunks_;  // kept between windows for their memory
     const char* end_of_row_ = nullptr;
 };
 

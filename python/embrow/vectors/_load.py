@@ -7,6 +7,7 @@ import os
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,17 @@ from embrow.vectors._word_vectors import LoadReport, WordVectors
 _NO_LIMIT = 2**62
 _HEAD_BYTES = 256 << 10
 _BLANK = b" \t\r\n\0"
+
+
+@dataclass(frozen=True, slots=True)
+class _Choice:
+    """What the caller wants of the file."""
+
+    wanted: list[str] | None
+    limit: int
+    dtype: np.dtype[Any]
+    unicode_errors: str
+    threads: int
 
 
 def load_vectors(
@@ -80,8 +92,8 @@ def load_vectors(
 
     Notes
     -----
-    Memory is the result and a few windows of 2 MiB, whatever the file's size. The result is the same for every number of
-    threads. Rows past the number that the header declares are a UserWarning, and are not read.
+    Memory is the result and a few windows of 2 MiB, whatever the file's size. The result is the same for every number
+    of threads. Rows past the number that the header declares are a UserWarning, and are not read.
     """
     check_format(format)
     result_dtype = np.dtype(dtype)
@@ -92,27 +104,31 @@ def load_vectors(
     most = _NO_LIMIT if limit is None else min(operator.index(limit), _NO_LIMIT)
     if most < 0:
         raise ValueError(f"load_vectors: limit must be 0 or more, found {limit}")
-    threads = resolve_num_threads(num_threads)
-    wanted = None if vocab is None else _tokens_of(vocab)
+    choice = _Choice(
+        None if vocab is None else _tokens_of(vocab),
+        most,
+        result_dtype,
+        unicode_errors,
+        resolve_num_threads(num_threads),
+    )
     with _named(path):
         if is_package(path):
             if tokens is not None:
                 raise ValueError("tokens= belongs to the format 'npy'; an installed package has its own words")
-            array, words = find_package(os.fspath(path))
+            array, table = find_package(os.fspath(path))
+            words: Sequence[str] = read_parquet_words(table)
             with open_source(array) as source:
-                return _load_npy(
-                    source, Window(source, progress), read_parquet_words(words), 0, wanted, most, result_dtype
-                )
+                return _load_npy(source, Window(source, progress), words, 0, choice)
         with open_source(path) as source:
             window = Window(source, progress)
             window.fill()
             layout = sniff(window, format)
             if layout.format == "npy":
                 words, bad = _npy_words(path, tokens, unicode_errors)
-                return _load_npy(source, window, words, bad, wanted, most, result_dtype)
+                return _load_npy(source, window, words, bad, choice)
             if tokens is not None:
                 raise ValueError(f"tokens= belongs to the format 'npy', the file is {layout.format!r}")
-            return _load_rows(source, window, layout, wanted, most, result_dtype, unicode_errors, threads)
+            return _load_rows(source, window, layout, choice)
 
 
 def info(path: str | os.PathLike[str], *, format: str = "auto") -> dict[str, Any]:
@@ -155,6 +171,8 @@ def _named(path: str | os.PathLike[str]) -> Iterator[None]:
     """Put what was being read in front of errors about its content."""
     try:
         yield
+    except DamagedSource as error:
+        raise type(error.fault)(f"load_vectors: {os.fspath(path)}: {error.fault}, before its first token") from None
     except EOFError as error:
         raise EOFError(f"load_vectors: {os.fspath(path)}: {error}") from None
     except UnicodeError:
@@ -183,56 +201,48 @@ def _npy_words(
     return list(tokens), 0
 
 
-def _load_npy(
-    source: Source,
-    window: Window,
-    tokens: Sequence[str],
-    bad_utf8: int,
-    wanted: list[str] | None,
-    limit: int,
-    dtype: np.dtype[Any],
-) -> WordVectors:
+def _load_npy(source: Source, window: Window, tokens: Sequence[str], bad_utf8: int, choice: _Choice) -> WordVectors:
     if not window.size:
         window.fill()
     header = NpyHeader(window)
     if len(tokens) != header.rows:
         raise ValueError(f"there are {len(tokens)} tokens and {header.rows} rows")
     window.use(header.start)
-    read = min(limit, header.rows)
-    kept, rows, duplicates = choose_rows(tokens[:read], wanted)
-    weight = read_rows(source, window, header, rows, limit, dtype)
+    read = min(choice.limit, header.rows)
+    kept, rows, duplicates = choose_rows(tokens[:read], choice.wanted)
+    weight = read_rows(source, window, header, rows=rows, limit=read, dtype=choice.dtype)
+    if read == header.rows:
+        _warn_of_more(window, header.start + header.data_bytes, header.rows)
     return WordVectors(kept, weight, LoadReport(read, header.rows, len(kept), duplicates, bad_utf8))
 
 
-def _load_rows(
-    source: Source,
-    window: Window,
-    layout: Layout,
-    wanted: list[str] | None,
-    limit: int,
-    dtype: np.dtype[Any],
-    unicode_errors: str,
-    threads: int,
-) -> WordVectors:
-    # A number and the space before it take two bytes at least, a float32 four; a row of the first kind ends with a line end.
+def _load_rows(source: Source, window: Window, layout: Layout, choice: _Choice) -> WordVectors:
+    # The fewest bytes of a row: a number and the space before it take two at least, a token and its space one.
     row_bytes = 4 * layout.dim + 1 if layout.format == "word2vec-binary" else 2 * layout.dim
     room = max(0, source.total * source.expansion - layout.start)
-    goal = min(limit, _NO_LIMIT if layout.declared is None else layout.declared)
+    goal = min(choice.limit, _NO_LIMIT if layout.declared is None else layout.declared)
     if layout.declared is not None and goal * row_bytes > room:
         raise EOFError(
-            f"the header declares {layout.declared} rows of {layout.dim}, the file has only {source.total} bytes: it ends "
-            f"there, at token {room // row_bytes} or before"
+            f"the header declares {layout.declared} rows of {layout.dim}, the file has only {source.total} bytes: it "
+            f"ends there, at token {room // row_bytes} or before"
         )
     window.use(layout.start)
     reader = _core.RowReader(
-        layout.format, layout.dim, layout.declared, limit, layout.start, dtype, unicode_errors, wanted
+        layout.format,
+        layout.dim,
+        layout.declared,
+        choice.limit,
+        layout.start,
+        choice.dtype,
+        choice.unicode_errors,
+        choice.wanted,
     )
     if source.compression is None and layout.declared is not None:
-        reader.reserve(goal if wanted is None else min(goal, len(wanted)))
+        reader.reserve(goal if choice.wanted is None else min(goal, len(choice.wanted)))
     while not reader.done:
         try:
             with window.view() as held:
-                window_used = reader.feed(held, len(held), window.last, threads)
+                window_used = reader.feed(held, len(held), window.last, choice.threads)
             window.use(window_used)
             if reader.done or (window.last and not reader.done and layout.declared is None):
                 break
@@ -240,26 +250,29 @@ def _load_rows(
         except DamagedSource as error:
             raise type(error.fault)(f"{error.fault}, in token {reader.rows_read}") from None
     if layout.declared is not None and reader.rows_read == layout.declared:
-        _warn_of_more(window, reader.offset, layout.declared)
+        _warn_of_more(window, reader.offset, layout.declared, _BLANK)
     report = LoadReport(reader.rows_read, layout.declared, reader.kept, reader.duplicates, reader.bad_utf8)
-    kept = reader.tokens() if wanted is None else [wanted[i] for i in reader.kept_ids]
+    kept = reader.tokens() if choice.wanted is None else [choice.wanted[i] for i in reader.kept_ids]
     return WordVectors(kept, reader.weight(), report)
 
 
-def _warn_of_more(window: Window, offset: int, declared: int) -> None:
-    """Read on over blank bytes: to the end, which checks a compressed file's checksum, or to something else."""
+def _warn_of_more(window: Window, offset: int, declared: int, blank: bytes = b"") -> None:
+    """Read on over bytes of `blank`, to the end, which checks a compressed file's checksum, or to something else."""
     while True:
         held = window.peek()
-        blank = len(held) - len(held.lstrip(_BLANK))
-        if blank < len(held):
+        skipped = len(held) - len(held.lstrip(blank)) if blank else 0
+        if skipped < len(held):
             warnings.warn(
-                f"the header declares {declared} rows; more bytes follow at {offset + blank} and are not read",
+                f"the header declares {declared} rows; more bytes follow at {offset + skipped} and are not read",
                 UserWarning,
-                stacklevel=5,
+                stacklevel=4,
             )
             return
         if window.last:
             return
-        offset += blank
+        offset += skipped
         window.use(len(held))
-        window.fill()
+        try:
+            window.fill()
+        except DamagedSource as error:
+            raise type(error.fault)(f"{error.fault}, in token {declared}, past the last") from None

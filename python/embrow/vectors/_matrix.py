@@ -78,9 +78,9 @@ def embedding_matrix(
     vectors_or_path : WordVectors, path or str
         A path is read with load_vectors, of which only the rows needed are kept.
     oov : {"normal", "uniform", "zeros", "mean", "subword"}
-        Rows of tokens without a vector: drawn with the mean and standard deviation, per dimension, of the rows that were
-        found, from a normal or a uniform distribution (Kim 2014, section 3.3); zeros; the mean row; or, from vectors
-        that have them, made of subwords.
+        Rows of tokens without a vector: drawn with the mean and standard deviation, per dimension, of the rows that
+        were found, from a normal or a uniform distribution (Kim 2014, section 3.3); zeros; the mean row; or, from
+        vectors that have them, made of subwords.
     case_fallback : bool
         Try a token without a vector in lower case, then capitalised, then in upper case.
     seed : int
@@ -98,9 +98,9 @@ def embedding_matrix(
 
     Notes
     -----
-    A row found has the vector's bits; the pad row is zero. A drawn row depends on the seed, the token's text and the mean
-    and spread alone, so it is the same whatever the order of words in the file or the vocabulary. With no row found, mean
-    is 0 and spread 1.
+    A row found has the vector's bits; the pad row is zero. A drawn row depends on the seed, the token's text and the
+    mean and spread alone, so it is the same whatever the order of words in the file or the vocabulary. With no row
+    found, mean is 0 and spread 1.
 
     Examples
     --------
@@ -172,8 +172,8 @@ def _moments(
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
     """Mean and standard deviation of each column over the rows found.
 
-    Sums of floats depend on their order, so rows are added in the order of their tokens' text, which neither the file nor
-    the vocabulary decides.
+    Sums of floats depend on their order, so rows are added in the order of their tokens' text, which neither the file
+    nor the vocabulary decides.
     """
     dim = weight.shape[1]
     if not len(found):

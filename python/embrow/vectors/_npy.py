@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from embrow.vectors._source import Source, Window, open_source
+from embrow.vectors._source import DamagedSource, Source, Window, open_source
 
 _BLOCK_BYTES = 4 << 20
 _MAX_HEADER_BYTES = 64 << 10
@@ -50,11 +50,12 @@ class NpyHeader:
             raise ValueError(
                 f"byte {prefix}: vectors must be an array of two dimensions, the header says {shape!r:.60}"
             )
-        self.rows, self.dim = shape
+        self.rows: int = shape[0]
+        self.dim: int = shape[1]
 
     @property
     def data_bytes(self) -> int:
-        return self.rows * self.dim * self.dtype.itemsize
+        return self.rows * self.dim * int(self.dtype.itemsize)
 
 
 def read_words(path: str | os.PathLike[str], unicode_errors: str) -> tuple[list[str], int]:
@@ -69,7 +70,7 @@ def read_words(path: str | os.PathLike[str], unicode_errors: str) -> tuple[list[
     if not text:
         return [], 0
     lines = (text[:-1] if text.endswith(b"\n") else text).replace(b"\r\n", b"\n").removesuffix(b"\r").split(b"\n")
-    words, bad, at = [], 0, 0
+    words, bad = [], 0
     for number, line in enumerate(lines):
         try:
             words.append(line.decode())
@@ -81,7 +82,6 @@ def read_words(path: str | os.PathLike[str], unicode_errors: str) -> tuple[list[
                 ) from None
             words.append(line.decode(errors=unicode_errors))
             bad += 1
-        at += len(line) + 1
     return words, bad
 
 
@@ -103,7 +103,7 @@ def choose_rows(tokens: Sequence[str], wanted: Sequence[str] | None) -> tuple[li
 
 
 def read_rows(
-    source: Source, window: Window, header: NpyHeader, rows: npt.NDArray[np.intp], limit: int, dtype: np.dtype[Any]
+    source: Source, window: Window, header: NpyHeader, *, rows: npt.NDArray[np.intp], limit: int, dtype: np.dtype[Any]
 ) -> npt.NDArray[Any]:
     """Read the rows numbered `rows`, ascending and all below `limit`, of the array behind `header`."""
     if header.data_bytes + header.start > source.total * source.expansion:
@@ -122,7 +122,8 @@ def read_rows(
 
 
 def _rows_held(size: int, header: NpyHeader) -> int:
-    return max(0, size) // max(1, header.dim * header.dtype.itemsize)
+    row_bytes = header.dim * int(header.dtype.itemsize)
+    return max(0, size) // max(1, row_bytes)
 
 
 class _Reader:
@@ -139,18 +140,11 @@ class _Reader:
         if count > len(self._whole):
             self._whole = np.empty(count, self._header.dtype)
         items = self._whole[:count]
-        raw = memoryview(items.view(np.uint8)) if count else memoryview(b"")
+        raw = memoryview(items.view(np.uint8).data) if count else memoryview(b"")
         got = 0
         while got < len(raw):
             if self._window.size == 0:
-                if self._window.last:
-                    item = (self._at + got - self._header.start) // self._header.dtype.itemsize
-                    token = item % self._header.rows if self._header.fortran else item // self._header.dim
-                    raise EOFError(
-                        f"the file ends at byte {self._at + got}, in token {token}; its header declares "
-                        f"{self._header.rows} rows of {self._header.dim}"
-                    )
-                self._window.fill()
+                self._fill(got)
                 continue
             with self._window.view() as held:
                 part = min(len(held), len(raw) - got)
@@ -159,6 +153,20 @@ class _Reader:
             got += part
         self._at += got
         return items
+
+    def _fill(self, got: int) -> None:
+        header = self._header
+        item = (self._at + got - header.start) // header.dtype.itemsize
+        token = item % header.rows if header.fortran else item // header.dim
+        if self._window.last:
+            raise EOFError(
+                f"the file ends at byte {self._at + got}, in token {token}; its header declares "
+                f"{header.rows} rows of {header.dim}"
+            )
+        try:
+            self._window.fill()
+        except DamagedSource as error:
+            raise type(error.fault)(f"{error.fault}, in token {token}") from None
 
 
 def _read_lines(

@@ -41,6 +41,8 @@ def sniff(window: Window, name: str) -> Layout:
     """Tell the layout from a filled window. `name` is a format, or "auto"; of "npy" only the name is told."""
     head = window.peek()
     if not head:
+        if not window.last:
+            window.fill()
         raise EOFError("the file is empty: it ends at byte 0, before token 0")
     if name == "auto":
         name = _name(head)
@@ -121,9 +123,10 @@ def _text_dim(window: Window) -> int:
             numbers += 1
         counts[numbers] += bool(fields)
     most = max(counts.values(), default=0)
-    dim = min((numbers for numbers, count in counts.items() if count == most), default=0)
+    dim = max((numbers for numbers, count in counts.items() if count == most), default=0)
     if dim == 0:
         raise ValueError(
-            "byte 0: token 0 is not followed by numbers, so the format cannot be told from the file; name it with format="
+            "byte 0: token 0 is not followed by numbers, so the format cannot be told from the file; "
+            "name it with format="
         )
     return dim

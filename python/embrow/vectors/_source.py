@@ -6,7 +6,7 @@ import os
 import zlib
 from collections.abc import Callable
 from types import TracebackType
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 Progress = Callable[[int, int], object]
 
@@ -14,6 +14,15 @@ WINDOW_BYTES = 2 << 20
 _COMPRESSED_BYTES = 256 << 10
 _GZIP = b"\x1f\x8b"
 _UNREADABLE = {b"BZh": "bz2", b"\xfd7zXZ\x00": "xz", b"\x28\xb5\x2f\xfd": "zst", b"PK\x03\x04": "zip"}
+
+
+def _inflaters() -> list[Any]:
+    """Modules with zlib's decompressobj, the fastest first: ISA-L inflates text at 2.5 times zlib's rate."""
+    try:
+        from isal import isal_zlib
+    except ImportError:
+        return [zlib]
+    return [isal_zlib, zlib]
 
 
 class DamagedSource(Exception):
@@ -64,27 +73,32 @@ class _GzipSource(Source):
 
     def __init__(self, file: BinaryIO, total: int) -> None:
         super().__init__(file, total)
-        self._member = zlib.decompressobj(wbits=31)
+        self._inflater = _inflaters()[0]
+        self._member = self._inflater.decompressobj(wbits=31)
         self._input = b""
 
     def readinto(self, window: memoryview) -> int:
         while True:
+            ended = False
             if not self._input:
                 self._input = self._file.read(_COMPRESSED_BYTES)
                 self.done += len(self._input)
+                ended = not self._input
             if self._member.eof:
                 # Writers may pad the file with zeros.
                 self._input = self._input.lstrip(b"\0")
+                if ended:
+                    return 0
                 if not self._input:
-                    if self.done >= self.total:
-                        return 0
                     continue
-                self._member = zlib.decompressobj(wbits=31)
-            elif not self._input:
+                if not self._input.startswith(_GZIP[:1]):
+                    raise ValueError(f"other bytes follow the gzip data near byte {self.done} of the file")
+                self._member = self._inflater.decompressobj(wbits=31)
+            elif ended:
                 raise EOFError(f"the compressed data end at byte {self.done} of the file, before their end mark")
             try:
                 block = self._member.decompress(self._input, len(window))
-            except zlib.error as error:
+            except self._inflater.error as error:
                 raise ValueError(f"the gzip data are damaged near byte {self.done} of the file ({error})") from None
             self._input = self._member.unused_data if self._member.eof else self._member.unconsumed_tail
             if block:
@@ -94,7 +108,7 @@ class _GzipSource(Source):
 
 def open_source(path: str | os.PathLike[str]) -> Source:
     """Open `path` for reading, decompressing what its first bytes say is compressed."""
-    file = open(path, "rb", buffering=0)  # noqa: SIM115: the source closes it
+    file = open(path, "rb", buffering=0)  # noqa: SIM115
     try:
         total = os.fstat(file.fileno()).st_size
         magic = file.read(6)

@@ -155,8 +155,8 @@ class WordVectors:
         ----------
         path : path
         format : {"word2vec-binary", "word2vec-text", "glove", "npy"}, optional
-            Default: by the suffix, `.bin`, `.vec` or `.npy`. "npy" writes the tokens, one a line, beside `path` under the
-            suffix `.words`, where load_vectors finds them.
+            Default: by the suffix, `.bin`, `.vec` or `.npy`. "npy" writes the tokens, one a line, beside `path` under
+            the suffix `.words`, where load_vectors finds them.
 
         Raises
         ------

