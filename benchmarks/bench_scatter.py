@@ -18,7 +18,8 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--repeats", type=int, default=15)
     arguments = parser.parse_args()
-    torch.set_num_threads(arguments.threads)
+    if arguments.threads != torch.get_num_threads():
+        torch.set_num_threads(arguments.threads)
     rate = copy_rate()
     print(f"{arguments.threads} threads, copy rate {rate / 1e9:.1f} GB/s (read + written)")
     print(f"{'rows x dim, ids':>28} {'ids':>8} {'torch ms':>9} {'embrow ms':>9} {'ratio':>6} {'of copy rate':>12}")

@@ -47,13 +47,16 @@ def interleaved(calls: Mapping[str, Call], repeats: int = 15, warmup: int = 2) -
 def copy_rate(threads: int | None = None, repeats: int = 7) -> float:
     """Return the bytes per second, read plus written, of copying a 512 MB buffer that is mapped already."""
     before = torch.get_num_threads()
-    torch.set_num_threads(threads or before)
+    # Setting even the same number makes OpenMP start over.
+    if threads not in (None, before):
+        torch.set_num_threads(threads)
     try:
         source = torch.ones(COPY_BYTES // 8, dtype=torch.float64)
         target = torch.empty_like(source)
         return 2 * COPY_BYTES / median_seconds(lambda: target.copy_(source), repeats)
     finally:
-        torch.set_num_threads(before)
+        if threads not in (None, before):
+            torch.set_num_threads(before)
 
 
 def geometric_mean(values: Iterable[float]) -> float:

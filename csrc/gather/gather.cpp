@@ -9,8 +9,10 @@
 namespace embrow {
 namespace {
 
-// Waking a thread costs about as much as copying this much.
 constexpr size_t task_bytes = 256 << 10;
+
+// Up to this much one thread is done by the time another has woken.
+constexpr size_t inline_bytes = 1 << 20;
 
 constexpr candidate<gather_kernel> kernels[] = {
 #if defined(__x86_64__)
@@ -23,10 +25,10 @@ constexpr candidate<gather_kernel> kernels[] = {
 
 std::optional<bad_id> gather_rows(const row_table& table, const id_list& ids, std::byte* out, int threads) {
     gather_kernel* copy = choose(kernels);
-    const gather_job job{.table = table, .ids = ids, .out = out, .stream = false};
+    const gather_job job{.table = table, .ids = ids, .out = out};
     const size_t rows_per_task = std::max<size_t>(task_bytes / std::max<size_t>(table.row_bytes, 8), 1);
     const size_t tasks = task_count(ids.count, rows_per_task);
-    if (threads <= 1 || tasks <= 1) {
+    if (threads <= 1 || ids.count * table.row_bytes <= inline_bytes) {
         const size_t end = copy(job, 0, ids.count);
         if (end == ids.count) return std::nullopt;
         return bad_id{end, ids[end]};

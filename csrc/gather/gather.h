@@ -35,7 +35,6 @@ struct gather_job {
     row_table table;
     id_list ids;
     std::byte* out;
-    bool stream;  // write around the cache: `out` is larger than what stays there
 };
 
 struct bad_id {

@@ -29,6 +29,47 @@ constexpr candidate<scatter_kernel> kernels[] = {
     {variant::serial, scatter_sum_serial},
 };
 
+// How far ahead memory is asked for the rows to be read and written, which only the ids foretell.
+constexpr size_t ahead_bytes = 4096;
+constexpr size_t most_terms_ahead = 16;
+constexpr size_t line = 64;
+constexpr size_t most_lines = 16;  // of one row; the hardware's own prefetcher has understood by then
+
+class lookahead {
+  public:
+    lookahead(const scatter_job& job, std::span<const scatter_term> terms, size_t begin) noexcept
+        : job_(job),
+          terms_(terms),
+          row_bytes_(job.dim * element_bytes(job.type)),
+          lines_(std::min(row_bytes_ / line + 1, most_lines)),
+          distance_(std::clamp<size_t>(ahead_bytes / std::max<size_t>(row_bytes_, 1), 2, most_terms_ahead)),
+          next_(begin) {}
+
+    // To be called before a row whose terms start at `begin` is summed.
+    void advance(size_t begin) noexcept {
+        const size_t stop = std::min(begin + distance_, terms_.size());
+        next_ = std::max(next_, begin);
+        for (; next_ < stop; ++next_) {
+            const scatter_term term = terms_[next_];
+            const std::byte* from = job_.grads + term_position(term) * job_.grad_stride_bytes;
+            const std::byte* to = job_.out + term_row(term) * row_bytes_;
+            for (size_t i = 0; i < lines_; ++i) __builtin_prefetch(from + i * line);
+            // Prefetching a page that does not exist yet does nothing.
+            if (!job_.untouched) {
+                for (size_t i = 0; i < lines_; ++i) __builtin_prefetch(to + i * line, 1);
+            }
+        }
+    }
+
+  private:
+    const scatter_job& job_;
+    std::span<const scatter_term> terms_;
+    size_t row_bytes_;
+    size_t lines_;
+    size_t distance_;
+    size_t next_;
+};
+
 // Writes the terms that are not padding; returns how many, or the first bad id.
 template <class Id>
 size_t make_terms(const scatter_job& job, scatter_term* terms, std::optional<bad_id>& bad) noexcept {
@@ -64,7 +105,7 @@ void choose_page_size(const scatter_job& job, std::span<const scatter_term> term
     for (size_t i = 1; i < terms.size(); ++i) written += term_row(terms[i]) != term_row(terms[i - 1]);
     written = (written + 1) * (row_bytes / small + 1);
     const size_t table_bytes = static_cast<size_t>(job.rows) * row_bytes;
-    if (written >= table_bytes / small / 4) madvise(job.out, table_bytes, MADV_HUGEPAGE);
+    if (written >= table_bytes / small / 5) madvise(job.out, table_bytes, MADV_HUGEPAGE);
 #else
     static_cast<void>(job);
     static_cast<void>(terms);
@@ -97,8 +138,10 @@ std::optional<bad_id> scatter_rows(const scatter_job& job, int threads) {
         if (begin > 0 && term_row(terms[begin]) == term_row(terms[begin - 1])) {
             begin = std::ranges::upper_bound(terms, term_row(terms[begin]), {}, term_row) - terms.begin();
         }
+        lookahead ahead(job, terms, begin);
         while (begin < last) {
             const size_t end = run_end(terms, begin);
+            ahead.advance(begin);
             if (threads > 1 && end - begin >= hot_terms && job.dim > hot_columns) {
                 const std::scoped_lock lock(hot_mutex);
                 hot.push_back(terms.subspan(begin, end - begin));

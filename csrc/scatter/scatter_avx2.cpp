@@ -1,4 +1,4 @@
-// 64 columns at a time in registers; rows of the terms to come are asked for ahead.
+// Eight vectors of columns at a time in registers.
 #if defined(__x86_64__)
 #include <immintrin.h>
 
@@ -9,8 +9,6 @@
 
 namespace embrow {
 namespace {
-
-constexpr size_t terms_ahead = 4;
 
 // One vector of a row, as it is summed.
 struct float32_lanes {
@@ -72,12 +70,6 @@ EMBROW_TARGET_AVX2 inline void sum_vectors(const scatter_job& job, std::span<con
         const size_t end = std::min(begin + block_terms, terms.size());
         sums block[vectors] = {};
         for (size_t i = begin; i < end; ++i) {
-            if (i + terms_ahead < terms.size()) {
-                const auto* next = reinterpret_cast<const char*>(row_of(terms[i + terms_ahead]));
-                for (size_t byte = 0; byte < vectors * Lanes::lanes * sizeof(typename Lanes::value); byte += 64) {
-                    _mm_prefetch(next + byte, _MM_HINT_T0);
-                }
-            }
             const auto* row = row_of(terms[i]);
             for (size_t v = 0; v < vectors; ++v) block[v] += Lanes::load(row + v * Lanes::lanes);
         }
@@ -98,8 +90,17 @@ EMBROW_TARGET_AVX2 void sum_columns(const scatter_job& job, std::span<const scat
     for (; column + 8 * Lanes::lanes <= last_column; column += 8 * Lanes::lanes) {
         sum_vectors<Lanes, 8>(job, terms, out, column);
     }
+    for (; column + 2 * Lanes::lanes <= last_column; column += 2 * Lanes::lanes) {
+        sum_vectors<Lanes, 2>(job, terms, out, column);
+    }
     for (; column + Lanes::lanes <= last_column; column += Lanes::lanes) sum_vectors<Lanes, 1>(job, terms, out, column);
-    if (column < last_column) scatter_sum_serial(job, terms, column, last_column);
+    if (column == last_column) return;
+    if (last_column - first_column >= Lanes::lanes) {
+        // The last vector overlaps the one before it and finds the same sums there.
+        sum_vectors<Lanes, 1>(job, terms, out, last_column - Lanes::lanes);
+    } else {
+        scatter_sum_serial(job, terms, column, last_column);
+    }
 }
 
 }  // namespace

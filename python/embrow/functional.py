@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import mmap
+from collections.abc import Callable
 from typing import Any
 
 try:
@@ -92,7 +93,7 @@ def embedding(
              [1., 2.]]])
     """
     # Scripting compiles neither the condition nor its else, but all that follows.
-    if torch.jit.is_scripting():
+    if torch.jit.is_scripting():  # type: ignore[attr-defined]
         return _torch_embedding(input, weight, padding_idx, max_norm, norm_type, scale_grad_by_freq, sparse)
     else:
         return _embedding(input, weight, padding_idx, max_norm, norm_type, scale_grad_by_freq, sparse)
@@ -192,7 +193,7 @@ class _Lookup(torch.autograd.Function):
         return _gather(weight, ids, rows, dim)
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> Any:  # type: ignore[override]
+    def backward(ctx: Any, grad: Tensor) -> Any:
         (ids,) = ctx.saved_tensors
         rows, padding_idx, by_freq, sparse = ctx.settings
         # Grad mode is on only when the backward is to be differentiated in its turn.
@@ -204,7 +205,7 @@ class _Lookup(torch.autograd.Function):
 
 
 # Function.apply prepares for functorch, which _is_served has ruled out; what it then calls is this.
-_apply = super(torch.autograd.Function, _Lookup).apply  # type: ignore[misc]
+_apply: Callable[..., Any] = super(torch.autograd.Function, _Lookup).apply
 
 
 def _is_gradient_served(grad: Tensor) -> bool:
@@ -249,4 +250,4 @@ def _map_zeros(rows: int, dim: int, dtype: torch.dtype) -> Tensor:
     pages = mmap.mmap(-1, rows * dim * dtype.itemsize, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
     flat = torch.frombuffer(pages, dtype=dtype)
     # Not a view of `flat`, since what becomes .grad may have to be detached in place.
-    return torch.empty(0, dtype=dtype).set_(flat.untyped_storage(), 0, (rows, dim))
+    return torch.empty(0, dtype=dtype).set_(flat.untyped_storage(), 0, (rows, dim), (dim, 1))

@@ -9,6 +9,7 @@ try:
 except ModuleNotFoundError as error:
     raise ImportError('embrow.nn needs PyTorch: pip install "embrow[torch]"') from error
 from torch import Tensor
+from torch.nn.functional import embedding as _torch_embedding
 
 from embrow import functional
 
@@ -49,8 +50,8 @@ class Embedding(torch.nn.Embedding):
     """
 
     def forward(self, input: Tensor) -> Tensor:
-        if torch.jit.is_scripting():
-            return functional._torch_embedding(
+        if torch.jit.is_scripting():  # type: ignore[attr-defined]
+            return _torch_embedding(
                 input,
                 self.weight,
                 self.padding_idx,
@@ -132,7 +133,9 @@ class Embedding(torch.nn.Embedding):
 
         matrix = embedding_matrix(vocab, vectors, oov=oov, seed=seed)
         kwargs.setdefault("padding_idx", vocab.pad_id)
-        layer: Embedding = cls.from_pretrained(torch.from_numpy(matrix.weight), freeze=freeze, **kwargs)
+        layer: Embedding = cls.from_pretrained(  # type: ignore[no-untyped-call]
+            torch.from_numpy(matrix.weight), freeze=freeze, **kwargs
+        )
         return layer
 
 
