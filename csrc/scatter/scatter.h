@@ -14,8 +14,8 @@
 #include <optional>
 #include <span>
 
+#include "common/element.h"
 #include "gather/gather.h"
-#include "scatter/element.h"
 
 namespace embrow {
 

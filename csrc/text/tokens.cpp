@@ -37,7 +37,7 @@ std::optional<text_fault> token_reader::text_of(const text_row& row, span& text)
     if (row.stored() == encoding::utf8 || row.stored() == encoding::unchecked_utf8) {
         const char* begin = static_cast<const char*>(row.data());
         if (row.stored() == encoding::unchecked_utf8) {
-            const size_t fault = utf8_fault(begin, units);
+            const size_t fault = utf8_fault({begin, units});
             if (fault != utf8_valid) return text_fault{text_fault::kind::invalid_utf8, static_cast<int64_t>(fault), {}};
         }
         text = {begin, units, {begin, begin + units}};

@@ -26,41 +26,59 @@ transcoded transcode_units(const void* data, size_t units, char* out) noexcept {
     return {static_cast<size_t>(out - begin), utf8_valid};
 }
 
+struct utf8_part {
+    size_t size;
+    bool good;
+};
+
+// The well-formed sequence, or the ill-formed part, at the start of `text`, which is not empty: Unicode 15, table 3-7.
+utf8_part first_part(std::string_view text) noexcept {
+    const auto at = [&](size_t i) { return static_cast<uint8_t>(text[i]); };
+    const uint8_t lead = at(0);
+    if (lead < 0x80) return {1, true};
+    if (lead < 0xC2 || lead > 0xF4) return {1, false};
+    // Only the second byte's range depends on the lead.
+    const uint8_t low = lead == 0xE0 ? 0xA0 : lead == 0xF0 ? 0x90 : 0x80;
+    const uint8_t high = lead == 0xED ? 0x9F : lead == 0xF4 ? 0x8F : 0xBF;
+    const size_t size = utf8_length(lead);
+    for (size_t i = 1; i < size; ++i) {
+        if (i == text.size()) return {i, false};
+        if (at(i) < (i == 1 ? low : 0x80) || at(i) > (i == 1 ? high : 0xBF)) return {i, false};
+    }
+    return {size, true};
+}
+
 }  // namespace
 
-size_t utf8_fault(const char* text, size_t size) noexcept {
-    const auto* byte = reinterpret_cast<const unsigned char*>(text);
-    size_t i = 0;
-    while (i < size) {
-        if (i + 8 <= size) {
-            uint64_t word;
-            std::memcpy(&word, text + i, 8);
+size_t utf8_fault(std::string_view text) noexcept {
+    for (size_t at = 0; at < text.size();) {
+        uint64_t word;
+        if (at + 8 <= text.size()) {
+            std::memcpy(&word, text.data() + at, 8);
             if ((word & high_bits) == 0) {
-                i += 8;
+                at += 8;
                 continue;
             }
         }
-        const unsigned char lead = byte[i];
-        if (lead < 0x80) {
-            ++i;
-            continue;
-        }
-        // Table 3-7 of the Unicode Standard: the second byte's range depends on the lead.
-        unsigned char low = 0x80;
-        unsigned char high = 0xBF;
-        if (lead < 0xC2 || lead > 0xF4) return i;
-        if (lead == 0xE0) low = 0xA0;
-        if (lead == 0xED) high = 0x9F;
-        if (lead == 0xF0) low = 0x90;
-        if (lead == 0xF4) high = 0x8F;
-        const size_t length = utf8_length(lead);
-        if (i + length > size || byte[i + 1] < low || byte[i + 1] > high) return i;
-        for (size_t k = 2; k < length; ++k) {
-            if (!is_continuation(byte[i + k])) return i;
-        }
-        i += length;
+        const utf8_part found = first_part(text.substr(at));
+        if (!found.good) return at;
+        at += found.size;
     }
     return utf8_valid;
+}
+
+std::string mend_utf8(std::string_view text, bad_utf8 policy) {
+    std::string mended;
+    while (!text.empty()) {
+        const utf8_part found = first_part(text);
+        if (found.good) {
+            mended.append(text.substr(0, found.size));
+        } else if (policy == bad_utf8::replace) {
+            mended.append("\xEF\xBF\xBD");
+        }
+        text.remove_prefix(found.size);
+    }
+    return mended;
 }
 
 transcoded transcode(encoding from, const void* data, size_t units, char* out) noexcept {

@@ -3,6 +3,8 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <string>
+#include <string_view>
 
 namespace embrow {
 
@@ -12,7 +14,14 @@ enum class encoding : uint8_t { utf8, unchecked_utf8, latin1, ucs2, ucs4 };
 inline constexpr size_t utf8_valid = SIZE_MAX;
 
 // The byte where valid UTF-8 ends, or utf8_valid. Surrogates and overlong forms are invalid (RFC 3629).
-size_t utf8_fault(const char* text, size_t size) noexcept;
+size_t utf8_fault(std::string_view text) noexcept;
+
+enum class bad_utf8 : uint8_t { strict, ignore, replace };
+
+// A copy with each ill-formed part left out (ignore) or made U+FFFD (replace), as bytes.decode("utf-8", errors) gives
+// it. A part is the longest prefix of a well-formed sequence, else one byte (Unicode 15, section 3.9, "maximal
+// subpart").
+std::string mend_utf8(std::string_view text, bad_utf8 policy);
 
 // The most bytes of UTF-8 that `units` code units can become.
 constexpr size_t utf8_bound(encoding from, size_t units) noexcept {

@@ -35,7 +35,7 @@ class binary_parser final : public row_parser {
             const size_t space = window.find(' ', begin);
             if (space == std::string_view::npos || window.size() - space - 1 < vector_bytes) break;
             std::string_view token = window.substr(begin, space - begin);
-            if (const size_t bad = first_bad_utf8(token); bad != std::string_view::npos) {
+            if (const size_t bad = utf8_fault(token); bad != utf8_valid) {
                 if (layout_.unicode_errors == bad_utf8::strict) {
                     throw bad_vectors("byte " + std::to_string(offset_ + static_cast<int64_t>(begin + bad)) +
                                       ": token " + std::to_string(store_.rows_read()) +
@@ -54,7 +54,7 @@ class binary_parser final : public row_parser {
     void copy(const char* from, std::byte* to) const noexcept {
         switch (store_.row_bytes() / layout_.dim) {
             case 2:
-                return copy_row<half>(from, layout_.dim, to);
+                return copy_row<float16>(from, layout_.dim, to);
             case 8:
                 return copy_row<double>(from, layout_.dim, to);
             default:

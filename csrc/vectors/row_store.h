@@ -11,8 +11,8 @@
 #include <string_view>
 #include <vector>
 
-#include "vectors/element.h"
-#include "vectors/token_table.h"
+#include "vectors/round.h"
+#include "vocab/token_index.h"
 
 namespace embrow {
 
@@ -23,7 +23,7 @@ struct free_memory {
 class row_store {
   public:
     // `wanted` empty and `select` false: keep every token.
-    row_store(element type, size_t dim, bool select, token_table wanted)
+    row_store(element type, size_t dim, bool select, token_index wanted)
         : row_bytes_(dim * element_bytes(type)),
           select_(select),
           tokens_(std::move(wanted)),
@@ -33,14 +33,14 @@ class row_store {
     bool select() const noexcept { return select_; }
 
     // Whether the row of this token may be kept; any thread, between calls of `take`.
-    bool wants(std::string_view token) const noexcept { return !select_ || tokens_.find(token) != token_table::none; }
+    bool wants(std::string_view token) const noexcept { return !select_ || tokens_.find(token) != no_entry; }
 
     // Notes the next row of the file. Returns where its elements go, or nullptr when it is not kept.
     std::byte* take(std::string_view token) {
         ++rows_read_;
         if (select_) {
             const int64_t id = tokens_.find(token);
-            if (id == token_table::none) return nullptr;
+            if (id == no_entry) return nullptr;
             if (seen_[id]) {
                 ++duplicates_;
                 return nullptr;
@@ -64,7 +64,7 @@ class row_store {
 
     // With `select`, the ids in `wanted` of the rows kept; else row r is that of token r.
     const std::vector<int64_t>& kept_ids() const noexcept { return kept_ids_; }
-    const token_table& tokens() const noexcept { return tokens_; }
+    const token_index& tokens() const noexcept { return tokens_; }
 
     void reserve(size_t rows);
     // The rows kept, kept() x row_bytes(); the store must not be used for rows after that.
@@ -78,7 +78,7 @@ class row_store {
 
     size_t row_bytes_;
     bool select_;
-    token_table tokens_;
+    token_index tokens_;
     std::vector<bool> seen_;
     std::vector<int64_t> kept_ids_;
     std::unique_ptr<std::byte, free_memory> table_;

@@ -149,7 +149,7 @@ class text_parser final : public row_parser {
             }
             row.token = line.substr(0, token_end);
         }
-        if (const size_t bad = first_bad_utf8(row.token); bad != std::string_view::npos) {
+        if (const size_t bad = utf8_fault(row.token); bad != utf8_valid) {
             if (layout_.unicode_errors == bad_utf8::strict) {
                 out.values.resize(old_size);
                 return fail(row.token.data() + bad,

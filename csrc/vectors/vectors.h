@@ -12,8 +12,8 @@
 #include <string>
 #include <string_view>
 
+#include "text/utf8.h"
 #include "vectors/row_store.h"
-#include "vectors/utf8.h"
 
 namespace embrow {
 

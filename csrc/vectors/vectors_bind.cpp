@@ -28,8 +28,8 @@ void with_utf8(py::handle text, F&& f) {
     f(std::string_view(PyBytes_AS_STRING(bytes.ptr()), static_cast<size_t>(PyBytes_GET_SIZE(bytes.ptr()))));
 }
 
-token_table table_of(const py::list& tokens) {
-    token_table table;
+token_index table_of(const py::list& tokens) {
+    token_index table;
     for (const py::handle token : tokens) {
         with_utf8(token, [&](std::string_view bytes) { table.insert(bytes); });
     }
@@ -58,7 +58,7 @@ class row_reader {
                py::dtype dtype, const std::string& unicode_errors, const std::optional<py::list>& wanted)
         : dtype_(std::move(dtype)),
           dim_(dim),
-          store_(element_of(dtype_), dim, wanted.has_value(), wanted ? table_of(*wanted) : token_table{}) {
+          store_(element_of(dtype_), dim, wanted.has_value(), wanted ? table_of(*wanted) : token_index{}) {
         const row_layout layout{dim, declared, limit, offset, policy_named(unicode_errors)};
         if (format == "word2vec-binary") {
             parser_ = make_binary_parser(layout, store_);
@@ -128,7 +128,7 @@ py::bytes binary_rows(const py::list& tokens, const rows_of<float>& weight) {
 }
 
 template <class T>
-py::bytes text_rows(const py::list& tokens, const rows_of<T>& weight) {
+py::bytes decimal_rows(const py::list& tokens, const rows_of<T>& weight) {
     check_rows(weight, tokens);
     std::string out;
     const auto dim = static_cast<size_t>(weight.shape(1));
@@ -143,7 +143,7 @@ py::bytes text_rows(const py::list& tokens, const rows_of<T>& weight) {
 void fill_oov(rows_of<float> weight, const std::vector<int64_t>& rows, const py::list& tokens, bool uniform,
               uint64_t seed, const rows_of<double>& mean, const rows_of<double>& spread, int threads) {
     const auto dim = static_cast<size_t>(weight.shape(1));
-    token_table table;
+    token_index table;
     std::vector<int64_t> ids;
     for (const py::handle token : tokens) {
         with_utf8(token, [&](std::string_view bytes) { ids.push_back(table.insert(bytes).first); });
@@ -195,8 +195,8 @@ void bind_vectors(py::module_& m) {
         .def_property_readonly("duplicates", [](const row_reader& r) { return r.store().duplicates(); })
         .def_property_readonly("bad_utf8", [](const row_reader& r) { return r.store().bad_utf8_tokens(); });
     m.def("vectors_binary_rows", &binary_rows, py::arg("tokens"), py::arg("weight").noconvert());
-    m.def("vectors_text_rows", &text_rows<float>, py::arg("tokens"), py::arg("weight").noconvert());
-    m.def("vectors_text_rows", &text_rows<double>, py::arg("tokens"), py::arg("weight").noconvert());
+    m.def("vectors_text_rows", &decimal_rows<float>, py::arg("tokens"), py::arg("weight").noconvert());
+    m.def("vectors_text_rows", &decimal_rows<double>, py::arg("tokens"), py::arg("weight").noconvert());
     m.def("vectors_fill_oov", &fill_oov, py::arg("weight").noconvert(), py::arg("rows"), py::arg("tokens"),
           py::arg("uniform"), py::arg("seed"), py::arg("mean"), py::arg("spread"), py::arg("threads"));
 }

@@ -5,7 +5,7 @@
 #include <string>
 #include <string_view>
 
-#include "vectors/element.h"
+#include "vectors/round.h"
 
 namespace embrow {
 

@@ -37,8 +37,8 @@ class row_counter {
             return;
         }
         if (pending_ == batch) add_pending();
-        tokens_[pending_] = hash_token(text, size, around, counts_.seed());
-        counts_.prefetch(tokens_[pending_].hash);
+        tokens_[pending_] = hash_token(text, size, around, counts_.tokens().seed());
+        counts_.tokens().prefetch(tokens_[pending_].hash);
         ++pending_;
     }
 
@@ -67,7 +67,7 @@ void count_tokens(token_counts& counts, const text_rows& rows, const text_option
     const size_t parts = std::min(static_cast<size_t>(std::max(threads, 1)), rows.size());
     std::vector<std::unique_ptr<token_counts>> counted(parts);
     parallel_for(threads, parts, [&](size_t part) {
-        counted[part] = std::make_unique<token_counts>(counts.seed());
+        counted[part] = std::make_unique<token_counts>(counts.tokens().seed());
         const auto counter = std::make_unique<row_counter>(*counted[part], options);
         counter->run(rows, rows.size() * part / parts, rows.size() * (part + 1) / parts, fault);
     });

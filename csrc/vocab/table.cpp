@@ -51,8 +51,7 @@ vocab_table vocab_table::build(std::span<const std::string_view> tokens, const h
         for (; made->index[at]; at = (at + 1) & mask) {
             if (!slot_matches(made->index[at], entry.hash)) continue;
             const token_key& other = made->keys[slot_id(made->index[at])];
-            if (other.is_inline() ? other == entry.key
-                                  : other.low == entry.key.low && arena_token(other, made->arena.data()) == token) {
+            if (token_text(other, made->arena.data()) == token) {
                 throw damaged("token " + std::to_string(id) + " is token " + std::to_string(slot_id(made->index[at])) +
                               " once more");
             }
@@ -93,9 +92,7 @@ vocab_table vocab_table::adopt(parts from) {
 }
 
 std::string_view vocab_table::token(size_t id) const noexcept {
-    const token_key& key = parts_.keys[id];
-    if (key.is_inline()) return {reinterpret_cast<const char*>(&key) + 4, key.size()};
-    return arena_token(key, parts_.arena.data());
+    return token_text(parts_.keys[id], parts_.arena.data());
 }
 
 bool vocab_table::holds(size_t id, const token_key& key) const noexcept {

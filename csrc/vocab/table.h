@@ -89,9 +89,9 @@ inline bool slot_matches(uint64_t slot, uint64_t hash) noexcept {
     return ((slot ^ hash) >> 32) == 0;
 }
 
-// The part of an arena that a long key names.
-inline std::string_view arena_token(const token_key& key, const char* arena) noexcept {
-    return {arena + key.high, key.size()};
+// The text of a stored key, in the key itself or in the arena.
+inline std::string_view token_text(const token_key& key, const char* arena) noexcept {
+    return {key.is_inline() ? reinterpret_cast<const char*>(&key) + 4 : arena + key.high, key.size()};
 }
 
 // Puts every id's slot into an empty index.

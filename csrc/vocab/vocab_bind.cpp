@@ -176,14 +176,14 @@ py::typing::List<py::typing::Tuple<py::str, py::int_>> items(shared_counts& shar
                                                              int64_t limit) {
     std::vector<std::pair<std::string, int64_t>> found;
     shared.without_gil([&](const token_counts& counts) {
-        std::vector<uint32_t> entries(counts.size());
+        std::vector<uint32_t> entries(counts.tokens().size());
         if (ranked) {
             entries = counts.ranked(0, by_token);
         } else {
             std::iota(entries.begin(), entries.end(), 0);
         }
         if (limit >= 0 && static_cast<size_t>(limit) < entries.size()) entries.resize(static_cast<size_t>(limit));
-        for (const uint32_t entry : entries) found.emplace_back(counts.token(entry), counts.count(entry));
+        for (const uint32_t entry : entries) found.emplace_back(counts.tokens().token(entry), counts.count(entry));
     });
     py::typing::List<py::typing::Tuple<py::str, py::int_>> made(found.size());
     for (size_t i = 0; i < found.size(); ++i) {
@@ -216,8 +216,8 @@ py::typing::Tuple<vocab_table, py::array_t<int64_t>> make_table(shared_counts& s
         std::vector<int64_t> special_counts;
         std::unordered_set<int64_t> special_entries;
         for (const std::string_view text : wanted) {
-            const int64_t entry = counts.find(text);
-            special_counts.push_back(entry == no_id ? 0 : counts.count(static_cast<size_t>(entry)));
+            const int64_t entry = counts.tokens().find(text);
+            special_counts.push_back(entry == no_entry ? 0 : counts.count(static_cast<size_t>(entry)));
             special_entries.insert(entry);
         }
         std::erase_if(entries, [&](uint32_t entry) { return special_entries.contains(entry); });
@@ -248,7 +248,7 @@ void bind_vocab(py::module_& m) {
         .def(py::init<>())
         .def("__len__",
              [](shared_counts& shared) {
-                 return shared.without_gil([](const token_counts& counts) { return counts.size(); });
+                 return shared.without_gil([](const token_counts& counts) { return counts.tokens().size(); });
              })
         .def("update", &update, py::arg("texts"), py::arg("tokenizer"), py::arg("lowercase"), py::arg("nulls_empty"),
              py::arg("threads"))

@@ -1,4 +1,4 @@
-// Element types of a gradient, and the wider type each is summed in.
+// The element types of tables and gradients, and the wider type each is summed in.
 #pragma once
 
 #include <bit>

@@ -4,20 +4,11 @@
 #include <bit>
 #include <cstdint>
 
+#include "common/element.h"
+
 namespace embrow {
 
-enum class element : uint8_t { float16, float32, float64 };
-
-constexpr size_t element_bytes(element type) noexcept {
-    return type == element::float16 ? 2 : type == element::float32 ? 4 : 8;
-}
-
-// IEEE 754 binary16 by its bits.
-struct half {
-    uint16_t bits = 0;
-};
-
-inline half to_half(double value) noexcept {
+inline float16 to_float16(double value) noexcept {
     const uint64_t bits = std::bit_cast<uint64_t>(value);
     const uint16_t sign = static_cast<uint16_t>((bits >> 48) & 0x8000);
     const uint64_t magnitude = bits & 0x7fffffffffffffff;
@@ -46,8 +37,8 @@ T to_element(double value) noexcept {
     return static_cast<T>(value);
 }
 template <>
-inline half to_element<half>(double value) noexcept {
-    return to_half(value);
+inline float16 to_element<float16>(double value) noexcept {
+    return to_float16(value);
 }
 
 // Calls f with a value of the C++ type that `type` names.
@@ -55,7 +46,7 @@ template <class F>
 decltype(auto) with_element(element type, F&& f) {
     switch (type) {
         case element::float16:
-            return f(half{});
+            return f(float16{});
         case element::float64:
             return f(double{});
         default:

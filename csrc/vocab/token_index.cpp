@@ -1,0 +1,68 @@
+#include "vocab/token_index.h"
+
+#include <stdexcept>
+#include <string>
+
+namespace embrow {
+
+std::string_view token_index::token(size_t entry) const noexcept {
+    return token_text(keys_[entry], arena_.data());
+}
+
+hashed_token token_index::hashed(size_t entry) const noexcept {
+    token_key key = keys_[entry];
+    if (!key.is_inline()) key.high = reinterpret_cast<uint64_t>(arena_.data() + key.high);
+    return {key, hashes_[entry]};
+}
+
+bool token_index::holds(size_t entry, const token_key& key) const noexcept {
+    const token_key& own = keys_[entry];
+    if (own.low != key.low) return false;
+    if (key.is_inline()) return own.high == key.high;
+    return std::memcmp(arena_.data() + own.high, key.address(), key.size()) == 0;
+}
+
+size_t token_index::probe(const hashed_token& token) const noexcept {
+    const size_t mask = index_.size() - 1;
+    size_t at = token.hash & mask;
+    while (index_[at] && !(slot_matches(index_[at], token.hash) && holds(slot_id(index_[at]), token.key))) {
+        at = (at + 1) & mask;
+    }
+    return at;
+}
+
+int64_t token_index::find(std::string_view token) const noexcept {
+    if (token.size() > max_token_bytes) return no_entry;
+    const uint64_t slot = index_[probe(hash_token(token, seed_))];
+    return slot ? static_cast<int64_t>(slot_id(slot)) : no_entry;
+}
+
+std::pair<size_t, bool> token_index::insert(const hashed_token& token) {
+    const size_t at = probe(token);
+    if (index_[at]) return {slot_id(index_[at]), false};
+    if (keys_.size() == max_tokens) throw std::length_error("more than " + std::to_string(max_tokens) + " tokens");
+    const size_t entry = keys_.size();
+    token_key key = token.key;
+    if (!key.is_inline()) {
+        const char* const text = key.address();
+        key.high = arena_.size();
+        arena_.insert(arena_.end(), text, text + key.size());
+    }
+    keys_.push_back(key);
+    hashes_.push_back(token.hash);
+    if (2 * keys_.size() > index_.size()) {
+        std::vector<uint64_t> larger(index_slots(keys_.size()));
+        fill_index(larger, hashes_);
+        index_ = std::move(larger);
+    } else {
+        index_[at] = make_slot(token.hash, entry);
+    }
+    return {entry, true};
+}
+
+std::pair<size_t, bool> token_index::insert(std::string_view token) {
+    if (token.size() > max_token_bytes) throw std::length_error("a token is longer than 4 GiB");
+    return insert(hash_token(token, seed_));
+}
+
+}  // namespace embrow
