@@ -227,7 +227,7 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
                 seed=seed,
                 weight=weight,
                 freeze=self.freeze,
-                device=_device(self.device),
+                device=resolve_device(self.device),
                 validation=_rows(self._encode(_take(texts, held)), labels[held], per_class) if len(held) else None,
                 on_epoch=_print_epoch if self.verbose else None,
             )
@@ -300,7 +300,7 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             model.model_.load_state_dict({name: torch.from_numpy(array) for name, array in arrays.items()})
         except (KeyError, TypeError, RuntimeError) as error:
             raise ValueError(f"{path}: damaged embrow model: {error}") from error
-        model.model_.to(_device(model.device)).eval()
+        model.model_.to(resolve_device(model.device)).eval()
         return model
 
     def _check_parameters(self) -> None:
@@ -401,7 +401,8 @@ def _rows(ids: _Array, labels: _Array, per_class: _Array | None) -> Rows:
     return Rows(torch.from_numpy(ids), torch.from_numpy(labels.astype(np.int64, copy=False)), weights)
 
 
-def _device(device: str | torch.device) -> torch.device:
+def resolve_device(device: str | torch.device) -> torch.device:
+    """Return the device that `device` names; "auto" is CUDA where there is one."""
     if device == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     return torch.device(device)
