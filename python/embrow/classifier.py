@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import json
 import os
@@ -29,7 +30,7 @@ except ModuleNotFoundError as error:
 
 from embrow.model import TextModel
 from embrow.training import History, Rows, Settings, fit_model, labels_of, probabilities_of, score_rows, threads
-from embrow.vectors import embedding_matrix
+from embrow.vectors import Coverage, embedding_matrix
 from embrow.vocab import Vocab
 
 if TYPE_CHECKING:
@@ -81,7 +82,7 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     device : str or torch.device
         "auto" is CUDA where there is one.
     num_threads : int, optional
-        Threads of every step. Default: torch's setting.
+        Threads of every step. Default: torch's setting, and one for training steps too small to be shared.
     random_state : int, RandomState or None
         Start of the weights, order of the texts, validation split.
     verbose : int
@@ -94,7 +95,8 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     model_ : torch.nn.Module
     history_ : dict of lists
         "loss" per epoch; with validation also "val_loss" and "val_accuracy".
-    coverage_ : coverage of the vocabulary by `vectors`, or None
+    coverage_ : Coverage or None
+        How many tokens have a pretrained vector; None without `vectors`.
 
     Examples
     --------
@@ -216,21 +218,21 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.vocab_, self.classes_, self._width = vocab, classes, ids.shape[1]
         weight, self.coverage_, dim = self._table(vocab, seed)
         per_class = self._class_weights(classes, labels[kept])
-        with threads(self.num_threads):
-            self.model_, self.history_ = fit_model(
-                _rows(ids, labels[kept], per_class),
-                settings,
-                num_embeddings=len(vocab),
-                embedding_dim=dim,
-                classes=len(classes),
-                padding_idx=vocab.pad_id,
-                seed=seed,
-                weight=weight,
-                freeze=self.freeze,
-                device=resolve_device(self.device),
-                validation=_rows(self._encode(_take(texts, held)), labels[held], per_class) if len(held) else None,
-                on_epoch=_print_epoch if self.verbose else None,
-            )
+        self.model_, self.history_ = fit_model(
+            _rows(ids, labels[kept], per_class),
+            settings,
+            num_embeddings=len(vocab),
+            embedding_dim=dim,
+            classes=len(classes),
+            padding_idx=vocab.pad_id,
+            seed=seed,
+            weight=weight,
+            freeze=self.freeze,
+            device=resolve_device(self.device),
+            num_threads=self.num_threads,
+            validation=_rows(self._encode(_take(texts, held)), labels[held], per_class) if len(held) else None,
+            on_epoch=_print_epoch if self.verbose else None,
+        )
         return self
 
     def predict(self, X: Any) -> _Array:
@@ -265,7 +267,7 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             "classes_dtype": self.classes_.dtype.str,
             "width": self._width,
             "history": self.history_,
-            "coverage": self.coverage_,
+            "coverage": None if self.coverage_ is None else dataclasses.asdict(self.coverage_),
         }
         arrays = {name: value.detach().cpu().numpy() for name, value in self.model_.state_dict().items()}
         _write_file(Path(path), meta, self.vocab_, arrays)
@@ -284,7 +286,8 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             model = cls(**meta["params"])
             model.vocab_ = vocab
             model.classes_ = np.array(meta["classes"], dtype=np.dtype(meta["classes_dtype"]))
-            model.history_, model.coverage_, model._width = meta["history"], meta["coverage"], meta["width"]
+            model.history_, model._width = meta["history"], meta["width"]
+            model.coverage_ = None if meta["coverage"] is None else Coverage(**meta["coverage"])
             table = torch.from_numpy(arrays["embedding.weight"])
             model.model_ = TextModel(
                 len(table),
@@ -313,7 +316,7 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             if value is not None and value < 1:
                 raise ValueError(f"{name} must be 1 or more, found {value!r}")
 
-    def _table(self, vocab: Vocab, seed: int) -> tuple[_Array | None, Any, int]:
+    def _table(self, vocab: Vocab, seed: int) -> tuple[_Array | None, Coverage | None, int]:
         if self.vectors is None:
             return None, None, 100 if self.embedding_dim is None else self.embedding_dim
         matrix = embedding_matrix(vocab, self.vectors, oov=self.oov, seed=seed)

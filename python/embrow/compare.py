@@ -15,7 +15,7 @@ import torch
 
 from embrow.classifier import check_dim, resolve_device
 from embrow.data import LabelledTexts
-from embrow.training import Rows, Settings, fit_model, labels_of, score_rows, threads
+from embrow.training import Rows, Settings, fit_model, labels_of, score_rows
 from embrow.vectors import embedding_matrix, load_vectors
 from embrow.vocab import Vocab
 
@@ -98,8 +98,7 @@ class Comparison:
         if len(classes) < 2:
             raise ValueError(f"{data.name}: only one class, {classes[0]!r}; texts of two or more are needed")
         test.check_labels(classes)
-        with threads(self.num_threads):
-            return _Run(self, train, test, classes, on_progress).report()
+        return _Run(self, train, test, classes, on_progress).report()
 
     def _split(self, data: LabelledTexts, test: LabelledTexts | None) -> tuple[LabelledTexts, LabelledTexts]:
         if test is not None:
@@ -111,7 +110,9 @@ class Comparison:
             rows = order[labels[order] == label]
             held[rows[: round(self.test_fraction * len(rows))]] = True
         if not held.any():
-            raise ValueError(f"{data.name}: too few texts to hold out {self.test_fraction:.0%} of a class; give a test set")
+            raise ValueError(
+                f"{data.name}: too few texts to hold out {self.test_fraction:.0%} of a class; give a test set"
+            )
         return data.take(np.flatnonzero(~held).tolist()), data.take(np.flatnonzero(held).tolist())
 
 
@@ -168,7 +169,7 @@ class _Run:
         report: _Report = {
             "arms": arms,
             "baseline": {"majority": float((self.test.labels == majority).double().mean())},
-            "coverage": as_plain(self.coverage),
+            "coverage": dataclasses.asdict(self.coverage),
             "seconds": {"encode": self.encode_seconds, "load_vectors": self.load_seconds},
             "learning_curve": self._learning_curve(arms),
             "config": self._config(),
@@ -195,6 +196,7 @@ class _Run:
                 weight=self.weight if pretrained else None,
                 freeze=freeze,
                 device=self.device,
+                num_threads=self.options.num_threads,
             )
             seconds.append(time.perf_counter() - started)
             found = labels_of(score_rows(model, self.test.ids))
@@ -291,14 +293,3 @@ def summary(values: list[float]) -> _Report:
         return {"mean": mean, "ci95": [None, None], "values": values}
     half = float(t.ppf(0.975, len(values) - 1) * np.std(values, ddof=1) / math.sqrt(len(values)))
     return {"mean": mean, "ci95": [mean - half, mean + half], "values": values}
-
-
-def as_plain(value: Any) -> Any:
-    """Return what JSON can hold of a coverage record."""
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        value = dataclasses.asdict(value)
-    if isinstance(value, dict):
-        return {str(key): as_plain(one) for key, one in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [as_plain(one) for one in value]
-    return value.item() if isinstance(value, np.generic) else value
