@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import io
 import json
+import math
 import os
 import sys
 import tempfile
@@ -346,7 +347,7 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             return score_rows(self.model_, torch.from_numpy(self._encode(_texts(X, action))))
 
     def _saved_params(self) -> dict[str, Any]:
-        params = self.get_params(deep=False)
+        params: dict[str, Any] = self.get_params(deep=False)
         # The table itself is saved, so what it started from is a name at most.
         params["vectors"] = os.fspath(self.vectors) if isinstance(self.vectors, (str, os.PathLike)) else None
         params["random_state"] = self.random_state if isinstance(self.random_state, int) else None
@@ -360,7 +361,7 @@ def check_dim(embedding_dim: int | None, vectors_dim: int) -> None:
     """Raise ValueError if an explicit `embedding_dim` is not the vectors' dim."""
     if embedding_dim is not None and embedding_dim != vectors_dim:
         raise ValueError(
-            f"embedding_dim is {embedding_dim} but the vectors have dim {vectors_dim}; leave it out or give {vectors_dim}"
+            f"embedding_dim is {embedding_dim} but the vectors have dim {vectors_dim}; leave it out or make it the same"
         )
 
 
@@ -389,7 +390,11 @@ def _classes(y: Any, count: int) -> tuple[_Array, _Array]:
     if len(labels) != count:
         raise ValueError(f"fit: {count} texts but {len(labels)} labels; there must be one label a text")
     if labels.dtype.kind == "O":
-        missing = [row for row, label in enumerate(labels.tolist()) if label is None or label != label]
+        missing = [
+            row
+            for row, label in enumerate(labels.tolist())
+            if label is None or (isinstance(label, float) and math.isnan(label))
+        ]
         if missing:
             raise ValueError(f"fit: the label of row {missing[0]} is missing; drop the row or label it")
     check_classification_targets(labels)

@@ -151,6 +151,7 @@ def cli() -> None:
 @click.option("--epochs", type=click.IntRange(min=1), default=3, show_default=True)
 @_options(_data_options, _vocab_options, _model_options, _debug_option)
 def compare(
+    *,
     data: str,
     test: str | None,
     report: str,
@@ -224,6 +225,7 @@ def run_comparison(
 @click.option("-v", "--verbose", is_flag=True, help="Write a line an epoch.")
 @_options(_data_options, _vocab_options, _model_options, _debug_option)
 def train(
+    *,
     data: str,
     output: str,
     text_column: str,
@@ -272,6 +274,7 @@ def train(
 )
 @_options(_encoding_options, _debug_option)
 def predict(
+    *,
     model: str,
     file: str,
     proba: bool,
@@ -316,7 +319,7 @@ def predict(
 @click.option("--dtype", type=click.Choice(["int64", "int32"]), default="int64", show_default=True)
 @_options(_encoding_options, _debug_option)
 def encode(
-    file: str, vocab_path: str, output: str, max_length: int | None, dtype: str, encoding: str, encoding_errors: str
+    *, file: str, vocab_path: str, output: str, max_length: int | None, dtype: str, encoding: str, encoding_errors: str
 ) -> None:
     """Write the ids of the lines of FILE, padded to one width; - is standard input."""
     import numpy as np

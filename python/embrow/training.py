@@ -32,7 +32,7 @@ History = dict[str, list[float]]
 class Rows:
     """Encoded texts with their labels.
 
-    ids: int64 (rows, width); labels: int64 (rows,); weights: float32 (rows,), what a row counts in the loss, or None for 1.
+    ids: int64 (rows, width); labels: int64 (rows,); weights: float32 (rows,), what a row counts in the loss; None is 1.
     """
 
     ids: Tensor
@@ -111,7 +111,9 @@ def fit_model(
     step_floats = settings.batch_size * rows.ids.shape[1] * embedding_dim
     if num_threads is None and step_floats < _SHARED_STEP_FLOATS:
         num_threads = 1
-    with threads(num_threads):
+    # Torch's own optimizers build sparse tensors, and warn once where nobody has opted into or out of checking those.
+    unchecked = torch.sparse.check_sparse_tensor_invariants(enable=False)  # type: ignore[no-untyped-call]
+    with threads(num_threads), unchecked:
         history = train(
             model,
             rows.to(device),
@@ -156,7 +158,7 @@ def train(
     shuffle: bool = True,
     on_epoch: Callable[[int, History], None] | None = None,
 ) -> History:
-    """Train `model` in place and return the mean loss of each epoch, with validation figures where there are such rows."""
+    """Train `model` in place and return each epoch's mean loss, with validation figures where there are such rows."""
     optimizers = make_optimizers(model, settings)
     order = torch.Generator().manual_seed(seed)
     count = len(rows.ids)
@@ -198,14 +200,14 @@ def train(
 
 def _batches(rows: Rows, order: Tensor, batch_size: int) -> Iterator[tuple[Tensor, Tensor, Tensor | None]]:
     block_rows = max(1, _BLOCK_ROWS // batch_size) * batch_size
-    for block in order.split(block_rows):
-        ids = rows.ids.index_select(0, block).split(batch_size)
-        labels = rows.labels.index_select(0, block).split(batch_size)
+    for block in torch.split(order, block_rows):
+        ids = torch.split(rows.ids.index_select(0, block), batch_size)
+        labels = torch.split(rows.labels.index_select(0, block), batch_size)
         if rows.weights is None:
             for i, j in zip(ids, labels, strict=True):
                 yield i, j, None
         else:
-            yield from zip(ids, labels, rows.weights.index_select(0, block).split(batch_size), strict=True)
+            yield from zip(ids, labels, torch.split(rows.weights.index_select(0, block), batch_size), strict=True)
 
 
 def score_rows(model: TextModel, ids: Tensor) -> Tensor:
@@ -213,7 +215,7 @@ def score_rows(model: TextModel, ids: Tensor) -> Tensor:
     model.eval()
     device = model.linear.weight.device
     with torch.no_grad():
-        scores = [model(block.to(device)) for block in ids.split(_PREDICT_ROWS)]
+        scores = [model(block.to(device)) for block in torch.split(ids, _PREDICT_ROWS)]
     return torch.cat(scores) if scores else torch.empty((0, model.linear.out_features), device=device)
 
 
