@@ -91,7 +91,11 @@ def test_lines_end_at_line_feeds_alone(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("t.csv", "label,body\nx,a\n", r"t\.csv: no column 'text', the first line has 'label', 'body'; .*--text-column"),
+        (
+            "t.csv",
+            "label,body\nx,a\n",
+            r"t\.csv: no column 'text', the first line has 'label', 'body'; .*--text-column",
+        ),
         ("t.csv", "sentiment,text\nx,a\n", r"t\.csv: no column 'label', .*--label-column"),
         ("t.csv", "text,label,text\na,x,b\n", r"t\.csv: 2 columns 'text'"),
         ("t.csv", "text,label\na,x\nb, \n", r"t\.csv, line 3, column 'label': the label is blank"),

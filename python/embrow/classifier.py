@@ -13,7 +13,7 @@ import zipfile
 import zlib
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO, Literal
 
 import numpy as np
 
@@ -118,7 +118,7 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         max_length: int | None = None,
         min_freq: int = 1,
         max_size: int | None = None,
-        tokenizer: str | Callable[[str], list[str]] = "whitespace",
+        tokenizer: Literal["whitespace", "words"] | Callable[[str], list[str]] = "whitespace",
         lowercase: bool = False,
         oov: str = "normal",
         epochs: int = 10,
@@ -225,7 +225,7 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             num_embeddings=len(vocab),
             embedding_dim=dim,
             classes=len(classes),
-            padding_idx=vocab.pad_id,
+            padding_idx=vocab["<pad>"],
             seed=seed,
             weight=weight,
             freeze=self.freeze,
@@ -294,7 +294,7 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
                 len(table),
                 table.shape[1],
                 len(arrays["linear.bias"]),
-                padding_idx=vocab.pad_id,
+                padding_idx=vocab["<pad>"],
                 width=model._width,
                 pooling=model.pooling,
                 weight=table,

@@ -33,9 +33,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit: 0, 1 after an error, 2 after wrong usage, 130 after Ctrl-C."""
     state = {"debug": False}
     try:
-        cli.main(
-            args=None if arguments is None else list(arguments), prog_name="embrow", standalone_mode=False, obj=state
-        )
+        # Not click's own main: it takes an EOFError, which a file cut short raises, for Ctrl-D.
+        given = sys.argv[1:] if arguments is None else list(arguments)
+        with cli.make_context("embrow", given, obj=state) as context:
+            cli.invoke(context)
+    except click.exceptions.Exit as done:
+        sys.exit(done.exit_code)
     except click.UsageError as error:
         error.show()
         sys.exit(2)

@@ -8,7 +8,7 @@ import os
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -47,7 +47,7 @@ class Comparison:
     max_length: int | None = None
     min_freq: int = 1
     max_size: int | None = None
-    tokenizer: str = "whitespace"
+    tokenizer: Literal["whitespace", "words"] = "whitespace"
     lowercase: bool = False
     learning_curve: bool = False
     curve_seeds: int | None = None
@@ -191,7 +191,7 @@ class _Run:
                 num_embeddings=len(self.vocab),
                 embedding_dim=self.weight.shape[1],
                 classes=classes,
-                padding_idx=self.vocab.pad_id,
+                padding_idx=self.vocab["<pad>"],
                 seed=seed,
                 weight=self.weight if pretrained else None,
                 freeze=freeze,

@@ -82,7 +82,7 @@ def train_pretrained(vocab: Vocab, rows: Rows, vectors: WordVectors | str, seed:
 
 def _train(vocab: Vocab, rows: Rows, dim: int, weight: Tensor | None, seed: int) -> Trained:
     with seeded(seed):
-        model = TextModel(len(vocab), dim, 1, padding_idx=vocab.pad_id, width=rows.ids.shape[1], weight=weight)
+        model = TextModel(len(vocab), dim, 1, padding_idx=vocab["<PAD>"], width=rows.ids.shape[1], weight=weight)
     start = model.embedding.weight.detach().clone()
     # In order, as printed: the pairs of each step can be followed by eye.
     history = train(model, rows, _SETTINGS, seed=seed, shuffle=False)
@@ -95,9 +95,10 @@ def tutorial(vectors: WordVectors | str) -> Iterator[str]:
     vocab = lookup_vocab()
     yield f"text       {SENTENCE!r}"
     yield f"vocabulary {vocab.to_dict()}"
+    pad_id = vocab["<pad>"]
     with seeded(0):
-        table = Embedding(len(vocab), 3, padding_idx=vocab.pad_id)
-    yield f"table      {len(vocab)} x 3, row {vocab.pad_id} ({vocab.tokens[vocab.pad_id]}) zero"
+        table = Embedding(len(vocab), 3, padding_idx=pad_id)
+    yield f"table      {len(vocab)} x 3, row {pad_id} (<pad>) zero"
     ids = vocab.encode([QUERY])[0]
     with torch.no_grad():
         found = table(torch.from_numpy(ids))
