@@ -1,0 +1,1 @@
+"""The interfaces of other libraries over embrow, for moving over from them."""
