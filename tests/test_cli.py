@@ -82,11 +82,14 @@ def test_train_then_predict(folder: Path, capsys: pytest.CaptureFixture[str]) ->
 
 def test_vocab_then_encode(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     Path("lines.txt").write_text("b a b\n\nc\n", encoding="utf-8")
-    assert run(capsys, "vocab", "lines.txt", "-o", "v") == (0, "v: 5 tokens of 3 lines\n", "")
+    assert run(capsys, "vocab", "lines.txt", "-o", "v") == (0, "v: 5 tokens\n", "")
     assert run(capsys, "encode", "lines.txt", "--vocab", "v", "-o", "ids.npy", "--dtype", "int32")[0] == 0
     ids = np.load("ids.npy")
     assert ids.dtype == np.int32
-    assert ids.tolist() == [[2, 3, 2], [0, 0, 0], [4, 0, 0]]
+    assert ids.tolist() == [2, 3, 2, 4]
+    assert np.load("ids.offsets.npy").tolist() == [0, 3, 3, 4]
+    assert run(capsys, "encode", "lines.txt", "--vocab", "v", "-o", "ids.npy", "--max-length", "2")[0] == 0
+    assert np.load("ids.npy").tolist() == [[2, 3], [0, 0], [4, 0]]
 
 
 def test_vectors_info(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -28,7 +28,7 @@ void with_utf8(py::handle text, F&& f) {
     f(std::string_view(PyBytes_AS_STRING(bytes.ptr()), static_cast<size_t>(PyBytes_GET_SIZE(bytes.ptr()))));
 }
 
-token_index table_of(const py::list& tokens) {
+token_index table_of(const py::typing::List<py::str>& tokens) {
     token_index table;
     for (const py::handle token : tokens) {
         with_utf8(token, [&](std::string_view bytes) { table.insert(bytes); });
@@ -55,7 +55,8 @@ element element_of(const py::dtype& dtype) {
 class row_reader {
   public:
     row_reader(const std::string& format, size_t dim, std::optional<int64_t> declared, int64_t limit, int64_t offset,
-               py::dtype dtype, const std::string& unicode_errors, const std::optional<py::list>& wanted)
+               py::dtype dtype, const std::string& unicode_errors,
+               const std::optional<py::typing::List<py::str>>& wanted)
         : dtype_(std::move(dtype)),
           dim_(dim),
           store_(element_of(dtype_), dim, wanted.has_value(), wanted ? table_of(*wanted) : token_index{}) {
@@ -85,8 +86,8 @@ class row_reader {
         return py::array(dtype_, {rows, static_cast<py::ssize_t>(dim_)}, data, owner);
     }
 
-    py::list tokens() const {
-        py::list found(static_cast<size_t>(store_.kept()));
+    py::typing::List<py::str> tokens() const {
+        py::typing::List<py::str> found(static_cast<size_t>(store_.kept()));
         for (int64_t row = 0; row < store_.kept(); ++row) {
             const std::string_view bytes = store_.tokens().token(row);
             PyObject* const text = PyUnicode_DecodeUTF8(bytes.data(), static_cast<Py_ssize_t>(bytes.size()), nullptr);
@@ -109,13 +110,13 @@ class row_reader {
 template <class T>
 using rows_of = py::array_t<T, py::array::c_style>;
 
-void check_rows(const py::array& weight, const py::list& tokens) {
+void check_rows(const py::array& weight, const py::typing::List<py::str>& tokens) {
     if (weight.ndim() != 2 || static_cast<size_t>(weight.shape(0)) != tokens.size()) {
         throw py::value_error("weight must have one row for each token");
     }
 }
 
-py::bytes binary_rows(const py::list& tokens, const rows_of<float>& weight) {
+py::bytes binary_rows(const py::typing::List<py::str>& tokens, const rows_of<float>& weight) {
     check_rows(weight, tokens);
     std::string out;
     const auto dim = static_cast<size_t>(weight.shape(1));
@@ -128,7 +129,7 @@ py::bytes binary_rows(const py::list& tokens, const rows_of<float>& weight) {
 }
 
 template <class T>
-py::bytes decimal_rows(const py::list& tokens, const rows_of<T>& weight) {
+py::bytes decimal_rows(const py::typing::List<py::str>& tokens, const rows_of<T>& weight) {
     check_rows(weight, tokens);
     std::string out;
     const auto dim = static_cast<size_t>(weight.shape(1));
@@ -140,8 +141,8 @@ py::bytes decimal_rows(const py::list& tokens, const rows_of<T>& weight) {
     return out;
 }
 
-void fill_oov(rows_of<float> weight, const std::vector<int64_t>& rows, const py::list& tokens, bool uniform,
-              uint64_t seed, const rows_of<double>& mean, const rows_of<double>& spread, int threads) {
+void fill_oov(rows_of<float> weight, const std::vector<int64_t>& rows, const py::typing::List<py::str>& tokens,
+              bool uniform, uint64_t seed, const rows_of<double>& mean, const rows_of<double>& spread, int threads) {
     const auto dim = static_cast<size_t>(weight.shape(1));
     token_index table;
     std::vector<int64_t> ids;
@@ -180,7 +181,7 @@ void bind_vectors(py::module_& m) {
     });
     py::class_<row_reader>(m, "RowReader")
         .def(py::init<const std::string&, size_t, std::optional<int64_t>, int64_t, int64_t, py::dtype,
-                      const std::string&, const std::optional<py::list>&>(),
+                      const std::string&, const std::optional<py::typing::List<py::str>>&>(),
              py::arg("format"), py::arg("dim"), py::arg("declared"), py::arg("limit"), py::arg("offset"),
              py::arg("dtype"), py::arg("unicode_errors"), py::arg("wanted"))
         .def("feed", &row_reader::feed, py::arg("window"), py::arg("size"), py::arg("last"), py::arg("threads"))

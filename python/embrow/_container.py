@@ -8,14 +8,12 @@ covers the whole file, itself taken as zeros.
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 
 import numpy as np
 import numpy.typing as npt
 
 from embrow import _core
-from embrow._files import StrPath, written_atomically
 from embrow._threads import resolve_num_threads
 
 DTYPES = {
@@ -38,8 +36,8 @@ UNKNOWN = "0" * 16
 Array = npt.NDArray[np.generic]
 
 
-def save_arrays(path: StrPath, arrays: Mapping[str, Array], metadata: Mapping[str, str]) -> None:
-    """Write arrays under a temporary name, then rename."""
+def pack_arrays(arrays: Mapping[str, Array], metadata: Mapping[str, str]) -> npt.NDArray[np.uint8]:
+    """Return the bytes of a file of these arrays."""
     entries: dict[str, object] = {"__metadata__": {**metadata, "checksum": UNKNOWN}}
     offset = 0
     # Largest elements first keeps every array aligned to its elements without gaps, which the format does not allow.
@@ -63,20 +61,17 @@ def save_arrays(path: StrPath, arrays: Mapping[str, Array], metadata: Mapping[st
     mark = f'"checksum":"{UNKNOWN}"'.encode()
     at = 8 + header.index(mark) + len(mark) - 17
     whole[at : at + 16] = np.frombuffer(digest, dtype=np.uint8)
-    with written_atomically(path) as file:
-        file.write(whole.data)
+    return whole
 
 
-def load_arrays(path: StrPath, kind: str) -> tuple[dict[str, Array], dict[str, str]]:
-    """Read arrays and metadata, checked.
+def unpack_arrays(whole: npt.NDArray[np.uint8], name: str, kind: str) -> tuple[dict[str, Array], dict[str, str]]:
+    """Return the arrays, views of `whole`, and the metadata, checked. `whole` is written to for a moment.
 
     Raises
     ------
     ValueError
-        The file is damaged or none of `kind`, the metadata's "format"; the message names what is wrong.
+        The bytes are damaged or none of `kind`, the metadata's "format"; the message begins with `name`.
     """
-    name = os.fspath(path)
-    whole = np.fromfile(path, dtype=np.uint8)
     if whole.size < 8:
         raise ValueError(f"{name}: {whole.size} bytes are too few for a file of format {kind}")
     start = 8 + int(whole[:8].view("<u8")[0])

@@ -8,7 +8,6 @@ import json
 import math
 import os
 import sys
-import tempfile
 import zipfile
 import zlib
 from collections.abc import Callable, Mapping, Sequence
@@ -29,6 +28,7 @@ except ModuleNotFoundError as error:
         f'embrow.TextClassifier needs {error.name}: pip install "embrow[torch]"', name=error.name
     ) from error
 
+from embrow._files import written_atomically
 from embrow.model import TextModel
 from embrow.training import History, Rows, Settings, fit_model, labels_of, probabilities_of, score_rows, threads
 from embrow.vectors import Coverage, embedding_matrix
@@ -423,25 +423,13 @@ def _print_epoch(epoch: int, history: History) -> None:
 
 def _write_file(path: Path, meta: dict[str, Any], vocab: Vocab, arrays: dict[str, _Array]) -> None:
     # A zip archive of JSON, the vocabulary's own file, and .npy arrays; each member carries a CRC-32.
-    descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    os.close(descriptor)
-    try:
-        vocab.save(temporary)
-        vocab_bytes = Path(temporary).read_bytes()
-        with zipfile.ZipFile(temporary, "w") as archive:
-            archive.writestr("model.json", json.dumps(meta, indent=1))
-            archive.writestr("vocab", vocab_bytes)
-            for name, array in arrays.items():
-                buffer = io.BytesIO()
-                np.lib.format.write_array(buffer, array, allow_pickle=False)
-                archive.writestr(f"{name}.npy", buffer.getbuffer())
-        umask = os.umask(0)
-        os.umask(umask)
-        os.chmod(temporary, 0o666 & ~umask)
-        os.replace(temporary, path)
-    except BaseException:
-        os.unlink(temporary)
-        raise
+    with written_atomically(path) as file, zipfile.ZipFile(file, "w") as archive:
+        archive.writestr("model.json", json.dumps(meta, indent=1))
+        archive.writestr("vocab", vocab._pack().tobytes())
+        for name, array in arrays.items():
+            buffer = io.BytesIO()
+            np.lib.format.write_array(buffer, array, allow_pickle=False)
+            archive.writestr(f"{name}.npy", buffer.getbuffer())
 
 
 def _read_file(path: Path) -> tuple[dict[str, Any], Vocab, dict[str, _Array]]:
@@ -462,10 +450,7 @@ def _read_archive(path: Path, file: BinaryIO) -> tuple[dict[str, Any], Vocab, di
                 for name in archive.namelist()
                 if name.endswith(".npy")
             }
-            with tempfile.TemporaryDirectory() as folder:
-                vocab_path = Path(folder, "vocab")
-                vocab_path.write_bytes(archive.read("vocab"))
-                vocab = Vocab.load(vocab_path)
+            vocab = Vocab._unpack(np.frombuffer(bytearray(archive.read("vocab")), dtype=np.uint8), "vocab")
     except (zipfile.BadZipFile, zlib.error, KeyError, EOFError, OSError, ValueError, NotImplementedError) as error:
         raise ValueError(f"{path}: not a readable embrow model: {error}") from error
     return meta, vocab, arrays

@@ -4,22 +4,29 @@ from __future__ import annotations
 
 import os
 import sys
-import tempfile
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 try:
     import click
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+    from rich.progress import (
+        BarColumn,
+        DownloadColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TransferSpeedColumn,
+    )
     from rich.table import Table
 except ModuleNotFoundError as error:
     raise SystemExit(f'embrow: the command line needs {error.name}: pip install "embrow[torch]"') from error
 
 from embrow import __version__
+from embrow._files import check_writable
 from embrow.data import FORMATS, read_labelled, read_lines
 
 if TYPE_CHECKING:
@@ -244,7 +251,7 @@ def train(
     """Train a classifier on DATA and write it to one file."""
     from embrow.classifier import TextClassifier
 
-    _check_output(output)
+    check_writable(output)
     texts = read_labelled(
         data,
         format=format,
@@ -318,24 +325,34 @@ def predict(
 @click.argument("file")
 @click.option("--vocab", "vocab_path", required=True, help="File that `embrow vocab` wrote.")
 @click.option("-o", "--output", required=True, help="File for the ids, .npy.")
-@click.option("--max-length", type=click.IntRange(min=1), help="Columns; default: the longest line's tokens.")
+@click.option("--max-length", type=click.IntRange(min=1), help="Columns: pad and cut lines to it.")
 @click.option("--dtype", type=click.Choice(["int64", "int32"]), default="int64", show_default=True)
 @_options(_encoding_options, _debug_option)
 def encode(
     *, file: str, vocab_path: str, output: str, max_length: int | None, dtype: str, encoding: str, encoding_errors: str
 ) -> None:
-    """Write the ids of the lines of FILE, padded to one width; - is standard input."""
-    import numpy as np
+    """Write the ids of the lines of FILE; - is standard input.
 
+    With --max-length the array has a row a line, padded. Without it the ids follow each other, and where each line's
+    begin is in a second file: ids.npy and ids.offsets.npy. Memory does not grow with FILE.
+    """
+    from embrow.corpus import encode_file
     from embrow.vocab import Vocab
 
-    _check_output(output)
+    check_writable(output)
     vocab = Vocab.load(vocab_path)
-    lines = read_lines(file, encoding=encoding, encoding_errors=encoding_errors)
-    ids = vocab.encode(lines, max_length=max_length, dtype=dtype)
-    with _whole_file(output) as temporary, open(temporary, "wb") as target:
-        np.save(target, ids, allow_pickle=False)
-    click.echo(f"{output}: {ids.shape[0]} rows, {ids.shape[1]} columns")
+    with _bytes_progress("encode") as show:
+        lines, ids = encode_file(
+            vocab,
+            file,
+            output,
+            max_length=max_length,
+            dtype=dtype,
+            encoding=encoding,
+            errors=encoding_errors,
+            progress=show,
+        )
+    click.echo(f"{output}: {lines} rows, {ids} ids")
 
 
 @cli.command()
@@ -343,17 +360,31 @@ def encode(
 @click.option("-o", "--output", required=True, help="File of the vocabulary.")
 @click.option("--ties", type=click.Choice(["first", "token"]), default="first", show_default=True)
 @_options(_vocab_options, _encoding_options, _debug_option)
-def vocab(file: str, output: str, encoding: str, encoding_errors: str, **options: Any) -> None:
+def vocab(
+    *,
+    file: str,
+    output: str,
+    ties: Literal["first", "token"],
+    min_freq: int,
+    max_size: int | None,
+    tokenizer: Literal["whitespace", "words"],
+    lowercase: bool,
+    encoding: str,
+    encoding_errors: str,
+) -> None:
     """Build the vocabulary of the lines of FILE and write it to one file; - is standard input."""
-    from embrow.vocab import Vocab
+    from embrow._files import name_of
+    from embrow.counter import TokenCounter
 
-    _check_output(output)
-    lines = read_lines(file, encoding=encoding, encoding_errors=encoding_errors)
-    if not lines:
-        raise ValueError(f"{'standard input' if file == '-' else file}: no texts; at least one line is needed")
-    built = Vocab.build(lines, **options)
+    check_writable(output)
+    counter = TokenCounter(tokenizer=tokenizer, lowercase=lowercase)
+    with _bytes_progress("count") as show:
+        counter.update_file(file, encoding=encoding, errors=encoding_errors, progress=show)
+    if not len(counter):
+        raise ValueError(f"{name_of(file)}: no texts; at least one token is needed")
+    built = counter.to_vocab(min_freq=min_freq, max_size=max_size, ties=ties)
     built.save(output)
-    click.echo(f"{output}: {len(built)} tokens of {len(lines)} lines")
+    click.echo(f"{output}: {len(built)} tokens")
 
 
 @cli.group()
@@ -403,6 +434,19 @@ def _progress() -> Iterator[Callable[[int, int, str], None] | None]:
         yield lambda done, total, what: bar.update(task, completed=done, total=total, description=what)
 
 
+@contextmanager
+def _bytes_progress(what: str) -> Iterator[Callable[[int], None] | None]:
+    """Yield what shows the bytes of text read so far, or None where standard error is no terminal."""
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield None
+        return
+    columns = (TextColumn(what), DownloadColumn(), TransferSpeedColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=console, transient=True) as bar:
+        task = bar.add_task(what, total=None)
+        yield lambda read: bar.update(task, completed=read)
+
+
 def _show_report(report: dict[str, Any]) -> None:
     from embrow.report import interval
 
@@ -430,29 +474,3 @@ def _show_report(report: dict[str, Any]) -> None:
     seconds = report["seconds"]
     console.print(f"coverage: {coverage}", highlight=False, soft_wrap=True)
     console.print(f"encode {seconds['encode']:.2f} s, load vectors {seconds['load_vectors']:.2f} s", highlight=False)
-
-
-def _check_output(output: str) -> None:
-    """Raise before the work if the file could not be written after it."""
-    path = Path(output)
-    if path.is_dir():
-        raise ValueError(f"{path}: the output must be a file, and this is a folder")
-    with _whole_file(output, keep=False):
-        pass
-
-
-@contextmanager
-def _whole_file(output: str, *, keep: bool = True) -> Iterator[str]:
-    """Yield a temporary path beside `output`, which takes its place at the end."""
-    path = Path(output)
-    try:
-        descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    except OSError as error:
-        raise ValueError(f"{path}: cannot be written: {error.strerror}") from error
-    os.close(descriptor)
-    try:
-        yield temporary
-        if keep:
-            os.replace(temporary, path)
-    finally:
-        Path(temporary).unlink(missing_ok=True)

@@ -8,13 +8,12 @@ from typing import Any, Literal
 
 from embrow import _core
 from embrow._arguments import choice, non_negative
-from embrow._files import StrPath, open_decompressed
+from embrow._files import WINDOW_BYTES, StrPath, lines_of, name_of, opened, windows
 from embrow._text import Tokenizer, tokenize_rows
 from embrow._threads import resolve_num_threads
 from embrow.vocab import PAD, UNK, Vocab
 
 ROWS_PER_BATCH = 1 << 16
-WINDOW_BYTES = 1 << 23
 PARTS_PER_WINDOW = 64
 
 
@@ -68,15 +67,23 @@ class TokenCounter:
                 self._counts.update(batch, self.tokenizer, self.lowercase, empty, threads)
 
     def update_file(
-        self, path: StrPath, *, num_threads: int | None = None, progress: Callable[[int], object] | None = None
+        self,
+        path: StrPath,
+        *,
+        encoding: str = "utf-8",
+        errors: str = "strict",
+        num_threads: int | None = None,
+        progress: Callable[[int], object] | None = None,
     ) -> None:
-        """Count the tokens of a text file of UTF-8, plain, .gz or .zst, a row to a line.
+        """Count the tokens of a text file, plain, .gz or .zst, a row to a line; "-" is standard input.
 
-        Memory is bounded by the longest line when the tokenizer is a callable, else by 8 MB and the longest token.
+        Memory is bounded: 8 MB and the longest token, or, when the tokenizer is a callable, the longest line.
 
         Parameters
         ----------
         path : str or path
+        encoding, errors
+            As of ``open``.
         num_threads : int, optional
         progress : callable, optional
             Called with the number of bytes of text read so far.
@@ -84,19 +91,18 @@ class TokenCounter:
         Raises
         ------
         ValueError
-            The text is not valid UTF-8; what came before is counted.
+            The text is not in its encoding, or the compressed data is damaged; what came before is counted.
         """
         read = 0
-        with open_decompressed(path) as file:
-            # A built-in tokenizer splits at line ends too, and no rule of lowering reaches across white space.
-            by_line = callable(self.tokenizer)
-            for window in _windows(file, b"\n" if by_line else b" \n\t\r"):
+        # A built-in tokenizer splits at line ends too, and no rule of lowering reaches across white space.
+        by_line = callable(self.tokenizer)
+        with opened(path, encoding, errors) as file:
+            for window in windows(file, b"\n" if by_line else b" \n\t\r", WINDOW_BYTES):
                 try:
-                    self.update(window.splitlines() if by_line else _parts(window), num_threads=num_threads)
+                    self.update(lines_of(window) if by_line else _parts(window), num_threads=num_threads)
                 except ValueError as error:
-                    raise ValueError(
-                        f"{path}: in the text from byte {read} to {read + len(window)}: {error}"
-                    ) from error
+                    where = f"{name_of(path)}: in the text from byte {read} to {read + len(window)}"
+                    raise ValueError(f"{where}: {error}") from error
                 read += len(window)
                 if progress is not None:
                     progress(read)
@@ -151,20 +157,6 @@ def _batches(texts: Iterable[Any]) -> Iterator[Any]:
         return
     while batch := list(itertools.islice(texts, ROWS_PER_BATCH)):
         yield batch
-
-
-def _windows(file: Any, separators: bytes) -> Iterator[bytes]:
-    """Yield the file's bytes in pieces of about WINDOW_BYTES that end after a separator."""
-    rest = b""
-    while block := file.read(WINDOW_BYTES):
-        cut = max(block.rfind(bytes([separator])) for separator in separators) + 1
-        if cut:
-            yield rest + block[:cut]
-            rest = block[cut:]
-        else:
-            rest += block
-    if rest:
-        yield rest
 
 
 def _parts(window: bytes) -> list[bytes]:

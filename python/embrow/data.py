@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import csv
-import gzip
 import io
 import json
 import sys
-import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from embrow._files import name_of, opened
+
 FORMATS = ("csv", "tsv", "jsonl", "fasttext")
 _SUFFIXES = {".csv": "csv", ".tsv": "tsv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".json": "jsonl", ".ft": "fasttext"}
 _LABEL_PREFIX = "__label__"
-_GZIP_MAGIC = b"\x1f\x8b"
 
 
 @dataclass(frozen=True)
@@ -64,7 +63,7 @@ def read_labelled(
     Parameters
     ----------
     path : str
-        A file, plain or gzip; "-" is standard input.
+        A file, plain, .gz or .zst; "-" is standard input.
     format : {"auto", "csv", "tsv", "jsonl", "fasttext"}
         "auto" goes by the file's ending, else by its first line.
     text_column, label_column : str
@@ -82,7 +81,7 @@ def read_labelled(
         Bytes that are not text, a column that is missing, a blank label, no rows; names file, line and column.
     """
     text = read_text(path, encoding=encoding, encoding_errors=encoding_errors)
-    name = "standard input" if path == "-" else path
+    name = name_of(path)
     if format == "auto":
         format = _sniff(path, text)
     if format == "fasttext":
@@ -112,14 +111,10 @@ def read_lines(path: str, *, encoding: str = "utf-8", encoding_errors: str = "st
 
 
 def read_text(path: str, *, encoding: str = "utf-8", encoding_errors: str = "strict") -> str:
-    """Read a whole file, plain or gzip, or standard input for "-"."""
-    name = "standard input" if path == "-" else path
-    data = sys.stdin.buffer.read() if path == "-" else Path(path).read_bytes()
-    if data.startswith(_GZIP_MAGIC):
-        try:
-            data = gzip.decompress(data)
-        except (EOFError, OSError, zlib.error) as error:
-            raise ValueError(f"{name}: damaged gzip file: {error}") from error
+    """Read a whole file, plain, .gz or .zst, or standard input for "-"."""
+    name = name_of(path)
+    with opened(path) as file:
+        data = file.read()
     try:
         text = data.decode(encoding, encoding_errors)
     except LookupError as error:

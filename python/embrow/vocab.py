@@ -15,8 +15,8 @@ import numpy.typing as npt
 
 from embrow import _core
 from embrow._arguments import choice, int_dtype, non_negative, positive
-from embrow._container import load_arrays, save_arrays
-from embrow._files import StrPath
+from embrow._container import pack_arrays, unpack_arrays
+from embrow._files import StrPath, written_atomically
 from embrow._tensors import result_of, target_of
 from embrow._text import Tokenizer, tokenize_rows
 from embrow._threads import resolve_num_threads
@@ -432,6 +432,12 @@ class Vocab:
         ValueError
             The tokenizer is a callable, which a file cannot hold.
         """
+        packed = self._pack()
+        with written_atomically(path) as file:
+            file.write(packed.data)
+
+    def _pack(self) -> npt.NDArray[np.uint8]:
+        """Return the bytes of the file that `save` writes."""
         if callable(self.tokenizer):
             raise ValueError(
                 "Vocab.save: the tokenizer is a callable, which a file cannot hold; pickle the Vocab instead"
@@ -443,7 +449,7 @@ class Vocab:
             name: getattr(self, name) for name in ("specials", "pad_token", "unk_token", "tokenizer", "lowercase")
         }
         metadata = {"format": FORMAT, "options": json.dumps(options), "unicode": _core.unicode_version}
-        save_arrays(path, arrays, metadata)
+        return pack_arrays(arrays, metadata)
 
     @classmethod
     def load(cls, path: StrPath) -> Self:
@@ -454,7 +460,12 @@ class Vocab:
         ValueError
             The file is damaged or no vocabulary; the message names what is wrong.
         """
-        arrays, metadata = load_arrays(path, FORMAT)
+        return cls._unpack(np.fromfile(path, dtype=np.uint8), str(path))
+
+    @classmethod
+    def _unpack(cls, packed: npt.NDArray[np.uint8], name: str) -> Self:
+        """Read the bytes of a file, whose name is for errors."""
+        arrays, metadata = unpack_arrays(packed, name, FORMAT)
         try:
             options = json.loads(metadata["options"])
             written_for = metadata["unicode"]
@@ -472,13 +483,13 @@ class Vocab:
                 options["lowercase"],
             )
         except (KeyError, TypeError, ValueError) as error:
-            raise ValueError(f"{path}: no vocabulary: {error}") from error
+            raise ValueError(f"{name}: no vocabulary: {error}") from error
         depends = made.lowercase or made.tokenizer == "words"
         if depends and written_for != _core.unicode_version:
             warnings.warn(
-                f"{path} was written with Unicode {written_for}; this Python has {unicodedata.unidata_version}, "
+                f"{name} was written with Unicode {written_for}; this Python has {unicodedata.unidata_version}, "
                 "which may split or lower some characters otherwise",
-                stacklevel=2,
+                stacklevel=3,
             )
         return made
 

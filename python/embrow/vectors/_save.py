@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import os
 import re
-import secrets
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from embrow import _core
+from embrow._files import written_atomically
 
 _BY_SUFFIX = {".bin": "word2vec-binary", ".vec": "word2vec-text", ".npy": "npy"}
 # What a token must not hold, and how to say it.
@@ -29,19 +28,6 @@ _BLOCK_BYTES = 4 << 20
 def words_path(path: str | os.PathLike[str]) -> Path:
     """Return where the words of a .npy file lie."""
     return Path(path).with_suffix(".words")
-
-
-@contextmanager
-def _replacing(path: Path) -> Iterator[BinaryIO]:
-    """Open a temporary file that becomes `path` when the block ends well, and vanishes when it does not."""
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
-    try:
-        with open(temporary, "xb") as file:
-            yield file
-        os.replace(temporary, path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
 
 
 def save_vectors(path: str | os.PathLike[str], format: str | None, tokens: list[str], weight: npt.NDArray[Any]) -> None:
@@ -62,11 +48,11 @@ def save_vectors(path: str | os.PathLike[str], format: str | None, tokens: list[
         words = words_path(path)
         if words == path:
             raise ValueError("save: the suffix .words is the word list's; give the array another name")
-        with _replacing(path) as array_file, _replacing(words) as words_file:
+        with written_atomically(path) as array_file, written_atomically(words) as words_file:
             np.save(array_file, weight, allow_pickle=False)
             words_file.write("".join(token + "\n" for token in tokens).encode())
         return
-    with _replacing(path) as file:
+    with written_atomically(path) as file:
         if format != "glove":
             file.write(b"%d %d\n" % weight.shape)
         for block_tokens, block in _blocks(tokens, weight, format):

@@ -1,0 +1,111 @@
+"""A text file of any size to a file of ids."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+
+from embrow._arguments import int_dtype, positive
+from embrow._files import WINDOW_BYTES, StrPath, lines_of, name_of, opened, windows, written_atomically
+from embrow.vocab import Vocab
+
+
+def offsets_path(output: StrPath) -> Path:
+    """Return where the offsets of ragged ids lie: `ids.npy` has `ids.offsets.npy` beside it."""
+    return Path(output).with_suffix(".offsets.npy")
+
+
+def encode_file(
+    vocab: Vocab,
+    path: StrPath,
+    output: StrPath,
+    *,
+    max_length: int | None = None,
+    dtype: Any = "int64",
+    encoding: str = "utf-8",
+    errors: str = "strict",
+    num_threads: int | None = None,
+    progress: Callable[[int], object] | None = None,
+) -> tuple[int, int]:
+    """Encode the lines of a text file into a .npy file, which ``numpy.load(output, mmap_mode="r")`` maps.
+
+    Memory is bounded by 8 MB and the longest line, whatever the file's size. Files are written under temporary names
+    and renamed at the end.
+
+    Parameters
+    ----------
+    vocab : Vocab
+    path : str or path
+        Text, plain, .gz or .zst; "-" is standard input.
+    output : str or path
+        With `max_length` an array of shape (lines, max_length); without it the ids of all lines one after another,
+        shape (ids,), and beside it ``offsets_path(output)``, int64, shape (lines + 1,).
+    max_length : int, optional
+    dtype : "int64" or "int32"
+    encoding, errors
+        As of ``open``.
+    num_threads : int, optional
+    progress : callable, optional
+        Called with the number of bytes of text read so far.
+
+    Returns
+    -------
+    (lines, ids)
+        How many of each were written, padding not counted.
+
+    Raises
+    ------
+    ValueError
+        The text is not in its encoding, or the compressed data is damaged.
+    """
+    width = None if max_length is None else positive("max_length", max_length, default=1)
+    bounds = offsets_path(output)
+    kind = int_dtype(dtype)
+    lines, ids, read = 0, 0, 0
+    with opened(path, encoding, errors) as file, written_atomically(output) as values_file:
+        _write_header(values_file, kind, 0, width)
+
+        def encode(offsets_file: BinaryIO | None) -> None:
+            nonlocal lines, ids, read
+            for window in windows(file, b"\n", WINDOW_BYTES):
+                rows = lines_of(window)
+                try:
+                    if offsets_file is None:
+                        batch, lengths = vocab.encode(
+                            rows, max_length=width, dtype=kind, return_lengths=True, num_threads=num_threads
+                        )
+                        ids += int(lengths.sum())
+                    else:
+                        batch, offsets = vocab.encode_ragged(rows, dtype=kind, num_threads=num_threads)
+                        offsets_file.write((offsets[1:] + ids).data)
+                        ids += len(batch)
+                except ValueError as error:
+                    raise ValueError(f"{name_of(path)}: in the lines from {lines}: {error}") from error
+                values_file.write(batch.data)
+                lines += len(rows)
+                read += len(window)
+                if progress is not None:
+                    progress(read)
+
+        if width is None:
+            with written_atomically(bounds) as offsets_file:
+                _write_header(offsets_file, np.dtype(np.int64), 0, None)
+                offsets_file.write(np.zeros(1, dtype=np.int64).data)
+                encode(offsets_file)
+                _write_header(offsets_file, np.dtype(np.int64), lines + 1, None)
+        else:
+            encode(None)
+        _write_header(values_file, kind, ids if width is None else lines, width)
+    return lines, ids
+
+
+def _write_header(file: BinaryIO, dtype: np.dtype[Any], rows: int, width: int | None) -> None:
+    """Write the .npy header, of one size for any number of rows: NumPy leaves room for the first axis to grow."""
+    file.seek(0)
+    shape = (rows,) if width is None else (rows, width)
+    np.lib.format.write_array_header_1_0(file, {"descr": dtype.str, "fortran_order": False, "shape": shape})
+    if rows:
+        file.seek(0, 2)

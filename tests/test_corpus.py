@@ -1,0 +1,102 @@
+"""A text file to a file of ids."""
+
+from __future__ import annotations
+
+import gzip
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import embrow
+from embrow.corpus import encode_file, offsets_path
+
+LINES = ["to be or", "", "not to\u2028be", "é unseen", "last"]
+VOCAB = embrow.Vocab.build([*LINES[:3], "last"])
+
+
+@pytest.fixture(params=["plain", "gzip", "zstd"])
+def text_file(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+    data = "\r\n".join(LINES * 50).encode()
+    if request.param == "gzip":
+        data = gzip.compress(data)
+    elif request.param == "zstd":
+        data = pytest.importorskip("zstandard").compress(data)
+    path = tmp_path / "text"
+    path.write_bytes(data)
+    return path
+
+
+@pytest.mark.parametrize("window", [7, 1 << 20])
+@pytest.mark.parametrize("dtype", ["int32", "int64"])
+def test_ragged_ids_and_offsets(text_file: Path, monkeypatch: pytest.MonkeyPatch, window: int, dtype: Any) -> None:
+    monkeypatch.setattr("embrow.corpus.WINDOW_BYTES", window)
+    output = text_file.with_name("ids.npy")
+    seen: list[int] = []
+    counts = encode_file(VOCAB, text_file, output, dtype=dtype, progress=seen.append)
+    expected = VOCAB.encode_ragged(LINES * 50, dtype=dtype)
+    values = np.load(output, mmap_mode="r")
+    assert values.dtype == dtype
+    assert values.tolist() == expected.values.tolist()
+    assert np.load(offsets_path(output)).tolist() == expected.offsets.tolist()
+    assert counts == (250, len(values))
+    assert seen[-1] == len("\r\n".join(LINES * 50).encode())
+    assert sorted(path.name for path in text_file.parent.iterdir()) == ["ids.npy", "ids.offsets.npy", "text"]
+
+
+@pytest.mark.parametrize("window", [7, 1 << 20])
+def test_padded_ids(text_file: Path, monkeypatch: pytest.MonkeyPatch, window: int) -> None:
+    monkeypatch.setattr("embrow.corpus.WINDOW_BYTES", window)
+    output = text_file.with_name("ids.npy")
+    lines, ids = encode_file(VOCAB, text_file, output, max_length=2)
+    expected, lengths = VOCAB.encode(LINES * 50, max_length=2, return_lengths=True)
+    assert np.load(output).tolist() == expected.tolist()
+    assert (lines, ids) == (250, lengths.sum())
+    assert not offsets_path(output).exists()
+
+
+def test_another_encoding(tmp_path: Path) -> None:
+    path = tmp_path / "text"
+    path.write_bytes("é to\n".encode("latin-1"))
+    vocab = embrow.Vocab(["<unk>", "é", "to"])
+    encode_file(vocab, path, tmp_path / "ids.npy", encoding="latin-1")
+    assert np.load(tmp_path / "ids.npy").tolist() == [1, 2]
+    counter = embrow.TokenCounter()
+    counter.update_file(path, encoding="latin-1")
+    assert counter.most_common() == [("é", 1), ("to", 1)]
+    encode_file(vocab, path, tmp_path / "ids.npy", errors="replace")
+    assert np.load(tmp_path / "ids.npy").tolist() == [0, 2]
+
+
+def test_an_empty_file(tmp_path: Path) -> None:
+    (tmp_path / "text").write_bytes(b"")
+    assert encode_file(VOCAB, tmp_path / "text", tmp_path / "ids.npy") == (0, 0)
+    assert np.load(tmp_path / "ids.npy").shape == (0,)
+    assert np.load(tmp_path / "ids.offsets.npy").tolist() == [0]
+
+
+@pytest.mark.parametrize(
+    ("data", "options", "message"),
+    [
+        (b"fine\n\xff", {}, "in the lines from 1: encode: row 0 is not valid UTF-8 at byte 0"),
+        (gzip.compress(b"fine" * 99)[:-9], {}, "damaged gzip file"),
+        (b"\xff", {"encoding": "ascii"}, "give its encoding, or errors other than strict"),
+        (b"fine", {"encoding": "no-such"}, "unknown encoding: no-such"),
+    ],
+)
+def test_nothing_is_left_of_a_file_that_fails(tmp_path: Path, data: bytes, options: Any, message: str) -> None:
+    path = tmp_path / "text"
+    path.write_bytes(data)
+    with pytest.raises(ValueError, match=re.escape(message)):
+        encode_file(VOCAB, path, tmp_path / "ids.npy", **options)
+    assert [found.name for found in tmp_path.iterdir()] == ["text"]
+
+
+def test_a_file_that_cannot_be_written(tmp_path: Path) -> None:
+    (tmp_path / "text").write_bytes(b"to be")
+    with pytest.raises(OSError, match="cannot be written"):
+        encode_file(VOCAB, tmp_path / "text", tmp_path / "none" / "ids.npy")
+    with pytest.raises(IsADirectoryError, match="the output must be a file"):
+        encode_file(VOCAB, tmp_path / "text", tmp_path)
