@@ -34,15 +34,31 @@ def test_there_are_29_spaces() -> None:
     assert _core.unicode_version == unicodedata.unidata_version
 
 
+CODE_POINTS = [chr(i) for i in range(sys.maxunicode + 1) if not 0xD800 <= i < 0xE000]
+
+
+def check_code_points(pattern: str, tokenizer: str, lowercase: bool) -> None:
+    """Compare the tokens of rows of 50 code points each, in every variant."""
+    texts = ["".join(pattern.replace("?", c) for c in CODE_POINTS[i : i + 50]) for i in range(0, len(CODE_POINTS), 50)]
+    expected = [reference.split(text, tokenizer, lowercase) for text in texts]
+    flat = [token for row in expected for token in row]
+    ids = {token: i for i, token in enumerate(dict.fromkeys(flat))}
+    vocab = embrow.Vocab(ids, tokenizer=tokenizer, lowercase=lowercase)
+    for name in _core.available_variants():
+        _core.use_variant(name)
+        values, offsets = vocab.encode_ragged(texts)
+        assert np.diff(offsets).tolist() == [len(row) for row in expected]
+        assert np.array_equal(values, [ids[token] for token in flat])
+    _core.use_variant("")
+
+
 @pytest.mark.parametrize("tokenizer", TOKENIZERS)
-def test_every_code_point_splits_as_python_does(variant: str, tokenizer: str) -> None:
-    texts = [f"a{chr(i)}b{chr(i)}." for i in range(sys.maxunicode + 1) if not 0xD800 <= i < 0xE000]
-    assert split(texts, tokenizer) == [reference.split(text, tokenizer, False) for text in texts]
+def test_every_code_point_splits_as_python_does(tokenizer: str) -> None:
+    check_code_points("a?b?.", tokenizer, False)
 
 
-def test_every_code_point_lowers_as_python_does(variant: str) -> None:
-    texts = [f"A{chr(i)}Σ Σ{chr(i)}" for i in range(sys.maxunicode + 1) if not 0xD800 <= i < 0xE000]
-    assert split(texts, "whitespace", True) == [text.lower().split() for text in texts]
+def test_every_code_point_lowers_as_python_does() -> None:
+    check_code_points(" A?Σ Σ?", "whitespace", True)
 
 
 @pytest.mark.parametrize("lowercase", [False, True])
@@ -93,6 +109,9 @@ def kinds() -> dict[str, object]:
         "arrow binary": pa.array([text.encode() for text in texts]),
         "arrow large_binary": pa.array([text.encode() for text in texts], pa.large_binary()),
         "arrow dictionary": pa.array(texts).dictionary_encode(),
+        "arrow dictionary chunked": pa.chunked_array(
+            [pa.array(part).dictionary_encode() for part in (texts[:3], texts[3:])]
+        ),
         "arrow sliced": pa.array(["skipped", *texts, "skipped"]).slice(1, len(texts)),
         "arrow chunked": pa.chunked_array([texts[:2], [], texts[2:]], pa.string()),
         "pandas object": pd.Series(texts, dtype=object),
@@ -118,13 +137,14 @@ def test_every_kind_of_input(kind: str) -> None:
     assert embrow.Vocab.build(kinds()[kind]).tokens == vocab.tokens
 
 
-@pytest.mark.parametrize("kind", ["list", "arrow", "numpy"])
+@pytest.mark.parametrize("kind", ["list", "arrow", "dictionary", "numpy"])
 def test_nulls(kind: str) -> None:
     pa = pytest.importorskip("pyarrow")
     texts = ["a", None, "b"]
     given_rows = {
         "list": texts,
         "arrow": pa.array(texts),
+        "dictionary": pa.array(texts).dictionary_encode(),
         "numpy": np.array(texts, dtype=np.dtypes.StringDType(na_object=None)),
     }[kind]
     vocab = embrow.Vocab(["<pad>", "<unk>", "a", "b"])
@@ -154,6 +174,18 @@ def test_nulls(kind: str) -> None:
 def test_errors_name_the_row(texts: object, error: type[Exception], message: str) -> None:
     with pytest.raises(error, match=re.escape(message)):
         embrow.Vocab(["<unk>"]).encode(texts)
+
+
+def test_a_dictionary_is_encoded_as_its_rows_are() -> None:
+    pa = pytest.importorskip("pyarrow")
+    texts = [f"a b{i % 7} unseen" for i in range(20000)]
+    vocab = embrow.Vocab.build(texts[:3])
+    for length in (None, 2):
+        expected = vocab.encode(texts, max_length=length)
+        assert np.array_equal(vocab.encode(pa.array(texts).dictionary_encode(), max_length=length), expected)
+    bad = pa.array([b"a", b"b", b"\xff"]).dictionary_encode().take(pa.array([0, 1, 2, 2]))
+    with pytest.raises(ValueError, match="row 2 is not valid UTF-8"):
+        vocab.encode(bad)
 
 
 def test_arrow_that_holds_no_text() -> None:

@@ -139,12 +139,55 @@ size_t rows_per_task(const text_rows& rows) noexcept {
     size_t bytes = 0;
     for (const text_row& row : rows.rows) bytes += row.units();
     // A row costs something even when it is empty.
-    const size_t row_bytes = bytes / std::max<size_t>(rows.size(), 1) + 8;
+    const size_t row_bytes = bytes / std::max<size_t>(rows.picked ? rows.rows.size() : rows.size(), 1) + 8;
     return std::max<size_t>(1, bytes_per_task / row_bytes);
 }
 
+namespace {
+
+// The ids of rows that are values of a dictionary: each value is encoded once, its ids are copied to its rows.
+id_pieces encode_picked(const vocab_table& table, const text_rows& rows, const encode_options& options, int threads,
+                        row_fault& fault) {
+    text_rows values;
+    values.rows = rows.rows;
+    values.rows.emplace_back();  // of the rows that are none
+    row_fault value_fault;
+    const id_pieces encoded = encode_ragged(table, values, options, threads, value_fault);
+    const auto value_of = [&](size_t row) {
+        return rows.picks[row] == text_rows::none ? values.rows.size() - 1 : static_cast<size_t>(rows.picks[row]);
+    };
+    id_pieces made;
+    made.offsets.resize(rows.size() + 1);
+    for (size_t row = 0; row < rows.size(); ++row) {
+        const size_t value = value_of(row);
+        if (value_fault && value == static_cast<size_t>(value_fault.position())) {
+            fault.report(static_cast<int64_t>(row), value_fault.detail());
+            return made;
+        }
+        made.offsets[row + 1] = made.offsets[row] + encoded.offsets[value + 1] - encoded.offsets[value];
+    }
+    constexpr size_t ids_per_piece = size_t{1} << 14;
+    const auto ids = static_cast<size_t>(made.offsets.back());
+    made.rows_per_piece = std::max<size_t>(1, rows.size() * ids_per_piece / (ids + 1));
+    made.pieces.resize(task_count(rows.size(), made.rows_per_piece));
+    std::vector<int32_t> joined(static_cast<size_t>(encoded.offsets.back()));
+    join_pieces(encoded, joined.data(), threads);
+    parallel_for(threads, made.pieces.size(), [&](size_t task) {
+        const size_t end = std::min(rows.size(), (task + 1) * made.rows_per_piece);
+        for (size_t row = task * made.rows_per_piece; row < end; ++row) {
+            const size_t value = value_of(row);
+            made.pieces[task].insert(made.pieces[task].end(), joined.data() + encoded.offsets[value],
+                                     joined.data() + encoded.offsets[value + 1]);
+        }
+    });
+    return made;
+}
+
+}  // namespace
+
 id_pieces encode_ragged(const vocab_table& table, const text_rows& rows, const encode_options& options, int threads,
                         row_fault& fault) {
+    if (rows.picked) return encode_picked(table, rows, options, threads, fault);
     id_pieces made;
     made.rows_per_piece = rows_per_task(rows);
     made.pieces.resize(task_count(rows.size(), made.rows_per_piece));

@@ -37,8 +37,8 @@ size_t rows_per_task(const text_rows& rows) noexcept;
 id_pieces encode_ragged(const vocab_table& table, const text_rows& rows, const encode_options& options, int threads,
                         row_fault& fault);
 
-// Rows straight into a rectangle of rows.size() x layout.width, for a width of at least max_length, which must be set.
-// `lengths` gets each row's ids before padding, unless it is null.
+// Rows, no dictionary's, straight into a rectangle of rows.size() x layout.width, for a width of at least max_length,
+// which must be set. `lengths` gets each row's ids before padding, unless it is null.
 template <class Id>
 void encode_padded(const vocab_table& table, const text_rows& rows, const encode_options& options,
                    const pad_layout<Id>& layout, Id* out, int64_t* lengths, int threads, row_fault& fault);

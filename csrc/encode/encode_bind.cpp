@@ -50,7 +50,7 @@ py::typing::Tuple<py::array, py::array_t<int64_t>> padded(encode_call& call, con
     py::array_t<int64_t> lengths(static_cast<py::ssize_t>(rows));
     int64_t* const length = lengths.mutable_data();
     pad_layout<Id> layout{0, static_cast<Id>(pad_id), pad_left};
-    if (call.options.max_length >= 0 && pad_id != no_id) {
+    if (call.options.max_length >= 0 && pad_id != no_id && !call.rows.picked()) {
         layout.width = round_up(static_cast<size_t>(call.options.max_length), multiple);
         py::array_t<Id> made = rectangle<Id>(out, rows, layout.width, "encode");
         Id* const to = made.mutable_data();

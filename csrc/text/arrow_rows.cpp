@@ -149,27 +149,27 @@ class reader {
         }
     }
 
+    // Values go to the rows once, whatever the number of rows that are one of them.
     void read_dictionary(const ArrowSchema& schema, const ArrowArray& array) {
-        std::vector<text_row> values;
+        const auto first = static_cast<int64_t>(rows_.rows.size());
         const text_rules any{rules_.doing, true};
-        reader(any, rows_).append(schema.dictionary->format, *array.dictionary, values);
-        rows_.rows.reserve(rows_.rows.size() + static_cast<size_t>(array.length));
+        reader(any, rows_).append(schema.dictionary->format, *array.dictionary, rows_.rows);
+        const int64_t values = static_cast<int64_t>(rows_.rows.size()) - first;
+        rows_.picked = true;
+        rows_.picks.reserve(rows_.picks.size() + static_cast<size_t>(array.length));
         for (int64_t row = 0; row < array.length; ++row) {
-            if (is_null(array, row)) {
-                append_null(rows_.rows);
-                continue;
+            int64_t value = text_rows::none;
+            if (!is_null(array, row)) {
+                value = index_at(*schema.format, array.buffers[1], array.offset + row);
+                if (value < 0 || value >= values) {
+                    throw py::value_error(std::string(rules_.doing) + ": row " + std::to_string(rows_.picks.size()) +
+                                          ": Arrow dictionary index " + std::to_string(value) + " is outside its " +
+                                          std::to_string(values) + " values");
+                }
+                value = is_null(*array.dictionary, value) ? text_rows::none : first + value;
             }
-            const int64_t index = index_at(*schema.format, array.buffers[1], array.offset + row);
-            if (index < 0 || index >= static_cast<int64_t>(values.size())) {
-                throw py::value_error(std::string(rules_.doing) + ": row " + std::to_string(rows_.rows.size()) +
-                                      ": Arrow dictionary index " + std::to_string(index) + " is outside its " +
-                                      std::to_string(values.size()) + " values");
-            }
-            if (is_null(*array.dictionary, index)) {
-                append_null(rows_.rows);
-            } else {
-                rows_.rows.push_back(values[static_cast<size_t>(index)]);
-            }
+            if (value == text_rows::none && !rules_.nulls_empty) rules_.refuse_null(rows_.picks.size());
+            rows_.picks.push_back(value);
         }
     }
 

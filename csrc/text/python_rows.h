@@ -59,6 +59,8 @@ class python_rows {
 
     size_t size() const noexcept { return text_.locked ? text_.locked->size() : text_.rows.size(); }
 
+    bool picked() const noexcept { return text_.rows.picked; }
+
     // Calls use(const text_rows&) without the GIL, which is held on entry and on return. `use` must not wait for the
     // GIL.
     template <class Use>

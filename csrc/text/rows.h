@@ -25,14 +25,26 @@ class text_row {
     uint64_t packed_ = 0;
 };
 
-// Rows of text; or, when `offsets` is not empty, tokens: row r is rows[offsets[r]] to rows[offsets[r + 1]], each one
-// token. Whoever makes it keeps what the rows point to alive and unchanged.
+// Rows of text, in one of three ways. Whoever makes it keeps what the rows point to alive and unchanged.
+//   plain        row r is rows[r]
+//   tokens       row r is rows[offsets[r]] to rows[offsets[r + 1]], each one token, when `offsets` is not empty
+//   dictionary   row r is rows[picks[r]], or empty where that is none, when `picked`
 struct text_rows {
+    static constexpr int64_t none = -1;
+
     std::vector<text_row> rows;
     std::vector<int64_t> offsets;
+    std::vector<int64_t> picks;
+    bool picked = false;
 
     bool tokenized() const noexcept { return !offsets.empty(); }
-    size_t size() const noexcept { return tokenized() ? offsets.size() - 1 : rows.size(); }
+    size_t size() const noexcept { return picked ? picks.size() : tokenized() ? offsets.size() - 1 : rows.size(); }
+
+    // The text of a row that is not tokens.
+    text_row text(size_t row) const noexcept {
+        if (!picked) return rows[row];
+        return picks[row] == none ? text_row() : rows[picks[row]];
+    }
 };
 
 // Memory around a token that may be read, so that it can be loaded whole words at a time.

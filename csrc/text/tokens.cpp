@@ -22,7 +22,7 @@ void token_reader::prefetch(const text_rows& rows, size_t row) noexcept {
     if (row >= rows.size() || rows.tokenized()) return;
     constexpr size_t line_bytes = 64;
     constexpr size_t most_bytes = 4 * line_bytes;  // what follows, the CPU fetches by itself
-    const text_row& soon = rows.rows[row];
+    const text_row soon = rows.text(row);
     const char* const begin = static_cast<const char*>(soon.data());
     for (size_t at = 0; at < std::min(soon.units(), most_bytes); at += line_bytes) __builtin_prefetch(begin + at);
 }

@@ -92,7 +92,7 @@ template <class Emit>
 std::optional<text_fault> token_reader::read(const text_rows& rows, size_t row, Emit&& emit) {
     span text;
     if (!rows.tokenized()) {
-        if (auto fault = text_of(rows.rows[row], text)) return fault;
+        if (auto fault = text_of(rows.text(row), text)) return fault;
         split(text, emit);
         return std::nullopt;
     }
