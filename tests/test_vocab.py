@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import copy
 import gzip
+import itertools
 import pickle
 import re
+import statistics
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -250,6 +254,53 @@ def test_parts_that_would_read_out_of_bounds_are_refused(vocab: embrow.Vocab) ->
     refused("slots are used for", index=np.zeros_like(parts["index"]))
     refused("is cut short or not aligned", keys=parts["keys"][:-1])
     refused("the seed has 3 words", seed=parts["seed"][:8])
+
+
+CROWD = 50_000
+DIGITS = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ-_"
+
+
+def digits(i: int) -> str:
+    return "".join(DIGITS[i >> 6 * k & 63] for k in range(4))
+
+
+# Tokens that a hash with a known seed maps to few slots. A seed of zeros gives all tokens of up to 4 bytes one hash, as
+# one factor of its product is 0. Others share the bytes of a factor, or differ in bits that do not choose a slot.
+CRAFTED: dict[str, Callable[[int], str]] = {
+    "4 bytes": digits,
+    "equal first 8 bytes": lambda i: "12345678" + digits(i),
+    "equal last 8 bytes": lambda i: digits(i) + "12345678",
+    "multiples": lambda i: f"{i << 16:012}",
+    "equal first 24 bytes": lambda i: "x" * 24 + digits(i),
+    "equal last 24 bytes": lambda i: digits(i) + "x" * 24,
+    "one of two letters": lambda i: "".join("ab"[i >> k & 1] for k in range(32)),
+}
+
+
+@pytest.mark.parametrize("pattern", CRAFTED)
+def test_crafted_tokens_cost_no_more_than_random_ones(pattern: str) -> None:
+    tokens = [CRAFTED[pattern](i) for i in range(CROWD)]
+    letters = np.random.default_rng(0).choice(list(DIGITS), (2 * CROWD, len(tokens[0])))
+    random = list(dict.fromkeys(map("".join, letters)))[:CROWD]
+    assert len(set(tokens)) == len(set(random)) == CROWD
+    vocabs = [embrow.Vocab(chosen, unk_token=None) for chosen in (tokens, random)]
+    rows = [[" ".join(chosen)] for chosen in (tokens, random)]
+
+    # A probe is no longer than its run of used slots; with a third of them used at random, runs of 100 do not happen.
+    for vocab in vocabs:
+        used = np.asarray(vocab._table.parts()["index"]).view(np.uint64) != 0
+        assert max(len(list(run)) for in_use, run in itertools.groupby(used.tolist()) if in_use) < 200
+
+    def median_s(which: int) -> float:
+        times = []
+        for _ in range(7):
+            begin = time.perf_counter()
+            values, _ = vocabs[which].encode_ragged(rows[which], num_threads=1)
+            times.append(time.perf_counter() - begin)
+            assert len(values) == CROWD
+        return statistics.median(times)
+
+    assert median_s(0) < 3 * median_s(1)
 
 
 def test_another_unicode_version_is_a_warning(

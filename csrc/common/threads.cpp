@@ -27,6 +27,7 @@ struct job {
 class pool {
   public:
     void run(int threads, job& work) {
+        const bool one_helper = work.helpers_wanted == 1;  // once queued, it is the workers' to change
         {
             std::unique_lock lock(mutex_);
             while (workers_ < threads - 1) {
@@ -35,7 +36,7 @@ class pool {
             }
             queue_.push_back(&work);
         }
-        if (work.helpers_wanted == 1) {
+        if (one_helper) {
             wake_.notify_one();
         } else {
             wake_.notify_all();

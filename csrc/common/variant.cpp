@@ -4,10 +4,25 @@
 #include <atomic>
 #include <stdexcept>
 
+#if defined(__x86_64__)
+#include <cpuid.h>
+#endif
+
 namespace embrow {
 namespace {
 
 constexpr std::array<variant, 4> all_variants = {variant::serial, variant::avx2, variant::avx512, variant::neon};
+
+#if defined(__x86_64__)
+// Clang before 18 does not know __builtin_cpu_supports("f16c").
+bool cpu_has_f16c() noexcept {
+    unsigned eax = 0;
+    unsigned ebx = 0;
+    unsigned ecx = 0;
+    unsigned edx = 0;
+    return __get_cpuid(1, &eax, &ebx, &ecx, &edx) && (ecx & bit_F16C) != 0;
+}
+#endif
 
 bool cpu_runs(variant v) noexcept {
     switch (v) {
@@ -16,7 +31,7 @@ bool cpu_runs(variant v) noexcept {
 #if defined(__x86_64__)
         case variant::avx2:
             return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi") && __builtin_cpu_supports("bmi2") &&
-                   __builtin_cpu_supports("fma") && __builtin_cpu_supports("f16c");
+                   __builtin_cpu_supports("fma") && cpu_has_f16c();
         case variant::avx512:
             return cpu_runs(variant::avx2) && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
                    __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");

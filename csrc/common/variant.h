@@ -14,6 +14,17 @@
 #define EMBROW_TARGET_AVX512 __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx2,bmi,bmi2,lzcnt,fma,f16c")))
 #endif
 
+// All functions between these two are compiled for `features`, which GCC and Clang say differently.
+#define EMBROW_PRAGMA(text) _Pragma(#text)
+#if defined(__clang__)
+#define EMBROW_BEGIN_TARGET(features) \
+    EMBROW_PRAGMA(clang attribute push(__attribute__((target(features))), apply_to = function))
+#define EMBROW_END_TARGET EMBROW_PRAGMA(clang attribute pop)
+#else
+#define EMBROW_BEGIN_TARGET(features) EMBROW_PRAGMA(GCC push_options) EMBROW_PRAGMA(GCC target features)
+#define EMBROW_END_TARGET EMBROW_PRAGMA(GCC pop_options)
+#endif
+
 namespace embrow {
 
 enum class variant : uint8_t { serial, avx2, avx512, neon };

@@ -41,10 +41,10 @@ size_t lower_ascii(const char* text, size_t size, char* out) noexcept {
     for (; i + 16 <= size; i += 16) {
         char seen = 0;
         for (size_t k = 0; k < 16; ++k) seen = static_cast<char>(seen | text[i + k]);
-        if (seen < 0) break;
+        if (!is_ascii(seen)) break;
         for (size_t k = 0; k < 16; ++k) out[i + k] = ascii_lower(text[i + k]);
     }
-    for (; i < size && text[i] >= 0; ++i) out[i] = ascii_lower(text[i]);
+    for (; i < size && is_ascii(text[i]); ++i) out[i] = ascii_lower(text[i]);
     return i;
 }
 
@@ -56,7 +56,7 @@ size_t lower_row(const char* text, size_t size, char* out) noexcept {
         const size_t ascii = lower_ascii(text + i, size - i, out);
         i += ascii;
         out += ascii;
-        for (; i < size && text[i] < 0; i += utf8_length(static_cast<unsigned char>(text[i]))) {
+        for (; i < size && !is_ascii(text[i]); i += utf8_length(static_cast<unsigned char>(text[i]))) {
             const uint32_t code_point = utf8_decode(text + i);
             if (code_point == capital_sigma) {
                 out = utf8_encode(is_final_sigma(text, size, i) ? final_sigma : small_sigma, out);

@@ -4,11 +4,11 @@
 #include <bit>
 #include <cstring>
 
+#include "common/variant.h"
 #include "text/split.h"
 #include "text/unicode.h"
 
-#pragma GCC push_options
-#pragma GCC target("avx2,bmi,bmi2,lzcnt,popcnt")
+EMBROW_BEGIN_TARGET("avx2,bmi,bmi2,lzcnt,popcnt")
 #include "text/split_blocks.h"
 
 namespace embrow {
@@ -74,5 +74,5 @@ split_counts split_words_avx2(const char* text, size_t size, const char* row_end
 }
 
 }  // namespace embrow
-#pragma GCC pop_options
+EMBROW_END_TARGET
 #endif

@@ -4,11 +4,11 @@
 #include <bit>
 #include <cstring>
 
+#include "common/variant.h"
 #include "text/split.h"
 #include "text/unicode.h"
 
-#pragma GCC push_options
-#pragma GCC target("avx512f,avx512bw,avx512dq,avx512vl,avx2,bmi,bmi2,lzcnt,popcnt")
+EMBROW_BEGIN_TARGET("avx512f,avx512bw,avx512dq,avx512vl,avx2,bmi,bmi2,lzcnt,popcnt")
 #include "text/split_blocks.h"
 
 namespace embrow {
@@ -54,5 +54,5 @@ split_counts split_words_avx512(const char* text, size_t size, const char* row_e
 }
 
 }  // namespace embrow
-#pragma GCC pop_options
+EMBROW_END_TARGET
 #endif

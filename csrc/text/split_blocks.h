@@ -1,5 +1,5 @@
-// The splitter over blocks of 64 bytes, for a `Block` that classifies one with vector instructions. Included after the
-// pragma that sets the target, so that everything here is inlined into code for it.
+// The splitter over blocks of 64 bytes, for a `Block` that classifies one with vector instructions. Included after
+// EMBROW_BEGIN_TARGET, so that everything here is inlined into code for it.
 //
 //     text      t h e   c a t      b * = bit i for byte i
 //     token     1 1 1 0 1 1 1 0

@@ -25,6 +25,11 @@ inline uint32_t code_point_lower(uint32_t code_point) noexcept {
            static_cast<uint32_t>(lower_deltas[lower_index[code_point / block] * block + code_point % block]);
 }
 
+// Plain char is signed on some machines only.
+inline bool is_ascii(char byte) noexcept {
+    return static_cast<unsigned char>(byte) < 0x80;
+}
+
 inline bool is_continuation(unsigned char byte) noexcept {
     return (byte & 0xC0) == 0x80;
 }

@@ -127,8 +127,8 @@ void vocab_table::find_batch(const hashed_token* tokens, size_t count, int32_t* 
         while (index[at] && !slot_matches(index[at], tokens[i].hash)) at = (at + 1) & mask_;
         slots[i] = at;
         ids[i] = static_cast<int32_t>(slot_id(index[at]));
-        // An empty slot gives no_id, whose key is not there to be fetched; a prefetch of any address is harmless.
-        __builtin_prefetch(keys + static_cast<uint32_t>(ids[i]));
+        // An empty slot gives no_id, which has no key; nor is there any in a table without tokens.
+        __builtin_prefetch(keys + std::max(ids[i], 0));
     }
     for (size_t i = 0; i < count; ++i) {
         if (ids[i] == no_id || holds(static_cast<size_t>(ids[i]), tokens[i].key)) [[likely]]

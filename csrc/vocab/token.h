@@ -85,7 +85,7 @@ inline token_key inline_key(const char* text, size_t size, const readable& aroun
         const uint128 bytes = (static_cast<uint128>(load8(end - 8)) << 64 | load8(end - 16)) >> (8 * (16 - size));
         first = static_cast<uint64_t>(bytes);
         last = static_cast<uint64_t>(bytes >> 64);
-    } else {
+    } else if (size > 0) {  // the empty token may have no address
         std::memcpy(&first, text, std::min<size_t>(size, 8));
         if (size > 8) std::memcpy(&last, text + 8, size - 8);
     }

@@ -1,0 +1,53 @@
+// Tables at the edges that a fuzzer or a sanitizer found.
+#include <array>
+
+#include "check.h"
+#include "encode/encode.h"
+#include "vocab/counter.h"
+#include "vocab/table.h"
+
+namespace embrow::testing {
+namespace {
+
+int run() {
+    cases all;
+    const hash_seed seed{{1, 2, 3}};
+
+    all.begin("a table without tokens has none");
+    const vocab_table empty = vocab_table::build({}, seed);
+    text_rows rows;
+    rows.rows = {{"a token_of_many_bytes", 21, encoding::utf8}};
+    encode_options options;
+    options.unk_id = 5;
+    row_fault fault;
+    const id_pieces ids = encode_ragged(empty, rows, options, 1, fault);
+    all.check(ids.pieces[0] == std::vector<int32_t>{5, 5} && empty.find("a") == no_id, "an id was found");
+
+    all.begin("the empty token, at no address");
+    const std::array<std::string_view, 2> with_empty = {"a", std::string_view()};
+    const vocab_table table = vocab_table::build(with_empty, seed);
+    all.check(table.find("") == 1 && table.find(std::string_view()) == 1 && table.token(1).empty(), "its id is 1");
+    token_counts counts(seed);
+    counts.add(std::string_view(), 2);
+    all.check(counts.find("") == 0 && counts.count(0) == 2, "it is counted");
+
+    all.begin("a slot that names no token");
+    const uint64_t slots[2] = {uint64_t{7} << 32, 0};
+    const std::array<std::string_view, 1> one = {"a"};
+    const vocab_table right = vocab_table::build(one, seed);
+    bool refused = false;
+    try {
+        vocab_table::adopt({seed, slots, right.raw().keys, {}, nullptr});
+    } catch (const std::invalid_argument&) {
+        refused = true;
+    }
+    all.check(refused, "it was adopted");
+    return all.finish();
+}
+
+}  // namespace
+}  // namespace embrow::testing
+
+int main() {
+    return embrow::testing::run();
+}

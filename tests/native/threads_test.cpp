@@ -1,0 +1,231 @@
+// Kernels that share a table, the pool and its forks, from many threads at once: what the thread sanitizer is to watch.
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <functional>
+#include <numeric>
+#include <stdexcept>
+#include <thread>
+
+#include "check.h"
+#include "common/checksum.h"
+#include "common/threads.h"
+#include "encode/encode.h"
+#include "vocab/count.h"
+
+// A child forked from a process with threads starts threads of its own here, which the sanitizer would refuse.
+extern "C" __attribute__((visibility("default"))) const char* __tsan_default_options();
+extern "C" const char* __tsan_default_options() {
+    return "die_after_fork=0";
+}
+
+namespace embrow::testing {
+namespace {
+
+constexpr int callers = 4;
+constexpr int threads = 3;
+constexpr size_t row_count = 3000;
+constexpr int seconds_for_a_child = 60;
+
+// Rows of tokens "w0" to "w999", each row its own run of them, and now and then one that no key can hold inline.
+std::vector<std::string> make_texts() {
+    std::vector<std::string> texts(row_count);
+    for (size_t row = 0; row < row_count; ++row) {
+        std::string& text = texts[row];
+        for (size_t i = 0; i < 40 + row % 20; ++i)
+            text.append("w").append(std::to_string((row * 7 + i * i) % 1000)) += ' ';
+        if (row % 10 == 0) text.append("\u3000a_token_of_many_bytes_").append(std::to_string(row % 30));
+    }
+    return texts;
+}
+
+struct fixture {
+    std::vector<std::string> texts = make_texts();
+    text_rows rows;
+    vocab_table table;
+    encode_options options;
+    std::vector<int64_t> expected;  // ids of all rows, one after another
+    std::vector<int64_t> offsets;
+    std::vector<int64_t> expected_padded;
+    static constexpr size_t width = 16;
+
+    fixture() : table(vocab_table::build({}, hash_seed{})) {
+        for (const std::string& text : texts)
+            rows.rows.emplace_back(text.data(), text.size(), encoding::unchecked_utf8);
+        table = counted(1).table({}, counted(1).ranked(2, true), true);
+        options.unk_id = 0;
+        expected = encoded(1, &offsets);
+        expected_padded = padded(1);
+    }
+
+    token_counts counted(int with_threads) const {
+        token_counts counts(hash_seed{{1, 2, 3}});
+        row_fault fault;
+        count_tokens(counts, rows, {}, with_threads, fault);
+        if (fault) throw std::runtime_error("a fault in text that has none");
+        return counts;
+    }
+
+    std::vector<int64_t> encoded(int with_threads, std::vector<int64_t>* row_offsets = nullptr) const {
+        row_fault fault;
+        const id_pieces pieces = encode_ragged(table, rows, options, with_threads, fault);
+        std::vector<int64_t> ids(static_cast<size_t>(pieces.offsets.back()));
+        join_pieces(pieces, ids.data(), with_threads);
+        if (row_offsets) *row_offsets = pieces.offsets;
+        return ids;
+    }
+
+    std::vector<int64_t> padded(int with_threads) const {
+        encode_options kept = options;
+        kept.max_length = width;
+        std::vector<int64_t> out(row_count * width);
+        std::vector<int64_t> lengths(row_count);
+        row_fault fault;
+        encode_padded(table, rows, kept, pad_layout<int64_t>{width, -1, true}, out.data(), lengths.data(), with_threads,
+                      fault);
+        return out;
+    }
+
+    bool encodes_right() const { return encoded(threads) == expected && padded(threads) == expected_padded; }
+};
+
+// Runs body(caller) on all callers at once; whether each returned true.
+bool all_callers(const std::function<bool(int)>& body) {
+    std::atomic<int> right{0};
+    std::vector<std::thread> running;
+    for (int caller = 0; caller < callers; ++caller) {
+        running.emplace_back([&, caller] { right += body(caller) ? 1 : 0; });
+    }
+    for (std::thread& thread : running) thread.join();
+    return right == callers;
+}
+
+// Forks; whether body() was true in the child, which is killed if it takes too long.
+bool in_child(const std::function<bool()>& body) {
+    const pid_t child = fork();
+    if (child == 0) {
+        alarm(seconds_for_a_child);
+        _exit(body() ? 0 : 1);
+    }
+    int status = 0;
+    return child > 0 && waitpid(child, &status, 0) == child && WIFEXITED(status) && WEXITSTATUS(status) == 0;
+}
+
+void test_tasks(cases& all) {
+    all.begin("every task runs once, for callers at once");
+    all.check(all_callers([](int) {
+                  for (size_t tasks = 0; tasks < 200; ++tasks) {
+                      std::vector<int> ran(tasks);
+                      parallel_for(threads, tasks, [&](size_t task) { ++ran[task]; });
+                      if (std::accumulate(ran.begin(), ran.end(), 0) != static_cast<int>(tasks)) return false;
+                  }
+                  return true;
+              }),
+              "a task was left out or ran twice");
+
+    all.begin("tasks that run tasks");
+    all.check(all_callers([](int) {
+                  std::atomic<size_t> ran{0};
+                  parallel_for(threads, 20, [&](size_t) { parallel_for(threads, 20, [&](size_t) { ++ran; }); });
+                  return ran == 400;
+              }),
+              "a task was left out");
+
+    all.begin("the first exception reaches its caller, and the pool goes on");
+    all.check(all_callers([](int caller) {
+                  for (int round = 0; round < 100; ++round) {
+                      const std::string thrown = std::to_string(caller * 1000 + round);
+                      try {
+                          parallel_for(threads, 50, [&](size_t task) {
+                              if (task % 7 == 3) throw std::runtime_error(thrown);
+                          });
+                          return false;
+                      } catch (const std::runtime_error& error) {
+                          if (error.what() != thrown) return false;
+                      }
+                  }
+                  return true;
+              }),
+              "an exception was lost or went astray");
+}
+
+void test_kernels(cases& all, const fixture& made) {
+    all.begin("callers encode with one table");
+    all.check(all_callers([&](int) { return made.encodes_right() && made.encodes_right(); }), "ids differ");
+
+    all.begin("callers count");
+    const token_counts expected = made.counted(1);
+    all.check(all_callers([&](int) {
+                  const token_counts counts = made.counted(threads);
+                  bool same = counts.size() == expected.size();
+                  for (size_t i = 0; same && i < counts.size(); ++i) {
+                      same = counts.token(i) == expected.token(i) && counts.count(i) == expected.count(i);
+                  }
+                  return same;
+              }),
+              "counts differ");
+
+    all.begin("callers pad");
+    all.check(all_callers([&](int) {
+                  std::vector<int64_t> out(row_count * fixture::width);
+                  pad_rows(made.expected.data(), made.offsets.data(), row_count,
+                           pad_layout<int64_t>{fixture::width, -1, true}, fixture::width, false, out.data(), threads);
+                  return out == made.expected_padded;
+              }),
+              "rectangles differ");
+
+    all.begin("the first fault is the same for any number of threads");
+    all.check(all_callers([&](int caller) {
+                  text_rows damaged = made.rows;
+                  for (size_t row = 500; row < row_count; row += 100)
+                      damaged.rows[row] = {"ok \xff", 4, encoding::unchecked_utf8};
+                  row_fault fault;
+                  encode_ragged(made.table, damaged, made.options, 1 + caller, fault);
+                  return fault.position() == 500 && fault.detail().at == 3;
+              }),
+              "another row is named");
+
+    all.begin("checksums");
+    const std::string bytes(3 << 20, 'x');
+    const uint64_t sum = checksum(bytes.data(), bytes.size(), 1);
+    all.check(all_callers([&](int) { return checksum(bytes.data(), bytes.size(), threads) == sum; }), "sums differ");
+}
+
+void test_forks(cases& all, const fixture& made) {
+    all.begin("a forked child encodes");
+    all.check(in_child([&] { return made.encodes_right(); }), "the child");
+    all.check(made.encodes_right(), "the parent afterwards");
+
+    all.begin("a child's child encodes");
+    all.check(in_child([&] { return made.encodes_right() && in_child([&] { return made.encodes_right(); }); }),
+              "the child's child");
+
+    all.begin("a child forked while others are at work encodes");
+    std::atomic<bool> stop{false};
+    std::atomic<size_t> ran{0};
+    std::thread busy([&] {
+        while (!stop) parallel_for(threads, 100, [&](size_t) { ++ran; });
+    });
+    while (ran == 0) std::this_thread::yield();
+    const bool right = in_child([&] { return made.encodes_right(); });
+    stop = true;
+    busy.join();
+    all.check(right, "the child");
+}
+
+int run() {
+    cases all;
+    test_tasks(all);
+    const fixture made;
+    test_kernels(all, made);
+    test_forks(all, made);
+    return all.finish();
+}
+
+}  // namespace
+}  // namespace embrow::testing
+
+int main() {
+    return embrow::testing::run();
+}
