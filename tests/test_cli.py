@@ -1,0 +1,228 @@
+"""The command line: what each command writes, and one line for each wrong input."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+for module in ("torch", "sklearn", "click", "rich", "matplotlib", "jinja2"):
+    pytest.importorskip(module, reason=f"the command line needs {module}")
+
+from embrow.cli import main  # noqa: E402
+
+WORDS = ["nice", "great", "bad", "awful"]
+CSV = "label,text\n" + "good,nice great\npoor,bad awful\n" * 12
+
+
+def run(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, str, str]:
+    code = 0
+    try:
+        main([str(argument) for argument in arguments])
+    except SystemExit as error:
+        code = error.code if isinstance(error.code, int) else 1
+    captured = capsys.readouterr()
+    return code, captured.out, captured.err
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    rng = np.random.default_rng(0)
+    rows = {word: rng.normal(size=3).astype("<f4") for word in WORDS}
+    Path("vectors.bin").write_bytes(
+        f"{len(rows)} 3\n".encode()
+        + b"".join(word.encode() + b" " + row.tobytes() + b"\n" for word, row in rows.items())
+    )
+    Path("data.csv").write_text(CSV, encoding="utf-8")
+    return tmp_path
+
+
+def test_compare_writes_a_report_and_a_table(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, err = run(
+        capsys, "compare", "data.csv", "--vectors", "vectors.bin", "--seeds", 2, "--epochs", 1, "--report", "r"
+    )
+    assert (code, err) == (0, "")
+    assert "pretrained, trained" in out
+    assert "largest class" in out
+    assert "0.5000" in out
+    assert {path.name for path in Path("r").iterdir()} >= {"report.json", "report.md", "report.html", "loss.png"}
+    config = json.loads(Path("r/report.json").read_text(encoding="utf-8"))["config"]
+    assert config["settings"]["epochs"] == 1
+    assert config["embedding_dim"] == 3
+
+
+def test_compare_takes_a_test_file(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    Path("test.csv").write_text("label,text\npoor,bad\n", encoding="utf-8")
+    arguments = ("--test", "test.csv", "--vectors", "vectors.bin", "--seeds", 1, "--epochs", 1, "--report", "r")
+    assert run(capsys, "compare", "data.csv", *arguments)[0] == 0
+    assert json.loads(Path("r/report.json").read_text(encoding="utf-8"))["config"]["test_rows"] == 1
+
+
+def test_train_then_predict(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, err = run(capsys, "train", "data.csv", "-o", "model", "--lr", 0.1, "--vectors", "vectors.bin")
+    assert (code, err) == (0, "")
+    assert "24 texts, 6 tokens, 2 classes" in out
+    Path("lines.txt").write_text("nice great\nbad awful\n", encoding="utf-8")
+    assert run(capsys, "predict", "model", "lines.txt") == (0, "good\npoor\n", "")
+    code, out, _ = run(capsys, "predict", "model", "lines.txt", "--proba")
+    rows = [line.split("\t") for line in out.splitlines()]
+    assert [row[0] for row in rows] == ["good", "poor"]
+    assert all(float(row[1]) + float(row[2]) == pytest.approx(1, abs=1e-5) for row in rows)
+    code, out, err = run(capsys, "predict", "model", "data.csv", "--label-column", "label")
+    assert (code, out) == (0, "good\npoor\n" * 12)
+    assert err == "accuracy 1.0000 (24 of 24)\n"
+
+
+def test_vocab_then_encode(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    Path("lines.txt").write_text("b a b\n\nc\n", encoding="utf-8")
+    assert run(capsys, "vocab", "lines.txt", "-o", "v") == (0, "v: 5 tokens of 3 lines\n", "")
+    assert run(capsys, "encode", "lines.txt", "--vocab", "v", "-o", "ids.npy", "--dtype", "int32")[0] == 0
+    ids = np.load("ids.npy")
+    assert ids.dtype == np.int32
+    assert ids.tolist() == [[2, 3, 2], [0, 0, 0], [4, 0, 0]]
+
+
+def test_vectors_info(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = run(capsys, "vectors", "info", "vectors.bin")
+    assert code == 0
+    assert "format: word2vec-binary" in out
+    assert "dim: 3" in out
+
+
+def compare_with(*arguments: str, data: str = "data.csv", vectors: str = "vectors.bin") -> tuple[str, ...]:
+    return ("compare", data, "--vectors", vectors, "--report", "out", "--seeds", "1", "--epochs", "1", *arguments)
+
+
+@pytest.mark.parametrize(
+    ("content", "arguments", "message"),
+    [
+        (None, compare_with(data="absent.csv"), "absent.csv: No such file or directory"),
+        (None, compare_with(vectors="absent.bin"), "absent.bin"),
+        (None, ("train", "absent.csv", "-o", "out"), "absent.csv: No such file or directory"),
+        (None, ("predict", "absent"), "absent: No such file or directory"),
+        (None, ("encode", "data.csv", "--vocab", "absent", "-o", "out"), "absent"),
+        (None, ("vocab", "absent", "-o", "out"), "absent: No such file or directory"),
+        ("a,b\n1,2\n", compare_with(data="x"), "no column 'text'"),
+        ("a,label\n1,2\n", ("train", "x", "-o", "out"), "no column 'text'"),
+        ("text,b\n1,2\n", compare_with(data="x"), "no column 'label'"),
+        ("label,text\nodd,a\n", compare_with("--test", "x"), "x, line 2: unknown label 'odd'"),
+        ("label,text\n", compare_with(data="x"), "x: no texts"),
+        ("", compare_with(data="x"), "x: no texts"),
+        ("", ("train", "x", "-o", "out"), "x: no texts"),
+        ("", ("vocab", "x", "-o", "out"), "x: no texts"),
+        ("label,text\n" + "a,b\n" * 9, compare_with(data="x"), "only one class, 'a'"),
+        ("label,text\n" + "a,b\n" * 9, ("train", "x", "-o", "out"), "only one class, 'a'"),
+        ("label,text\na,b\n ,c\n", compare_with(data="x"), "x, line 3, column 'label': the label is blank"),
+        ("label,text\na,b\n,c\n", ("train", "x", "-o", "out"), "x, line 3, column 'label': the label is blank"),
+        (None, compare_with("--dim", "4"), "embedding_dim is 4 but the vectors have dim 3"),
+        (None, ("train", "data.csv", "-o", "out", "--vectors", "vectors.bin", "--dim", "4"), "embedding_dim is 4"),
+        (None, ("train", "data.csv", "-o", "no/out"), "no/out: cannot be written: No such file or directory"),
+        ("damaged", ("predict", "x", "data.csv"), "x: not a readable embrow model"),
+        ("damaged", ("encode", "data.csv", "--vocab", "x", "-o", "out"), "x"),
+    ],
+)
+def test_wrong_input_is_one_line_and_writes_nothing(
+    folder: Path, capsys: pytest.CaptureFixture[str], content: str | None, arguments: tuple[str, ...], message: str
+) -> None:
+    if content is not None:
+        Path("x").write_text(content, encoding="utf-8")
+    before = sorted(folder.rglob("*"))
+    code, out, err = run(capsys, *arguments)
+    assert code == 1
+    assert out == ""
+    assert err.startswith("embrow: ")
+    assert err.count("\n") == 1
+    assert message in err
+    assert sorted(folder.rglob("*")) == before
+
+
+@pytest.mark.parametrize("command", ["compare", "train"])
+def test_vectors_cut_short(folder: Path, capsys: pytest.CaptureFixture[str], command: str) -> None:
+    whole = Path("vectors.bin").read_bytes()
+    Path("vectors.bin").write_bytes(whole[:-6])
+    before = sorted(folder.rglob("*"))
+    arguments = (
+        compare_with() if command == "compare" else ("train", "data.csv", "-o", "out", "--vectors", "vectors.bin")
+    )
+    code, _, err = run(capsys, *arguments)
+    assert code == 1
+    assert err.startswith("embrow: ")
+    assert "vectors.bin" in err
+    assert err.count("\n") == 1
+    assert sorted(folder.rglob("*")) == before
+
+
+def test_unknown_label_at_predict(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(capsys, "train", "data.csv", "-o", "model", "--epochs", 1)[0] == 0
+    Path("x.csv").write_text("label,text\ngood,nice\nodd,bad\n", encoding="utf-8")
+    code, out, err = run(capsys, "predict", "model", "x.csv", "--label-column", "label")
+    assert (code, out) == (1, "")
+    assert err == "embrow: x.csv, line 3: unknown label 'odd'; the model knows 'good', 'poor'\n"
+
+
+@pytest.mark.parametrize("report", ["data.csv", "data.csv/report", "/proc/embrow-report"])
+def test_report_that_cannot_be_written_is_told_before_training(
+    folder: Path, capsys: pytest.CaptureFixture[str], report: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("embrow.compare.Comparison.run", lambda *_, **__: pytest.fail("trained"))
+    before = sorted(folder.rglob("*"))
+    code, out, err = run(capsys, "compare", "data.csv", "--vectors", "vectors.bin", "--report", report)
+    assert (code, out) == (1, "")
+    assert err.startswith(f"embrow: {report}: ")
+    assert err.count("\n") == 1
+    assert sorted(folder.rglob("*")) == before
+
+
+def test_wrong_usage_is_status_2(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(capsys, "compare", "data.csv")[0] == 2
+    assert run(capsys, "train", "data.csv", "-o", "m", "--epochs", 0)[0] == 2
+    code, _, err = run(capsys, "frobnicate")
+    assert code == 2
+    assert "No such command" in err
+    assert run(capsys, "predict", "m", "--format", "lines", "--text-column", "text")[0] in (1, 2)
+
+
+def test_debug_shows_the_traceback(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for arguments in (("--debug", "vocab", "absent", "-o", "out"), ("vocab", "absent", "-o", "out", "--debug")):
+        code, _, err = run(capsys, *arguments)
+        assert code == 1
+        assert err.startswith("Traceback")
+        assert err.splitlines()[-1] == "embrow: absent: No such file or directory"
+
+
+def test_failed_training_leaves_the_old_model(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    Path("model").write_text("old", encoding="utf-8")
+    Path("x").write_text("label,text\na,b\n", encoding="utf-8")
+    assert run(capsys, "train", "x", "-o", "model")[0] == 1
+    assert Path("model").read_text(encoding="utf-8") == "old"
+
+
+@pytest.mark.parametrize("command", ["compare", "train"])
+def test_interrupt_is_status_130_and_leaves_nothing(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    monkeypatch.setattr("embrow.training.make_optimizers", lambda *_: signal.raise_signal(signal.SIGINT))
+    before = sorted(folder.rglob("*"))
+    arguments = compare_with() if command == "compare" else ("train", "data.csv", "-o", "out")
+    assert run(capsys, *arguments) == (130, "", "")
+    assert sorted(folder.rglob("*")) == before
+
+
+def test_version_and_help_run_as_a_module() -> None:
+    for option in ("--version", "--help"):
+        done = subprocess.run(
+            [sys.executable, "-m", "embrow", option], capture_output=True, text=True, check=True, env=_environment()
+        )
+        assert "embrow" in done.stdout
+
+
+def _environment() -> dict[str, str]:
+    # The package need not be installed where the tests run from the source tree.
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
