@@ -38,5 +38,6 @@ PYBIND11_MODULE(_core, m) {
     embrow::bind_pad(m);
     embrow::bind_gather(m);
     embrow::bind_scatter(m);
+    embrow::bind_update(m);
     embrow::bind_vectors(m);
 }

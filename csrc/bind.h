@@ -14,6 +14,7 @@ void bind_encode(pybind11::module_& m);
 void bind_pad(pybind11::module_& m);
 void bind_gather(pybind11::module_& m);
 void bind_scatter(pybind11::module_& m);
+void bind_update(pybind11::module_& m);
 void bind_vectors(pybind11::module_& m);
 
 }  // namespace embrow

@@ -37,7 +37,7 @@ constexpr size_t most_lines = 16;  // of one row; the hardware's own prefetcher 
 
 class lookahead {
   public:
-    lookahead(const scatter_job& job, std::span<const scatter_term> terms, size_t begin) noexcept
+    lookahead(const scatter_job& job, std::span<const row_term> terms, size_t begin) noexcept
         : job_(job),
           terms_(terms),
           row_bytes_(job.dim * element_bytes(job.type)),
@@ -50,7 +50,7 @@ class lookahead {
         const size_t stop = std::min(begin + distance_, terms_.size());
         next_ = std::max(next_, begin);
         for (; next_ < stop; ++next_) {
-            const scatter_term term = terms_[next_];
+            const row_term term = terms_[next_];
             const std::byte* from = job_.grads + term_position(term) * job_.grad_stride_bytes;
             const std::byte* to = job_.out + term_row(term) * row_bytes_;
             for (size_t i = 0; i < lines_; ++i) __builtin_prefetch(from + i * line);
@@ -63,7 +63,7 @@ class lookahead {
 
   private:
     const scatter_job& job_;
-    std::span<const scatter_term> terms_;
+    std::span<const row_term> terms_;
     size_t row_bytes_;
     size_t lines_;
     size_t distance_;
@@ -72,7 +72,7 @@ class lookahead {
 
 // Writes the terms that are not padding; returns how many, or the first bad id.
 template <class Id>
-size_t make_terms(const scatter_job& job, scatter_term* terms, std::optional<bad_id>& bad) noexcept {
+size_t make_terms(const scatter_job& job, row_term* terms, std::optional<bad_id>& bad) noexcept {
     const auto* ids = static_cast<const Id*>(job.ids.data);
     size_t kept = 0;
     for (size_t i = 0; i < job.ids.count; ++i) {
@@ -81,23 +81,16 @@ size_t make_terms(const scatter_job& job, scatter_term* terms, std::optional<bad
             bad = bad_id{i, id};
             return 0;
         }
-        terms[kept] = (static_cast<uint64_t>(id) << 32) | i;
+        terms[kept] = make_term(id, i);
         kept += id != job.padding_idx;
     }
     return kept;
 }
 
-size_t run_end(std::span<const scatter_term> terms, size_t begin) noexcept {
-    const uint32_t row = term_row(terms[begin]);
-    size_t end = begin + 1;
-    while (end < terms.size() && term_row(terms[end]) == row) ++end;
-    return end;
-}
-
 // A fresh table costs a page fault for every page of it that is written. A fault for a large page clears 512 small ones
 // and takes as long as about 128 small faults, so large pages pay where at least a quarter of the small ones is
 // written.
-void choose_page_size(const scatter_job& job, std::span<const scatter_term> terms) noexcept {
+void choose_page_size(const scatter_job& job, std::span<const row_term> terms) noexcept {
 #if defined(__linux__)
     constexpr size_t small = 4096;
     const size_t row_bytes = job.dim * element_bytes(job.type);
@@ -116,12 +109,12 @@ void choose_page_size(const scatter_job& job, std::span<const scatter_term> term
 
 std::optional<bad_id> scatter_rows(const scatter_job& job, int threads) {
     const size_t count = job.ids.count;
-    const auto memory = std::make_unique_for_overwrite<scatter_term[]>(2 * count);
+    const auto memory = std::make_unique_for_overwrite<row_term[]>(2 * count);
     std::optional<bad_id> bad;
     const size_t kept =
         job.ids.is_int64 ? make_terms<int64_t>(job, memory.get(), bad) : make_terms<int32_t>(job, memory.get(), bad);
     if (bad || kept == 0) return bad;
-    const std::span<scatter_term> terms{memory.get(), kept};
+    const std::span<row_term> terms{memory.get(), kept};
     sort_terms(terms, {memory.get() + count, kept}, job.rows);
 
     if (job.untouched) choose_page_size(job, terms);
@@ -130,7 +123,7 @@ std::optional<bad_id> scatter_rows(const scatter_job& job, int threads) {
     const size_t row_bytes = std::max<size_t>(job.dim * element_bytes(job.type), 1);
     const size_t terms_per_task = std::max<size_t>(task_bytes / row_bytes, 1);
     std::mutex hot_mutex;
-    std::vector<std::span<const scatter_term>> hot;
+    std::vector<std::span<const row_term>> hot;
     // A task sums the rows whose first term lies in its piece.
     parallel_for(threads, task_count(kept, terms_per_task), [&](size_t task) {
         size_t begin = task * terms_per_task;

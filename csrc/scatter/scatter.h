@@ -15,6 +15,7 @@
 #include <span>
 
 #include "common/element.h"
+#include "common/row_terms.h"
 #include "gather/gather.h"
 
 namespace embrow {
@@ -32,34 +33,13 @@ struct scatter_job {
     bool untouched;       // `out` is a mapping fresh from the system: no page of it exists yet
 };
 
-// One term: the row in the upper half, the position in the batch in the lower; the order of sorting is the order of
-// summing.
-using scatter_term = uint64_t;
-constexpr uint32_t term_row(scatter_term term) noexcept {
-    return static_cast<uint32_t>(term >> 32);
-}
-constexpr uint32_t term_position(scatter_term term) noexcept {
-    return static_cast<uint32_t>(term);
-}
-
-// Terms are summed in blocks of this many and the blocks' sums added up, which keeps the rounding error of rows seen
-// thousands of times down.
-constexpr size_t block_terms = 64;
-
 // Sums the terms of one row over columns [first_column, last_column) into out.
-using scatter_kernel = void(const scatter_job& job, std::span<const scatter_term> terms, size_t first_column,
+using scatter_kernel = void(const scatter_job& job, std::span<const row_term> terms, size_t first_column,
                             size_t last_column) noexcept;
 scatter_kernel scatter_sum_serial;
 #if defined(__x86_64__)
 scatter_kernel scatter_sum_avx2;
 #endif
-
-// Sorts by row, then position; `rows` bounds the rows. `scratch` is as long as `terms`.
-void sort_terms(std::span<scatter_term> terms, std::span<scatter_term> scratch, int64_t rows);
-
-// Limits of scatter_term.
-constexpr int64_t max_scatter_rows = int64_t{1} << 32;
-constexpr size_t max_scatter_ids = size_t{1} << 32;
 
 // Returns the first bad id, in which case nothing has been written.
 std::optional<bad_id> scatter_rows(const scatter_job& job, int threads);

@@ -22,7 +22,7 @@ void scatter(uintptr_t ids, size_t count, bool ids_are_int64, uintptr_t grads, i
                           .padding_idx = padding_idx,
                           .mean = mean,
                           .untouched = untouched};
-    if (rows > max_scatter_rows || count > max_scatter_ids) {
+    if (rows > max_term_rows || count > max_terms) {
         throw py::value_error("embedding backward: a table of more than 2^32 rows or a batch of more than 2^32 ids");
     }
     std::optional<bad_id> bad;

@@ -7,7 +7,7 @@ namespace embrow {
 namespace {
 
 template <class T>
-void sum_columns(const scatter_job& job, std::span<const scatter_term> terms, size_t first_column,
+void sum_columns(const scatter_job& job, std::span<const row_term> terms, size_t first_column,
                  size_t last_column) noexcept {
     using sum = typename sum_of<T>::type;
     auto* out = reinterpret_cast<T*>(job.out) + term_row(terms[0]) * job.dim;
@@ -17,7 +17,7 @@ void sum_columns(const scatter_job& job, std::span<const scatter_term> terms, si
         sum total[width] = {};
         for (size_t begin = 0; begin < terms.size(); begin += block_terms) {
             sum block[width] = {};
-            for (scatter_term term : terms.subspan(begin, std::min(block_terms, terms.size() - begin))) {
+            for (row_term term : terms.subspan(begin, std::min(block_terms, terms.size() - begin))) {
                 const auto* row = reinterpret_cast<const T*>(job.grads + term_position(term) * job.grad_stride_bytes);
                 for (size_t j = 0; j < columns; ++j) block[j] += static_cast<sum>(row[column + j]);
             }
@@ -32,7 +32,7 @@ void sum_columns(const scatter_job& job, std::span<const scatter_term> terms, si
 
 }  // namespace
 
-void scatter_sum_serial(const scatter_job& job, std::span<const scatter_term> terms, size_t first_column,
+void scatter_sum_serial(const scatter_job& job, std::span<const row_term> terms, size_t first_column,
                         size_t last_column) noexcept {
     switch (job.type) {
         case element::float32:

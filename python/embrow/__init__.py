@@ -14,7 +14,7 @@ from embrow.vectors import EmbeddingMatrix, WordVectors, embedding_matrix, load_
 from embrow.vocab import Vocab
 
 if TYPE_CHECKING:
-    from embrow import functional, nn
+    from embrow import functional, nn, optim
     from embrow.classifier import TextClassifier
 
 __all__ = [
@@ -29,12 +29,13 @@ __all__ = [
     "functional",
     "load_vectors",
     "nn",
+    "optim",
     "pad_sequences",
     "show_config",
 ]
 
 # These need PyTorch, which `import embrow` does not.
-_MODULES = ("functional", "nn")
+_MODULES = ("functional", "nn", "optim")
 
 
 def __getattr__(name: str) -> Any:

@@ -15,6 +15,8 @@ __all__: list[str] = [
     "Element",
     "RowReader",
     "TokenCounts",
+    "UpdateRule",
+    "UpdatedTable",
     "VocabTable",
     "active_variant",
     "available_variants",
@@ -129,6 +131,93 @@ class Element:
     def name(self) -> str: ...
     @property
     def value(self) -> int: ...
+
+class UpdateRule:
+    """
+    Members:
+
+      sgd
+
+      momentum
+
+      adagrad
+
+      adam
+
+      amsgrad
+    """
+
+    __members__: typing.ClassVar[dict[str, UpdateRule]]
+    adagrad: typing.ClassVar[UpdateRule]
+    adam: typing.ClassVar[UpdateRule]
+    amsgrad: typing.ClassVar[UpdateRule]
+    momentum: typing.ClassVar[UpdateRule]
+    sgd: typing.ClassVar[UpdateRule]
+    @typing.overload
+    def __eq__(self, other: UpdateRule) -> bool: ...
+    @typing.overload
+    def __eq__(self, other: typing.Any) -> bool: ...
+    def __getstate__(self) -> int: ...
+    def __hash__(self) -> int: ...
+    def __index__(self) -> int: ...
+    def __init__(self, value: typing.SupportsInt | typing.SupportsIndex) -> None: ...
+    def __int__(self) -> int: ...
+    @typing.overload
+    def __ne__(self, other: UpdateRule) -> bool: ...
+    @typing.overload
+    def __ne__(self, other: typing.Any) -> bool: ...
+    def __repr__(self) -> str: ...
+    def __setstate__(self, state: typing.SupportsInt | typing.SupportsIndex) -> None: ...
+    def __str__(self) -> str: ...
+    @property
+    def name(self) -> str: ...
+    @property
+    def value(self) -> int: ...
+
+class UpdatedTable:
+    def __init__(
+        self,
+        rule: UpdateRule,
+        type: Element,
+        rows: typing.SupportsInt | typing.SupportsIndex,
+        dim: typing.SupportsInt | typing.SupportsIndex,
+        step: typing.SupportsInt | typing.SupportsIndex,
+        row_steps: typing.SupportsInt | typing.SupportsIndex,
+    ) -> None: ...
+    def catch_up(
+        self,
+        ids: typing.SupportsInt | typing.SupportsIndex,
+        count: typing.SupportsInt | typing.SupportsIndex,
+        ids_are_int64: bool,
+        threads: typing.SupportsInt | typing.SupportsIndex,
+    ) -> int: ...
+    def catch_up_rows(self, threads: typing.SupportsInt | typing.SupportsIndex) -> int: ...
+    def place(
+        self,
+        table: tuple[typing.SupportsInt | typing.SupportsIndex, typing.SupportsInt | typing.SupportsIndex],
+        first: tuple[typing.SupportsInt | typing.SupportsIndex, typing.SupportsInt | typing.SupportsIndex],
+        second: tuple[typing.SupportsInt | typing.SupportsIndex, typing.SupportsInt | typing.SupportsIndex],
+        greatest: tuple[typing.SupportsInt | typing.SupportsIndex, typing.SupportsInt | typing.SupportsIndex],
+    ) -> None: ...
+    def step(
+        self,
+        ids: typing.SupportsInt | typing.SupportsIndex,
+        count: typing.SupportsInt | typing.SupportsIndex,
+        grads: typing.SupportsInt | typing.SupportsIndex,
+        grad_stride_bytes: typing.SupportsInt | typing.SupportsIndex,
+        scale: typing.SupportsFloat | typing.SupportsIndex,
+        size: typing.SupportsFloat | typing.SupportsIndex,
+        direct: typing.SupportsFloat | typing.SupportsIndex,
+        eps: typing.SupportsFloat | typing.SupportsIndex,
+        beta1: typing.SupportsFloat | typing.SupportsIndex,
+        beta2: typing.SupportsFloat | typing.SupportsIndex,
+        gain: typing.SupportsFloat | typing.SupportsIndex,
+        decay: typing.SupportsFloat | typing.SupportsIndex,
+        shrink: typing.SupportsFloat | typing.SupportsIndex,
+        threads: typing.SupportsInt | typing.SupportsIndex,
+    ) -> None: ...
+    @property
+    def remembered(self) -> int: ...
 
 class RowReader:
     def __init__(

@@ -1,10 +1,10 @@
 // Least-significant-digit radix sort over the bits that rows have; stable, so positions stay in order.
+#include "common/row_terms.h"
+
 #include <algorithm>
 #include <array>
 #include <bit>
 #include <utility>
-
-#include "scatter/scatter.h"
 
 namespace embrow {
 namespace {
@@ -14,7 +14,7 @@ constexpr size_t few = 256;         // below it the counters cost more than comp
 
 }  // namespace
 
-void sort_terms(std::span<scatter_term> terms, std::span<scatter_term> scratch, int64_t rows) {
+void sort_terms(std::span<row_term> terms, std::span<row_term> scratch, int64_t rows) {
     if (terms.size() < few) {
         std::sort(terms.begin(), terms.end());
         return;
@@ -23,14 +23,14 @@ void sort_terms(std::span<scatter_term> terms, std::span<scatter_term> scratch, 
     const int passes = (bits + max_digit_bits - 1) / max_digit_bits;
     const int digit_bits = (bits + passes - 1) / passes;
     const uint64_t mask = (uint64_t{1} << digit_bits) - 1;
-    std::span<scatter_term> from = terms;
-    std::span<scatter_term> to = scratch;
+    std::span<row_term> from = terms;
+    std::span<row_term> to = scratch;
     for (int shift = 32; shift < 32 + bits; shift += digit_bits) {
         std::array<uint32_t, size_t{1} << max_digit_bits> next{};
-        for (scatter_term term : from) ++next[(term >> shift) & mask];
+        for (row_term term : from) ++next[(term >> shift) & mask];
         uint32_t before = 0;
         for (size_t digit = 0; digit <= mask; ++digit) before += std::exchange(next[digit], before);
-        for (scatter_term term : from) to[next[(term >> shift) & mask]++] = term;
+        for (row_term term : from) to[next[(term >> shift) & mask]++] = term;
         std::swap(from, to);
     }
     if (from.data() != terms.data()) std::copy(from.begin(), from.end(), terms.begin());

@@ -1,0 +1,42 @@
+// (row, position) pairs, sorted: which gradients of a batch belong to which row of the table, in a fixed order.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+namespace embrow {
+
+// One term: the row in the upper half, the position in the batch in the lower; the order of sorting is the order of
+// summing.
+using row_term = uint64_t;
+constexpr uint32_t term_row(row_term term) noexcept {
+    return static_cast<uint32_t>(term >> 32);
+}
+constexpr uint32_t term_position(row_term term) noexcept {
+    return static_cast<uint32_t>(term);
+}
+constexpr row_term make_term(int64_t row, size_t position) noexcept {
+    return (static_cast<uint64_t>(row) << 32) | position;
+}
+
+// Limits of row_term.
+constexpr int64_t max_term_rows = int64_t{1} << 32;
+constexpr size_t max_terms = size_t{1} << 32;
+
+// Terms are summed in blocks of this many and the blocks' sums added up, which keeps the rounding error of rows seen
+// thousands of times down.
+constexpr size_t block_terms = 64;
+
+// Where the terms of the row that starts at `begin` end.
+constexpr size_t run_end(std::span<const row_term> terms, size_t begin) noexcept {
+    const uint32_t row = term_row(terms[begin]);
+    size_t end = begin + 1;
+    while (end < terms.size() && term_row(terms[end]) == row) ++end;
+    return end;
+}
+
+// Sorts by row, then position; `rows` bounds the rows. `scratch` is as long as `terms`.
+void sort_terms(std::span<row_term> terms, std::span<row_term> scratch, int64_t rows);
+
+}  // namespace embrow

@@ -1,0 +1,116 @@
+#include "update/update.h"
+
+#include <algorithm>
+#include <atomic>
+#include <memory>
+
+#include "common/threads.h"
+#include "common/variant.h"
+
+namespace embrow {
+namespace {
+
+// Waking a thread costs about as much as updating this much.
+constexpr size_t task_bytes = 256 << 10;
+
+constexpr candidate<update_kernel> kernels[] = {
+#if defined(__x86_64__)
+    {variant::avx2, update_rows_avx2},
+#endif
+    {variant::serial, update_rows_serial},
+};
+
+// Writes the terms of rows that `wanted` accepts; returns how many, or the first bad id.
+template <class Id, class Wanted>
+size_t make_terms(const update_job& job, row_term* terms, std::optional<bad_id>& bad, const Wanted& wanted) noexcept {
+    const auto* ids = static_cast<const Id*>(job.ids.data);
+    size_t kept = 0;
+    for (size_t i = 0; i < job.ids.count; ++i) {
+        const int64_t id = ids[i];
+        if (id < 0 || id >= job.rows) {
+            bad = bad_id{i, id};
+            return 0;
+        }
+        terms[kept] = make_term(id, i);
+        kept += wanted(id);
+    }
+    return kept;
+}
+
+template <class Wanted>
+size_t make_terms(const update_job& job, row_term* terms, std::optional<bad_id>& bad, const Wanted& wanted) noexcept {
+    return job.ids.is_int64 ? make_terms<int64_t>(job, terms, bad, wanted)
+                            : make_terms<int32_t>(job, terms, bad, wanted);
+}
+
+size_t rows_per_task(const update_job& job) noexcept {
+    return std::max<size_t>(task_bytes / std::max<size_t>(job.dim * element_bytes(job.type), 1), 1);
+}
+
+void update_terms(const update_job& job, std::span<const row_term> terms, bool has_grads, int threads) {
+    update_kernel* update = choose(kernels);
+    const size_t per_task = rows_per_task(job);
+    // A task updates the rows whose first term lies in its piece.
+    parallel_for(threads, task_count(terms.size(), per_task), [&](size_t task) {
+        size_t begin = task * per_task;
+        const size_t end = std::min(begin + per_task, terms.size());
+        if (begin > 0 && term_row(terms[begin]) == term_row(terms[begin - 1])) {
+            begin = std::ranges::upper_bound(terms, term_row(terms[begin]), {}, term_row) - terms.begin();
+        }
+        update(job, terms, begin, end, has_grads);
+    });
+}
+
+}  // namespace
+
+std::optional<bad_id> update_rows(const update_job& job, int threads) {
+    const size_t count = job.ids.count;
+    const auto memory = std::make_unique_for_overwrite<row_term[]>(2 * count);
+    std::optional<bad_id> bad;
+    const size_t kept = make_terms(job, memory.get(), bad, [](int64_t) { return true; });
+    if (bad || kept == 0) return bad;
+    const std::span<row_term> terms{memory.get(), kept};
+    sort_terms(terms, {memory.get() + count, kept}, job.rows);
+    update_terms(job, terms, true, threads);
+    return bad;
+}
+
+caught_up catch_up_ids(const update_job& job, int threads) {
+    const size_t count = job.ids.count;
+    const auto memory = std::make_unique_for_overwrite<row_term[]>(2 * count + 1);
+    const int64_t now = job.clock->step();
+    caught_up result;
+    const size_t kept = make_terms(job, memory.get(), result.bad, [&](int64_t id) { return job.row_steps[id] != now; });
+    if (kept == 0) return result;
+    const std::span<row_term> terms{memory.get(), kept};
+    sort_terms(terms, {memory.get() + count, kept}, job.rows);
+    for (size_t i = 0; i < kept; ++i) result.rows += i == 0 || term_row(terms[i]) != term_row(terms[i - 1]);
+    update_terms(job, terms, false, threads);
+    return result;
+}
+
+size_t catch_up_all(const update_job& job, int threads) {
+    update_kernel* update = choose(kernels);
+    const auto now = static_cast<int32_t>(job.clock->step());
+    const size_t per_task = rows_per_task(job);
+    const auto rows = static_cast<size_t>(job.rows);
+    std::atomic<size_t> behind = 0;
+    parallel_for(threads, task_count(rows, per_task), [&](size_t task) {
+        const size_t end = std::min((task + 1) * per_task, rows);
+        constexpr size_t chunk = 256;
+        row_term terms[chunk];
+        size_t kept = 0;
+        for (size_t row = task * per_task; row < end; ++row) {
+            terms[kept] = make_term(static_cast<int64_t>(row), 0);
+            kept += job.row_steps[row] != now;
+            if (kept == chunk || (row + 1 == end && kept > 0)) {
+                update(job, {terms, kept}, 0, kept, false);
+                behind.fetch_add(kept, std::memory_order_relaxed);
+                kept = 0;
+            }
+        }
+    });
+    return behind.load();
+}
+
+}  // namespace embrow
