@@ -211,7 +211,7 @@ def test_failed_training_leaves_the_old_model(folder: Path, capsys: pytest.Captu
 def test_interrupt_is_status_130_and_leaves_nothing(
     folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, command: str
 ) -> None:
-    monkeypatch.setattr("embrow.training.make_optimizers", lambda *_: signal.raise_signal(signal.SIGINT))
+    monkeypatch.setattr("embrow.training.make_optimizer", lambda *_: signal.raise_signal(signal.SIGINT))
     before = sorted(folder.rglob("*"))
     arguments = compare_with() if command == "compare" else ("train", "data.csv", "-o", "out")
     assert run(capsys, *arguments) == (130, "", "")

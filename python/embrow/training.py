@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from embrow.model import POOLINGS, TextModel
+from embrow.optim import Adam
 
 OPTIMIZERS = ("adam", "sgd", "adagrad", "adamw")
 # Epochs without a lower validation loss before early stopping ends the training.
@@ -125,18 +126,24 @@ def fit_model(
     return model, history
 
 
-def make_optimizers(model: TextModel, settings: Settings) -> list[torch.optim.Optimizer]:
-    """Return the optimizers that together update every trained parameter of `model` once."""
+def make_optimizer(model: TextModel, settings: Settings) -> torch.optim.Optimizer:
+    """Return the optimizer of every trained parameter of `model`.
+
+    With sparse gradients Adam's numbers are those of dense ones: a row goes on moving by its momentum, made up for when
+    it is next read.
+    """
+    trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
     name, lr = settings.optimizer, settings.lr
-    table = [p for p in model.embedding.parameters() if p.requires_grad]
-    linear = list(model.linear.parameters())
-    if name in ("sgd", "adagrad"):
-        make = torch.optim.SGD if name == "sgd" else torch.optim.Adagrad
-        return [make(table + linear, lr=lr)]
-    dense = torch.optim.Adam if name == "adam" else torch.optim.AdamW
-    if not (settings.sparse and table):
-        return [dense(table + linear, lr=lr, fused=True)]
-    return [torch.optim.SparseAdam(table, lr=lr), dense(linear, lr=lr, fused=True)]
+    if name == "sgd":
+        return torch.optim.SGD(trained, lr=lr)
+    if name == "adagrad":
+        return torch.optim.Adagrad(trained, lr=lr)
+    if name == "adamw":
+        return torch.optim.AdamW(trained, lr=lr, fused=True)
+    optimizer = Adam(trained, lr=lr, catch_up=settings.sparse, fused=True)
+    if settings.sparse and model.embedding.weight.requires_grad:
+        optimizer.attach(model.embedding)
+    return optimizer
 
 
 def loss_of(scores: Tensor, labels: Tensor, weights: Tensor | None) -> Tensor:
@@ -159,7 +166,7 @@ def train(
     on_epoch: Callable[[int, History], None] | None = None,
 ) -> History:
     """Train `model` in place and return each epoch's mean loss, with validation figures where there are such rows."""
-    optimizers = make_optimizers(model, settings)
+    optimizer = make_optimizer(model, settings)
     order = torch.Generator().manual_seed(seed)
     count = len(rows.ids)
     history: History = {"loss": []}
@@ -171,11 +178,9 @@ def train(
         total = torch.zeros((), device=rows.ids.device)
         for ids, labels, weights in _batches(rows, permutation.to(rows.ids.device), settings.batch_size):
             loss = loss_of(model(ids), labels, weights)
-            for one in optimizers:
-                one.zero_grad()
+            optimizer.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
-            for one in optimizers:
-                one.step()
+            optimizer.step()
             total += loss.detach() * len(ids)
         history["loss"].append(total.item() / count)
         if validation is not None:
