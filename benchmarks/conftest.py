@@ -65,7 +65,9 @@ def table(request: pytest.FixtureRequest, machine: Machine) -> Table:
     """Return the module's table; its step is the module's name, its title and unit are TITLE and UNIT there."""
     module, option = request.module, request.config.getoption
     step = module.__name__.removeprefix("bench_")
-    made = Table(step, module.TITLE, module.UNIT, machine, option("--repeats"), option("--budget-s"))
+    scale = option("--scale")
+    title = module.TITLE if scale == 1 else f"{module.TITLE}; sizes times {scale:g}"
+    made = Table(step, title, module.UNIT, machine, option("--repeats"), option("--budget-s"))
     request.config.stash[TABLES].append(made)
     return made
 
