@@ -1,18 +1,21 @@
-"""Forward lookup under no_grad beside torch.nn.functional.embedding: `python benchmarks/bench_gather.py`."""
+"""batch -> rows, under no_grad: `python -m pytest benchmarks/bench_gather.py -s`."""
 
 from __future__ import annotations
 
-import argparse
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
+import pytest
 import torch
-from measure import copy_rate, geometric_mean, interleaved
+from table import Peer, Table
 from torch import Tensor
 
 import embrow.functional as F
 from embrow.nn import Embedding
 
+TITLE = "embrow.functional.embedding under no_grad, float32 tables"
+UNIT = "ids"
+TORCH = f"torch {torch.__version__}"
 SHAPES = [(10_000, 100, 2_048), (100_000, 300, 16_384), (1_000_000, 128, 32_768), (2_000_000, 64, 65_536)]
 
 
@@ -26,51 +29,52 @@ def batches(rows: int, count: int) -> Iterator[tuple[str, Tensor]]:
     yield "zipf", torch.from_numpy(random.permutation(rows)[np.minimum(ranks, rows - 1)])
 
 
-def main() -> None:
-    """Print one line per shape and distribution."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
-    parser.add_argument("--repeats", type=int, default=31)
-    arguments = parser.parse_args()
-    if arguments.threads != torch.get_num_threads():
-        torch.set_num_threads(arguments.threads)
-    rate = copy_rate()
-    print(f"{arguments.threads} threads, copy rate {rate / 1e9:.1f} GB/s (read + written)")
-    print(f"{'rows x dim, ids':>28} {'ids':>8} {'torch ms':>9} {'embrow ms':>9} {'ratio':>6} {'of copy rate':>12}")
-    ratios = []
-    for rows, dim, count in SHAPES:
-        table = torch.randn(rows, dim)
-        for name, ids in batches(rows, count):
-            with torch.no_grad():
-                assert torch.equal(F.embedding(ids, table), torch.nn.functional.embedding(ids, table))
-                times = interleaved(
-                    {
-                        "torch": lambda ids=ids, table=table: torch.nn.functional.embedding(ids, table),
-                        "embrow": lambda ids=ids, table=table: F.embedding(ids, table),
-                    },
-                    arguments.repeats,
-                )
-            ratios.append(times["torch"] / times["embrow"])
-            moved = 2 * count * dim * 4 + count * 8
-            print(
-                f"{f'{rows:,} x {dim}, {count:,}':>28} {name:>8} {times['torch'] * 1e3:9.3f} "
-                f"{times['embrow'] * 1e3:9.3f} {ratios[-1]:6.2f} {moved / times['embrow'] / rate:12.0%}"
-            )
-    print(f"geometric mean {geometric_mean(ratios):.2f}, least {min(ratios):.2f}")
+def same(ours: Tensor, theirs: Tensor) -> None:
+    assert torch.equal(ours, theirs)
 
+
+def test_embedding(table: Table, scaled: Callable[[int], int], threads: int) -> None:
+    """Look up batches in tables from one that the caches hold to one far beyond them."""
+    assert torch.get_num_threads() == threads
+    for full_rows, dim, full_count in SHAPES:
+        rows, count = scaled(full_rows), scaled(full_count)
+        weight = torch.randn(rows, dim)
+        for name, ids in batches(rows, count):
+
+            def ours(ids: Tensor = ids, weight: Tensor = weight) -> Tensor:
+                return F.embedding(ids, weight)
+
+            def theirs(ids: Tensor = ids, weight: Tensor = weight) -> Tensor:
+                return torch.nn.functional.embedding(ids, weight)
+
+            with torch.no_grad():
+                table.compare(
+                    f"{rows:,} x {dim}, {count:,} ids, {name}",
+                    ours,
+                    [Peer(TORCH, theirs, same)],
+                    items=count,
+                    moved=2 * count * dim * 4 + count * 8,
+                )
+    table.note_ratios("torch")
+
+
+@pytest.mark.parametrize("grad", [False, True])
+def test_layer_overhead(table: Table, grad: bool) -> None:
+    """Call the layer a thousand times on three ids, so that milliseconds read as microseconds a call."""
     theirs = torch.nn.Embedding(1000, 8)
     ours = Embedding.from_nn(theirs)
     ids = torch.tensor([1, 2, 3])
 
-    def thousand(layer: torch.nn.Module) -> None:
+    def thousand(layer: torch.nn.Module) -> Tensor:
         for _ in range(1000):
-            layer(ids)
+            rows: Tensor = layer(ids)
+        return rows
 
-    for name, grad in (("no_grad", False), ("with grad", True)):
-        with torch.set_grad_enabled(grad):
-            times = interleaved({"torch": lambda: thousand(theirs), "embrow": lambda: thousand(ours)}, 31)
-        print(f"three ids, {name}: nn.Embedding {times['torch'] * 1e3:.2f} us, embrow {times['embrow'] * 1e3:.2f} us")
-
-
-if __name__ == "__main__":
-    main()
+    with torch.set_grad_enabled(grad):
+        table.compare(
+            f"1,000 calls of 3 ids, {'with grad' if grad else 'no_grad'}",
+            lambda: thousand(ours),
+            [Peer(f"{TORCH} nn.Embedding", lambda: thousand(theirs), same)],
+            items=3000,
+            moved=1000 * (2 * 3 * 8 * 4 + 3 * 8),
+        )

@@ -1,7 +1,8 @@
-"""Clocks shared by the benchmarks: medians, alternation between peers, and what this machine copies."""
+"""Clocks shared by the benchmarks: medians, alternation between peers, and what this machine copies and fills."""
 
 from __future__ import annotations
 
+import gc
 import math
 import statistics
 import time
@@ -13,13 +14,17 @@ import torch
 Call = Callable[[], Any]
 
 COPY_BYTES = 512 << 20
+# A call this slow has no caches to warm.
+SLOW_S = 0.5
 
 
 def seconds(call: Call) -> float:
-    """Time one call."""
+    """Time one call; dropping its result is not timed."""
     start = time.perf_counter()
-    call()
-    return time.perf_counter() - start
+    result = call()
+    elapsed = time.perf_counter() - start
+    del result
+    return elapsed
 
 
 def median_seconds(call: Call, repeats: int = 15, warmup: int = 2) -> float:
@@ -29,34 +34,47 @@ def median_seconds(call: Call, repeats: int = 15, warmup: int = 2) -> float:
     return statistics.median(seconds(call) for _ in range(repeats))
 
 
-def interleaved(calls: Mapping[str, Call], repeats: int = 15, warmup: int = 2) -> dict[str, float]:
+def interleaved(
+    calls: Mapping[str, Call], repeats: int = 15, warmup: int = 2, budget_s: float = math.inf
+) -> dict[str, float]:
     """Return the median seconds of each call, timed in turn so that a noisy moment falls on all of them.
 
-    The order is reversed every round: what one call leaves in the caches helps or harms each neighbour equally often.
+    The order is reversed every round: what one call leaves in the caches helps or harms each neighbour equally often. A
+    call that has taken `budget_s` of clock time sits out the rounds that are left. After a slow call a much quicker one
+    runs once untimed: else it pays for the millions of small blocks its neighbour freed, which the next malloc sorts.
     """
-    for _ in range(warmup):
-        for call in calls.values():
-            call()
+    gc.collect()
+    fastest = dict.fromkeys(calls, math.inf)
+    for name, call in calls.items():
+        for _ in range(warmup):
+            fastest[name] = min(fastest[name], seconds(call))
+            if fastest[name] > SLOW_S:
+                break
     times: dict[str, list[float]] = {name: [] for name in calls}
+    before = math.inf
     for turn in range(repeats):
         for name in list(calls)[:: 1 if turn % 2 == 0 else -1]:
-            times[name].append(seconds(calls[name]))
+            if sum(times[name]) >= budget_s:
+                continue
+            if before > SLOW_S and fastest[name] < before / 4:
+                seconds(calls[name])
+            before = seconds(calls[name])
+            fastest[name] = min(fastest[name], before)
+            times[name].append(before)
     return {name: statistics.median(found) for name, found in times.items()}
 
 
-def copy_rate(threads: int | None = None, repeats: int = 7) -> float:
+def copy_rate(repeats: int = 7) -> float:
     """Return the bytes per second, read plus written, of copying a 512 MB buffer that is mapped already."""
-    before = torch.get_num_threads()
-    # Setting even the same number makes OpenMP start over.
-    if threads not in (None, before):
-        torch.set_num_threads(threads)
-    try:
-        source = torch.ones(COPY_BYTES // 8, dtype=torch.float64)
-        target = torch.empty_like(source)
-        return 2 * COPY_BYTES / median_seconds(lambda: target.copy_(source), repeats)
-    finally:
-        if threads not in (None, before):
-            torch.set_num_threads(before)
+    source = torch.ones(COPY_BYTES // 8, dtype=torch.float64)
+    target = torch.empty_like(source)
+    return 2 * COPY_BYTES / median_seconds(lambda: target.copy_(source), repeats)
+
+
+def fill_rate(repeats: int = 7) -> float:
+    """Return the bytes per second of filling a 512 MB buffer that is mapped already."""
+    target = torch.ones(COPY_BYTES // 8, dtype=torch.float64)
+    return COPY_BYTES / median_seconds(lambda: target.fill_(2.0), repeats)
 
 
 def geometric_mean(values: Iterable[float]) -> float:

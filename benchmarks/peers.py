@@ -1,0 +1,145 @@
+"""What each step is measured against: the usual Python, and the libraries people use, made ready outside the clock."""
+
+from __future__ import annotations
+
+import collections
+import importlib
+import importlib.metadata
+import re
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from measure import Call
+from table import Peer
+
+Ids = npt.NDArray[np.int64]
+Split = Callable[[str], list[str]]
+Same = Callable[[Any, Any], object]
+
+split_words: Split = re.compile(r"\w+|[^\w\s]+").findall
+
+
+def library(
+    package: str,
+    what: str,
+    make: Callable[[Any], Call],
+    same: Same | None = None,
+    aim: float | None = None,
+    distribution: str = "",
+) -> Peer:
+    """Make a peer of an imported package, or one that says why it is missing."""
+    name = distribution or package.partition(".")[0]
+    try:
+        module = importlib.import_module(package)
+    except ImportError as error:
+        return Peer(f"{name} {what}", None, aim=aim, missing=str(error))
+    return Peer(f"{name} {importlib.metadata.version(name)} {what}", make(module), same, aim)
+
+
+# text -> ids
+
+
+def python_encode(
+    texts: Sequence[Any], ids: dict[str, int], split: Split = str.split, max_length: int | None = None
+) -> Ids:
+    """Split, look up and pad as most code does; the pad id is 0, the unknown 1."""
+    find = ids.get
+    rows = [[find(token, 1) for token in split(text)[:max_length]] for text in texts]
+    padded = np.zeros((len(rows), max_length or max(map(len, rows), default=0)), np.int64)
+    for number, row in enumerate(rows):
+        padded[number, : len(row)] = row
+    return padded
+
+
+def pyarrow_encode(texts: Sequence[str], tokens: Sequence[str], pattern: str | None, aim: float | None = None) -> Peer:
+    """Split and look up arrays that are Arrow's already; ids without padding, unknown ones null."""
+
+    def make(pyarrow: Any) -> Call:
+        from pyarrow import compute
+
+        rows, known = pyarrow.array(texts), pyarrow.array(tokens)
+        if pattern is None:
+            return lambda: compute.index_in(compute.utf8_split_whitespace(rows).flatten(), known)
+        return lambda: compute.index_in(compute.split_pattern(rows, pattern).flatten(), known)
+
+    def same(ours: Ids, theirs: Any) -> None:
+        assert np.array_equal(ours[ours != 0], theirs.fill_null(1).to_numpy())
+
+    split = "utf8_split_whitespace" if pattern is None else "split_pattern"
+    return library("pyarrow", f"{split} + index_in", make, same, aim)
+
+
+def huggingface_encode(texts: Sequence[str], tokens: Sequence[str], aim: float | None = None) -> Peer:
+    """Encode with WordLevel, without padding."""
+
+    def make(tokenizers: Any) -> Call:
+        ids = {token: number for number, token in enumerate(tokens)}
+        tokenizer = tokenizers.Tokenizer(tokenizers.models.WordLevel(ids, unk_token="<unk>"))
+        tokenizer.pre_tokenizer = tokenizers.pre_tokenizers.WhitespaceSplit()
+        return lambda: tokenizer.encode_batch_fast(texts)
+
+    def same(ours: Ids, theirs: Any) -> None:
+        for row, encoding in zip(ours, theirs, strict=True):
+            assert row[row != 0].tolist() == encoding.ids
+
+    return library("tokenizers", "WordLevel", make, same, aim)
+
+
+# text -> vocabulary
+
+
+def python_build(texts: Sequence[str], split: Split = str.split) -> list[str]:
+    """Count, then sort, most frequent first."""
+    counts: collections.Counter[str] = collections.Counter()
+    for text in texts:
+        counts.update(split(text))
+    return sorted(counts, key=counts.__getitem__, reverse=True)
+
+
+def huggingface_build(texts: Sequence[str], size: int, same: Same) -> Peer:
+    """Train WordLevel on all tokens."""
+
+    def make(tokenizers: Any) -> Call:
+        def train() -> Any:
+            tokenizer = tokenizers.Tokenizer(tokenizers.models.WordLevel(unk_token="<unk>"))
+            tokenizer.pre_tokenizer = tokenizers.pre_tokenizers.WhitespaceSplit()
+            trainer = tokenizers.trainers.WordLevelTrainer(
+                vocab_size=size, special_tokens=["<pad>", "<unk>"], show_progress=False
+            )
+            tokenizer.train_from_iterator(texts, trainer)
+            return tokenizer
+
+        return train
+
+    return library("tokenizers", "WordLevelTrainer", make, same)
+
+
+def sklearn_build(texts: Sequence[str], same: Same) -> Peer:
+    """Fit a CountVectorizer that splits at white space."""
+
+    def make(text: Any) -> Call:
+        return lambda: text.CountVectorizer(analyzer=str.split).fit(texts)
+
+    package = "sklearn.feature_extraction.text"
+    return library(package, "CountVectorizer", make, same, distribution="scikit-learn")
+
+
+# ids -> batch
+
+
+def numpy_pad(rows: Sequence[Any], lengths: Ids) -> Ids:
+    """Copy row after row."""
+    padded = np.zeros((len(rows), lengths.max(initial=0)), np.int64)
+    for number, row in enumerate(rows):
+        padded[number, : len(row)] = row
+    return padded
+
+
+def numpy_mask(values: Ids, lengths: Ids) -> Ids:
+    """Write all ids at once where a mask has room for them."""
+    columns = np.arange(lengths.max(initial=0))
+    padded = np.zeros((len(lengths), len(columns)), np.int64)
+    padded[columns < lengths[:, None]] = values
+    return padded
