@@ -97,6 +97,10 @@ def test_tensors() -> None:
     assert embrow.pad_sequences((values, offsets)).tolist() == found.tolist()
     with pytest.raises(TypeError, match="tensors have one dimension and an integer dtype"):
         embrow.pad_sequences([torch.tensor([1.5])])
+    with pytest.raises(TypeError, match="tensors have one dimension and an integer dtype"):
+        embrow.pad_sequences([torch.tensor([1]), torch.tensor([[1]])])
+    with pytest.raises(TypeError, match="rows are tensors and list; give rows of one kind"):
+        embrow.pad_sequences([torch.tensor([1]), [1]])
 
 
 @pytest.mark.parametrize(

@@ -102,15 +102,25 @@ def _ragged(sequences: Any) -> tuple[Any, Any]:
     if isinstance(sequences, str | bytes):
         raise TypeError(f"pad_sequences: expected rows of ids, found one {type(sequences).__name__}")
     rows = sequences if isinstance(sequences, list | tuple) else list(sequences)
-    if rows and all(map(is_tensor, rows)):
-        import torch
-
-        if any(row.dim() != 1 or row.is_floating_point() for row in rows):
-            raise TypeError("pad_sequences: tensors have one dimension and an integer dtype")
-        joined = torch.cat([row.detach() for row in rows]).to(torch.int64)
-        lengths = np.fromiter((row.size(0) for row in rows), dtype=np.int64, count=len(rows))
-        return _to_numpy(joined), np.concatenate(([0], np.cumsum(lengths)))
+    if rows and is_tensor(rows[0]):
+        return _ragged_of_tensors(rows)
     return _core.ragged_from_rows(rows)
+
+
+def _ragged_of_tensors(rows: Any) -> tuple[Any, Any]:
+    import torch
+
+    # A call a row in Python would cost more than the copy: what can be, is asked of the joined tensor.
+    others = [kind for kind in set(map(type, rows)) if not issubclass(kind, torch.Tensor)]
+    if others:
+        raise TypeError(f"pad_sequences: rows are tensors and {others[0].__name__}; give rows of one kind")
+    with torch.no_grad():
+        joined = torch.cat(list(rows)) if all(row.ndim == 1 for row in rows) else None
+    if joined is None or joined.is_floating_point():
+        raise TypeError("pad_sequences: tensors have one dimension and an integer dtype")
+    offsets = np.zeros(len(rows) + 1, dtype=np.int64)
+    np.cumsum(np.fromiter(map(torch.numel, rows), dtype=np.int64, count=len(rows)), out=offsets[1:])
+    return _to_numpy(joined.to(torch.int64)), offsets
 
 
 def _is_array(value: object) -> bool:
