@@ -46,8 +46,8 @@ PYBIND11_MODULE(_cuda, m) {
     namespace py = pybind11;
     m.doc() = "embrow's CUDA kernels; private, use the package's Python names";
 
-    m.attr("runtime_version") = embrow::cuda_runtime_version();
-    m.attr("architectures") = embrow::cuda_architectures();
+    m.def("runtime_version", &embrow::cuda_runtime_version);
+    m.def("architectures", &embrow::cuda_architectures);
     m.def("devices", &embrow::cuda_devices);
     m.def("old_driver_message", &embrow::old_driver_message, py::arg("driver"), py::arg("runtime"));
 

@@ -137,7 +137,9 @@ def test_launches_share_a_record_until_it_is_read(device: ModuleType, kernels: M
 
 
 def test_a_failed_call_names_itself_and_its_place(device: ModuleType, kernels: ModuleType) -> None:
-    with pytest.raises(RuntimeError, match=r"^CUDA: cudaError\w+, .* \(cuda\w+Async\(.*\) at csrc/gather/gather_cuda\.cu:\d+\)$"):
+    with pytest.raises(
+        RuntimeError, match=r"^CUDA: cudaError\w+, .* \(cuda\w+Async\(.*\) at csrc/gather/gather_cuda\.cu:\d+\)$"
+    ):
         kernels.check_fault(8, STREAM)
     device.reset()
 
@@ -146,4 +148,6 @@ def test_an_old_driver_is_told_with_both_versions(kernels: ModuleType) -> None:
     old = kernels.old_driver_message(12040, 13000)
     assert "serves CUDA 12.4" in old
     assert "the CUDA runtime 13.0" in old
-    assert kernels.old_driver_message(0, 13000).startswith("no CUDA driver was found, and embrow was built with the CUDA")
+    assert kernels.old_driver_message(0, 13000).startswith(
+        "no CUDA driver was found, and embrow was built with the CUDA"
+    )
