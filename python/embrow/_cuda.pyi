@@ -17,6 +17,7 @@ __all__: list[str] = [
     "runtime_version",
 ]
 
+def architectures() -> list[int]: ...
 def check_fault(
     fault: typing.SupportsInt | typing.SupportsIndex, stream: typing.SupportsInt | typing.SupportsIndex
 ) -> None: ...
@@ -39,7 +40,6 @@ def gather_rows(
 def old_driver_message(
     driver: typing.SupportsInt | typing.SupportsIndex, runtime: typing.SupportsInt | typing.SupportsIndex
 ) -> str: ...
+def runtime_version() -> str: ...
 
-architectures: list = [90]
 fault_bytes: int = 24
-runtime_version: str = "13.0"

@@ -12,6 +12,8 @@ from typing import Any
 
 import pytest
 
+Launch = tuple[dict[str, int], dict[str, Any]]
+
 ROWS, COUNT = 1000, 999
 # row_bytes, stride_bytes, table_offset, out_offset, and the widest access that they allow
 CASES = [
@@ -34,9 +36,7 @@ CASES = [
 
 
 @pytest.fixture(scope="module")
-def launches(
-    kernels: ModuleType, tmp_path_factory: pytest.TempPathFactory
-) -> list[tuple[dict[str, int], dict[str, Any]]]:
+def launches(kernels: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> list[Launch]:
     """Of each case the sectors that its rows span, and what the simulator counted."""
     if not kernels.devices()[0].startswith("cudasim"):
         pytest.skip("a GPU does not count accesses; the simulator does")
@@ -53,7 +53,7 @@ def launches(
 
 
 @pytest.mark.parametrize("case", range(len(CASES)), ids=lambda case: "-".join(map(str, CASES[case])))
-def test_few_sectors_in_wide_accesses(case: int, launches: list[tuple[dict[str, int], dict[str, Any]]]) -> None:
+def test_few_sectors_in_wide_accesses(case: int, launches: list[Launch]) -> None:
     span, counted = launches[case]
     width = CASES[case][-1]
     loads, stores = counted["global_load"], counted["global_store"]
