@@ -20,6 +20,7 @@ namespace embrow::device {
 constexpr int warp_lanes = 32;
 constexpr int block_threads = 128;  // small, so that few rows still reach many multiprocessors
 constexpr int block_warps = block_threads / warp_lanes;
+constexpr int blocks_resident = 8;  // or more: allows 64 registers, with which nothing is spilled
 constexpr int rows_in_flight = 4;
 constexpr int sector_bytes = 32;
 constexpr unsigned all_lanes = 0xffffffffU;
@@ -67,7 +68,8 @@ __device__ inline int64_t checked_id(const gather_job& job, gather_fault* fault,
 
 // Rows of at most 32 chunks, 1 << lanes_log2 lanes to a row.
 template <class Chunk>
-__global__ void __launch_bounds__(block_threads) gather_short(gather_job job, gather_fault* fault, int lanes_log2) {
+__global__ void __launch_bounds__(block_threads, blocks_resident)
+    gather_short(gather_job job, gather_fault* fault, int lanes_log2) {
     const auto lane = static_cast<int>(threadIdx.x % warp_lanes);
     const int groups = warp_lanes >> lanes_log2;
     const int tile = groups * rows_in_flight;
@@ -133,7 +135,7 @@ struct run {
 
 // Rows of more than 32 chunks. A warp takes `segment_chunks` of each of four rows, `segments` warps a row.
 template <class Chunk>
-__global__ void __launch_bounds__(block_threads)
+__global__ void __launch_bounds__(block_threads, blocks_resident)
     gather_long(gather_job job, gather_fault* fault, int64_t segments, int64_t segment_chunks) {
     const auto lane = static_cast<int>(threadIdx.x % warp_lanes);
     const auto count = static_cast<int64_t>(job.ids.count);

@@ -51,12 +51,30 @@ def test_rows_split_over_warps(row_bytes: int, device: ModuleType, kernels: Modu
 @pytest.mark.parametrize("row_bytes", [48, 96, 600, 1040])
 @pytest.mark.parametrize(
     ("stride_bytes", "table_offset", "out_offset"),
-    [(0, 0, 0), (1056, 16, 0), (1056, 0, 48), (1048, 8, 24), (1044, 4, 28), (1042, 6, 2), (1041, 31, 1), (1040, 1, 30)],
+    [
+        (0, 0, 0),
+        (1056, 16, 0),
+        (1056, 0, 48),
+        (1056, 8, 0),
+        (1056, 0, 4),
+        (1048, 0, 0),
+        (1044, 4, 28),
+        (1042, 6, 2),
+        (1041, 0, 0),
+        (1041, 31, 1),
+        (1040, 1, 30),
+    ],
 )
 def test_unaligned_rows(
     row_bytes: int, stride_bytes: int, table_offset: int, out_offset: int, device: ModuleType, kernels: ModuleType
 ) -> None:
     check(Gather(ROWS, row_bytes, random_ids(21), stride_bytes, table_offset, out_offset), device, kernels)
+
+
+@pytest.mark.parametrize("row_bytes", [64, 600, 1200])
+def test_offsets_beyond_32_bits(row_bytes: int, device: ModuleType, kernels: ModuleType) -> None:
+    far = 7 * 2**30  # only the row that is read needs to exist
+    check(Gather(8, row_bytes, np.full(9, 7), 2**30, -far), device, kernels)
 
 
 @pytest.mark.parametrize("row_bytes", [12, 64, 254, 1200])
@@ -134,6 +152,17 @@ def test_launches_share_a_record_until_it_is_read(device: ModuleType, kernels: M
     with pytest.raises(IndexError, match=r"position 1 of the ids is 7, the table has rows 0 to 4$"):
         kernels.check_fault(fault.ptr, STREAM)
     kernels.check_fault(fault.ptr, STREAM)
+
+
+def test_the_lowest_position_wins_every_race(device: ModuleType, kernels: ModuleType) -> None:
+    fault = device.empty(kernels.fault_bytes, np.uint8)
+    kernels.clear_fault(fault.ptr, STREAM)
+    for count in range(5, 65):
+        job = Gather(0, 1200, 1000 + np.arange(count))
+        ids, out = device.to_device(job.ids), device.empty((count, 1200), np.uint8)
+        job.launch(kernels, 0, ids.ptr, out.ptr, fault.ptr)
+        with pytest.raises(IndexError, match=r"position 0 of the ids is 1000, the table has no rows$"):
+            kernels.check_fault(fault.ptr, STREAM)
 
 
 def test_a_failed_call_names_itself_and_its_place(device: ModuleType, kernels: ModuleType) -> None:
