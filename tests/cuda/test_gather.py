@@ -154,17 +154,6 @@ def test_launches_share_a_record_until_it_is_read(device: ModuleType, kernels: M
     kernels.check_fault(fault.ptr, STREAM)
 
 
-def test_the_lowest_position_wins_every_race(device: ModuleType, kernels: ModuleType) -> None:
-    fault = device.empty(kernels.fault_bytes, np.uint8)
-    kernels.clear_fault(fault.ptr, STREAM)
-    for count in range(5, 65):
-        job = Gather(0, 1200, 1000 + np.arange(count))
-        ids, out = device.to_device(job.ids), device.empty((count, 1200), np.uint8)
-        job.launch(kernels, 0, ids.ptr, out.ptr, fault.ptr)
-        with pytest.raises(IndexError, match=r"position 0 of the ids is 1000, the table has no rows$"):
-            kernels.check_fault(fault.ptr, STREAM)
-
-
 def test_a_failed_call_names_itself_and_its_place(device: ModuleType, kernels: ModuleType) -> None:
     place = r"\(cuda\w+Async\(.*\) at csrc/gather/gather_cuda\.cu:\d+\)"
     with pytest.raises(RuntimeError, match=rf"^CUDA: cudaError\w+, .* {place}$"):
