@@ -52,11 +52,4 @@ std::optional<bad_id> find_bad_id(const id_list& ids, int64_t rows) noexcept {
     return std::nullopt;
 }
 
-std::string bad_id_message(const bad_id& bad, int64_t rows) {
-    std::string message = "index out of range in self: position " + std::to_string(bad.position) + " of the ids is " +
-                          std::to_string(bad.value) + ", ";
-    if (rows == 0) return message + "the table has no rows";
-    return message + "the table has rows 0 to " + std::to_string(rows - 1);
-}
-
 }  // namespace embrow

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+import importlib.util
 import os
 import platform
 import sys
@@ -10,6 +12,18 @@ import numpy as np
 
 from embrow import _core
 from embrow._threads import resolve_num_threads
+
+
+def _cuda() -> str:
+    if importlib.util.find_spec("embrow._cuda") is None:
+        return "not built"
+    try:
+        module = importlib.import_module("embrow._cuda")
+        devices = "; ".join(module.devices()) or "no GPU"
+    except (ImportError, RuntimeError) as error:
+        return f"built, but cannot run: {error}"
+    architectures = ", ".join(f"sm_{architecture}" for architecture in module.architectures())
+    return f"runtime {module.runtime_version()} for {architectures}; devices: {devices}"
 
 
 def show_config() -> None:
@@ -29,7 +43,7 @@ def show_config() -> None:
         "unicode": _core.unicode_version,
         "variants": f"{', '.join(_core.available_variants())}; in use: {_core.active_variant()}",
         "threads": f"{resolve_num_threads(None)} of {os.cpu_count()} CPUs",
-        "CUDA": "not built",
+        "CUDA": _cuda(),
     }
     for name, value in lines.items():
         print(f"{name:<12}{value}")

@@ -1,0 +1,46 @@
+# EMBROW_CUDA -> embrow_with_cuda, with the CUDA language enabled.
+#
+# AUTO asks for nvcc only where a GPU is visible, so that other machines lose no time. Architectures, the runtime's
+# linking and nvcc's flags stay the caller's to choose: CMAKE_CUDA_ARCHITECTURES, CMAKE_CUDA_RUNTIME_LIBRARY,
+# CMAKE_CUDA_FLAGS.
+if(NOT EMBROW_CUDA MATCHES "^(AUTO|ON|OFF)$")
+  message(FATAL_ERROR "EMBROW_CUDA must be AUTO, ON or OFF, found \"${EMBROW_CUDA}\"")
+endif()
+
+set(embrow_with_cuda OFF)
+if(EMBROW_CUDA STREQUAL "ON")
+  set(embrow_with_cuda ON)
+elseif(EMBROW_CUDA STREQUAL "AUTO")
+  set(gpu_missing 0)
+  if(NOT EXISTS /dev/nvidia0)
+    execute_process(COMMAND nvidia-smi -L RESULT_VARIABLE gpu_missing OUTPUT_QUIET ERROR_QUIET)
+  endif()
+  if(gpu_missing EQUAL 0)
+    set(embrow_with_cuda ON)
+  endif()
+endif()
+
+if(embrow_with_cuda)
+  include(CheckLanguage)
+  check_language(CUDA)
+  if(CMAKE_CUDA_COMPILER)
+    if(NOT DEFINED CMAKE_CUDA_ARCHITECTURES AND NOT DEFINED ENV{CUDAARCHS})
+      if(EMBROW_CUDA STREQUAL "ON")
+        set(CMAKE_CUDA_ARCHITECTURES 75-real 80-real 86-real 89-real 90-real 100-real 120)
+      else()
+        set(CMAKE_CUDA_ARCHITECTURES native)
+      endif()
+    endif()
+    set(CMAKE_CUDA_STANDARD 20)
+    set(CMAKE_CUDA_STANDARD_REQUIRED ON)
+    set(CMAKE_CUDA_EXTENSIONS OFF)
+    set(CMAKE_CUDA_VISIBILITY_PRESET hidden)
+    enable_language(CUDA)
+  elseif(EMBROW_CUDA STREQUAL "ON")
+    message(FATAL_ERROR "EMBROW_CUDA=ON needs nvcc, and none was found: install the CUDA toolkit, put its nvcc on PATH "
+                        "or name it in CMAKE_CUDA_COMPILER, or build with EMBROW_CUDA=OFF")
+  else()
+    message(STATUS "A GPU is visible, but no nvcc: building without CUDA")
+    set(embrow_with_cuda OFF)
+  endif()
+endif()
