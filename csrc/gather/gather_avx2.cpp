@@ -22,7 +22,8 @@ constexpr size_t most_lines = 16;  // of one row; the hardware's own prefetcher 
 
 EMBROW_TARGET_AVX2 inline void prefetch_row(const row_table& table, int64_t id) noexcept {
     // Not yet checked, so it may lie anywhere: a prefetch of no memory does nothing.
-    const uintptr_t row = reinterpret_cast<uintptr_t>(table.data) + static_cast<uintptr_t>(id * table.stride_bytes);
+    const uintptr_t row = reinterpret_cast<uintptr_t>(table.data) +
+                          static_cast<uintptr_t>(id) * static_cast<uintptr_t>(table.stride_bytes);
     const size_t lines = std::min(table.row_bytes / line + 1, most_lines);
     for (size_t i = 0; i < lines; ++i) _mm_prefetch(reinterpret_cast<const char*>(row + i * line), _MM_HINT_T0);
 }
@@ -30,7 +31,7 @@ EMBROW_TARGET_AVX2 inline void prefetch_row(const row_table& table, int64_t id) 
 // The last vector overlaps the one before it when `bytes` is no multiple of 32.
 EMBROW_TARGET_AVX2 inline void copy_row(std::byte* to, const std::byte* from, size_t bytes) noexcept {
     if (bytes < vector) {
-        std::memcpy(to, from, bytes);
+        if (bytes > 0) std::memcpy(to, from, bytes);  // a table of no bytes may have no address
         return;
     }
     size_t done = 0;

@@ -13,6 +13,7 @@ size_t copy_rows(const gather_job& job, size_t first, size_t last) noexcept {
     for (size_t i = first; i < last; ++i) {
         const int64_t id = ids[i];
         if (id < 0 || id >= table.rows) return i;
+        if (table.row_bytes == 0) continue;  // such a table may have no address
         std::memcpy(job.out + i * table.row_bytes, table.data + id * table.stride_bytes, table.row_bytes);
     }
     return last;
