@@ -14,13 +14,14 @@ from collections import Counter
 
 import numpy as np
 import pytest
+import scipy.stats
 import torch
 
 from embrow import TextClassifier
 from embrow.demo import read_tweets
 
 DIM, EPOCHS, BATCH = 50, 3, 32
-SEEDS = 3
+SEEDS = 5
 TARGET = 3.0
 
 
@@ -91,6 +92,8 @@ def test_pipeline() -> None:
         figures = ", ".join(f"{value:.4f}" for value in accuracy[name])
         print(f"{name:<9} {times} s; accuracy {figures}, mean {statistics.mean(accuracy[name]):.4f}")
     print(f"ratio of medians {ratio:.2f} (target {TARGET})")
-    spread = max(accuracy["tutorial"]) - min(accuracy["tutorial"]) + max(accuracy["embrow"]) - min(accuracy["embrow"])
-    assert abs(statistics.mean(accuracy["embrow"]) - statistics.mean(accuracy["tutorial"])) <= max(spread, 0.01)
+    # The seeds alone move the tutorial's accuracy by four points: the means must agree within what that explains.
+    chance = scipy.stats.ttest_ind(accuracy["tutorial"], accuracy["embrow"], equal_var=False).pvalue
+    print(f"difference of mean accuracies explained by the seeds with p = {chance:.2f}")
+    assert chance > 0.05
     assert ratio >= TARGET

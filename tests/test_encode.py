@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import multiprocessing
 import re
 from concurrent.futures import ThreadPoolExecutor
@@ -208,6 +209,22 @@ def test_forked_workers_encode_the_same() -> None:
     for worker in workers:
         worker.join(60)
         assert worker.exitcode == 0
+
+
+@pytest.mark.filterwarnings("ignore:This DataLoader will create 4 worker processes")
+def test_dataloader_workers_encode_the_same() -> None:
+    torch = pytest.importorskip("torch")
+    texts = corpus()
+    vocab = embrow.Vocab.build(texts)
+    expected = vocab.encode(texts, max_length=12, return_tensors="pt")
+    loader = torch.utils.data.DataLoader(
+        texts,
+        batch_size=250,
+        num_workers=4,
+        multiprocessing_context="fork",
+        collate_fn=functools.partial(vocab.encode, max_length=12, return_tensors="pt"),
+    )
+    assert torch.equal(torch.cat(list(loader)), expected)
 
 
 def test_a_list_changed_meanwhile_is_encoded_as_it_was() -> None:
