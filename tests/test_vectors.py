@@ -15,11 +15,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from reference_vectors import read_glove, read_word2vec_binary, read_word2vec_text
-from vector_files import FORMATS, SPACED, TOKENS, WEIGHT, compress, make, same, write
 
 import embrow
 from embrow.vectors import LoadReport, WordVectors, _source, info, load_vectors
+from reference_vectors import read_glove, read_word2vec_binary, read_word2vec_text
+from vector_files import FORMATS, SPACED, TOKENS, WEIGHT, compress, make, same, write
 
 
 @pytest.mark.parametrize("format", FORMATS)

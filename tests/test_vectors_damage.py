@@ -10,9 +10,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from vector_files import FORMATS, SPACED, compress, make, same, write
 
 from embrow.vectors import load_vectors
+from vector_files import FORMATS, SPACED, compress, make, same, write
 
 
 @pytest.mark.parametrize("format", FORMATS)

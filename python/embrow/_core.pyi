@@ -142,6 +142,8 @@ class UpdateRule:
 
       adagrad
 
+      rowwise_adagrad
+
       adam
 
       amsgrad
@@ -152,6 +154,7 @@ class UpdateRule:
     adam: typing.ClassVar[UpdateRule]
     amsgrad: typing.ClassVar[UpdateRule]
     momentum: typing.ClassVar[UpdateRule]
+    rowwise_adagrad: typing.ClassVar[UpdateRule]
     sgd: typing.ClassVar[UpdateRule]
     @typing.overload
     def __eq__(self, other: UpdateRule) -> bool: ...
@@ -229,7 +232,7 @@ class RowReader:
         offset: typing.SupportsInt | typing.SupportsIndex,
         dtype: numpy.dtype[typing.Any],
         unicode_errors: str,
-        wanted: list | None,
+        wanted: list[str] | None,
     ) -> None: ...
     def feed(
         self,
@@ -239,7 +242,7 @@ class RowReader:
         threads: typing.SupportsInt | typing.SupportsIndex,
     ) -> int: ...
     def reserve(self, rows: typing.SupportsInt | typing.SupportsIndex) -> None: ...
-    def tokens(self) -> list: ...
+    def tokens(self) -> list[str]: ...
     def weight(self) -> numpy.ndarray[typing.Any, numpy.dtype[typing.Any]]: ...
     @property
     def bad_utf8(self) -> int: ...
@@ -357,11 +360,11 @@ def scatter_rows(
     threads: typing.SupportsInt | typing.SupportsIndex,
 ) -> None: ...
 def use_variant(name: str) -> None: ...
-def vectors_binary_rows(tokens: list, weight: numpy.typing.NDArray[numpy.float32]) -> bytes: ...
+def vectors_binary_rows(tokens: list[str], weight: numpy.typing.NDArray[numpy.float32]) -> bytes: ...
 def vectors_fill_oov(
     weight: numpy.typing.NDArray[numpy.float32],
     rows: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex],
-    tokens: list,
+    tokens: list[str],
     uniform: bool,
     seed: typing.SupportsInt | typing.SupportsIndex,
     mean: typing.Annotated[numpy.typing.ArrayLike, numpy.float64],
@@ -369,9 +372,9 @@ def vectors_fill_oov(
     threads: typing.SupportsInt | typing.SupportsIndex,
 ) -> None: ...
 @typing.overload
-def vectors_text_rows(tokens: list, weight: numpy.typing.NDArray[numpy.float32]) -> bytes: ...
+def vectors_text_rows(tokens: list[str], weight: numpy.typing.NDArray[numpy.float32]) -> bytes: ...
 @typing.overload
-def vectors_text_rows(tokens: list, weight: numpy.typing.NDArray[numpy.float64]) -> bytes: ...
+def vectors_text_rows(tokens: list[str], weight: numpy.typing.NDArray[numpy.float64]) -> bytes: ...
 
 __version__: str = "0.1.0"
 unicode_version: str = "14.0.0"
