@@ -93,3 +93,49 @@ def scatter(
             term = grads[position][column]
             table[id][column] += term / list(ids).count(id) if scale_grad_by_freq else term
     return table
+
+
+def update(
+    rule: str,
+    ids: Sequence[int],
+    grads: Sequence[Sequence[float]],
+    table: list[list[float]],
+    first: list[list[float]],
+    second: list[list[float]],
+    greatest: list[list[float]],
+    *,
+    scale: float,
+    size: float,
+    direct: float,
+    eps: float,
+    beta1: float,
+    beta2: float,
+    gain: float,
+    decay: float,
+    shrink: float,
+) -> None:
+    """Row gradients -> table: one step of an optimizer for the rows of `ids`, in place."""
+    for row in sorted(set(ids)):
+        p, m, v, most = table[row], first[row], second[row], greatest[row]
+        total = [scale * sum(grads[i][j] for i, id in enumerate(ids) if id == row) for j in range(len(p))]
+        total = [g + decay * p[j] for j, g in enumerate(total)]
+        if rule == "rowwise_adagrad":
+            v[0] += sum(g * g for g in total) / len(p)
+        for j, g in enumerate(total):
+            p[j] *= shrink
+            if rule == "sgd":
+                p[j] -= direct * g
+            elif rule == "momentum":
+                m[j] = beta1 * m[j] + gain * g
+                p[j] -= size * m[j] + direct * g
+            elif rule == "adagrad":
+                v[j] += g * g
+                p[j] -= size * g / (v[j] ** 0.5 + eps)
+            elif rule == "rowwise_adagrad":
+                p[j] -= size * g / (v[0] ** 0.5 + eps)
+            else:
+                m[j] += (1 - beta1) * (g - m[j])
+                v[j] = beta2 * v[j] + (1 - beta2) * g * g
+                if rule == "amsgrad":
+                    most[j] = max(most[j], v[j])
+                p[j] -= size * m[j] / ((most[j] if rule == "amsgrad" else v[j]) ** 0.5 + eps)

@@ -13,6 +13,9 @@ namespace {
 // Waking a thread costs about as much as updating this much.
 constexpr size_t task_bytes = 256 << 10;
 
+// Up to this much one thread is done by the time another has woken.
+constexpr size_t inline_bytes = 1 << 20;
+
 constexpr candidate<update_kernel> kernels[] = {
 #if defined(__x86_64__)
     {variant::avx2, update_rows_avx2},
@@ -50,6 +53,7 @@ size_t rows_per_task(const update_job& job) noexcept {
 void update_terms(const update_job& job, std::span<const row_term> terms, bool has_grads, int threads) {
     update_kernel* update = choose(kernels);
     const size_t per_task = rows_per_task(job);
+    if (terms.size() * job.dim * element_bytes(job.type) <= inline_bytes) threads = 1;
     // A task updates the rows whose first term lies in its piece.
     parallel_for(threads, task_count(terms.size(), per_task), [&](size_t task) {
         size_t begin = task * per_task;

@@ -21,14 +21,15 @@
 
 namespace embrow {
 
-// For a row of weights p with the gradient g. All but rowwise_adagrad begin with g += decay * p; p *= shrink.
+// For a row of weights p with the gradient g. All begin with g += decay * p; p *= shrink.
 enum class update_rule : uint8_t {
-    sgd,       // p -= direct * g
-    momentum,  // first = beta1 * first + gain * g;  p -= size * first + direct * g
-    adagrad,   // second += g^2;  p -= size * g / (sqrt(second) + eps)
-    adam,      // first += (1 - beta1) * (g - first);  second = beta2 * second + (1 - beta2) * g^2
-               // p -= size * first / (sqrt(second) + eps)
-    amsgrad,   // the same, with greatest = max(greatest, second) in place of second below
+    sgd,              // p -= direct * g
+    momentum,         // first = beta1 * first + gain * g;  p -= size * first + direct * g
+    adagrad,          // second += g^2;  p -= size * g / (sqrt(second) + eps)
+    rowwise_adagrad,  // the same with one float32 `second` a row, the sum of mean(g^2); rows cannot catch up
+    adam,             // first += (1 - beta1) * (g - first);  second = beta2 * second + (1 - beta2) * g^2
+                      // p -= size * first / (sqrt(second) + eps)
+    amsgrad,          // the same, with greatest = max(greatest, second) in place of the last `second`
 };
 
 struct row_block {

@@ -2,6 +2,8 @@
 #if defined(__x86_64__)
 #include <algorithm>
 #include <cmath>
+#include <cstring>
+#include <iterator>
 
 #include "common/lanes_avx2.h"
 #include "update/update.h"

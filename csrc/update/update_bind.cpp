@@ -109,6 +109,7 @@ void bind_update(py::module_& m) {
         .value("sgd", update_rule::sgd)
         .value("momentum", update_rule::momentum)
         .value("adagrad", update_rule::adagrad)
+        .value("rowwise_adagrad", update_rule::rowwise_adagrad)
         .value("adam", update_rule::adam)
         .value("amsgrad", update_rule::amsgrad);
     py::class_<updated_table>(m, "UpdatedTable")

@@ -4,6 +4,8 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstring>
+#include <iterator>
 
 #include "common/variant.h"
 #include "update/update.h"
@@ -39,7 +41,7 @@ T* row_of(const row_block& block, size_t row) noexcept {
 }
 
 constexpr bool has_first(update_rule rule) noexcept {
-    return rule != update_rule::sgd && rule != update_rule::adagrad;
+    return rule == update_rule::momentum || rule == update_rule::adam || rule == update_rule::amsgrad;
 }
 constexpr bool has_second(update_rule rule) noexcept {
     return rule == update_rule::adagrad || rule == update_rule::adam || rule == update_rule::amsgrad;
@@ -136,8 +138,8 @@ void sum_grads(const update_job& job, std::span<const row_term> terms, size_t co
 }
 
 template <class Lanes, update_rule rule, size_t vectors>
-void update_columns(const update_job& job, std::span<const row_term> terms, const missed_steps& missed, bool has_grads,
-                    size_t column) noexcept {
+void update_columns(const update_job& job, std::span<const row_term> terms, const step_numbers& numbers,
+                    const missed_steps& missed, bool has_grads, size_t column) noexcept {
     using value = typename Lanes::value;
     const size_t id = term_row(terms[0]);
     typename Lanes::wide grads[vectors];
@@ -150,7 +152,7 @@ void update_columns(const update_job& job, std::span<const row_term> terms, cons
         if constexpr (has_second(rule)) row.second = Lanes::load(row_of<value>(job.second, id) + at);
         if constexpr (rule == update_rule::amsgrad) row.greatest = Lanes::load(row_of<value>(job.greatest, id) + at);
         if (missed) catch_up<Lanes, rule>(row, *job.clock, missed);
-        if (has_grads) take_step<Lanes, rule>(row, grads[v], job.numbers);
+        if (has_grads) take_step<Lanes, rule>(row, grads[v], numbers);
         Lanes::store(row_of<value>(job.table, id) + at, row.p);
         if constexpr (has_first(rule)) Lanes::store(row_of<value>(job.first, id) + at, row.first);
         if constexpr (has_second(rule)) Lanes::store(row_of<value>(job.second, id) + at, row.second);
@@ -159,27 +161,79 @@ void update_columns(const update_job& job, std::span<const row_term> terms, cons
 }
 
 template <class Lanes, update_rule rule>
-void update_row(const update_job& job, std::span<const row_term> terms, bool has_grads) noexcept {
-    missed_steps missed;
-    if (job.clock != nullptr) {
-        int32_t& row_step = job.row_steps[term_row(terms[0])];
-        missed = job.clock->missed(row_step);
-        row_step = static_cast<int32_t>(job.clock->step() + (has_grads ? 1 : 0));
-    }
+void update_all_columns(const update_job& job, std::span<const row_term> terms, const step_numbers& numbers,
+                        const missed_steps& missed, bool has_grads) noexcept {
     size_t column = 0;
     for (; column + 4 * Lanes::lanes <= job.dim; column += 4 * Lanes::lanes) {
-        update_columns<Lanes, rule, 4>(job, terms, missed, has_grads, column);
+        update_columns<Lanes, rule, 4>(job, terms, numbers, missed, has_grads, column);
     }
     for (; column + Lanes::lanes <= job.dim; column += Lanes::lanes) {
-        update_columns<Lanes, rule, 1>(job, terms, missed, has_grads, column);
+        update_columns<Lanes, rule, 1>(job, terms, numbers, missed, has_grads, column);
     }
     for (; column < job.dim; ++column) {
-        update_columns<single<typename Lanes::value>, rule, 1>(job, terms, missed, has_grads, column);
+        update_columns<single<typename Lanes::value>, rule, 1>(job, terms, numbers, missed, has_grads, column);
+    }
+}
+
+// Adds up squares in eight partial sums, whatever the lanes, so that all of them give the same bits.
+template <class Lanes>
+struct squares {
+    using number = typename sum_of<typename Lanes::value>::type;
+    static constexpr size_t parts = 8;
+    number sums[parts] = {};
+
+    void add(const update_job& job, std::span<const row_term> terms, size_t column) noexcept {
+        typename Lanes::wide grads[1];
+        sum_grads<Lanes, 1>(job, terms, column, grads);
+        if (job.numbers.decay != 0) {
+            const auto* weights = row_of<typename Lanes::value>(job.table, term_row(terms[0]));
+            grads[0] = grads[0] + Lanes::all(job.numbers.decay) * Lanes::load(weights + column);
+        }
+        number one[Lanes::lanes];
+        std::memcpy(one, grads, sizeof one);
+        for (size_t i = 0; i < Lanes::lanes; ++i) sums[(column + i) % parts] += one[i] * one[i];
+    }
+
+    double total() const noexcept {
+        double of_all = 0;
+        for (number sum : sums) of_all += static_cast<double>(sum);
+        return of_all;
+    }
+};
+
+// The gradients are summed twice, which costs less than keeping the sums of wide rows.
+template <class Lanes>
+void update_row_by_mean(const update_job& job, std::span<const row_term> terms) noexcept {
+    squares<Lanes> of_row;
+    size_t column = 0;
+    for (; column + Lanes::lanes <= job.dim; column += Lanes::lanes) of_row.add(job, terms, column);
+    squares<single<typename Lanes::value>> of_rest;
+    std::copy(std::begin(of_row.sums), std::end(of_row.sums), of_rest.sums);
+    for (; column < job.dim; ++column) of_rest.add(job, terms, column);
+    float& sum = *row_of<float>(job.second, term_row(terms[0]));
+    sum += static_cast<float>(of_rest.total() / static_cast<double>(job.dim));
+    step_numbers numbers = job.numbers;
+    numbers.direct = numbers.size / (std::sqrt(static_cast<double>(sum)) + numbers.eps);
+    update_all_columns<Lanes, update_rule::sgd>(job, terms, numbers, {}, true);
+}
+
+template <class Lanes, update_rule rule>
+void update_row(const update_job& job, std::span<const row_term> terms, bool has_grads) noexcept {
+    if constexpr (rule == update_rule::rowwise_adagrad) {
+        if (has_grads && job.dim > 0) update_row_by_mean<Lanes>(job, terms);
+    } else {
+        missed_steps missed;
+        if (job.clock != nullptr) {
+            int32_t& row_step = job.row_steps[term_row(terms[0])];
+            missed = job.clock->missed(row_step);
+            row_step = static_cast<int32_t>(job.clock->step() + (has_grads ? 1 : 0));
+        }
+        update_all_columns<Lanes, rule>(job, terms, job.numbers, missed, has_grads);
     }
 }
 
 // How far ahead memory is asked for the rows to be read and written, which only the ids foretell.
-constexpr size_t terms_ahead = 6;
+constexpr size_t terms_ahead = 4;
 constexpr size_t line = 64;
 constexpr size_t most_lines = 16;  // of one row; the hardware's own prefetcher has understood by then
 
@@ -217,6 +271,8 @@ void update_with(const update_job& job, std::span<const row_term> terms, size_t 
             return update_run<Lanes, update_rule::momentum>(job, terms, begin, end, has_grads);
         case update_rule::adagrad:
             return update_run<Lanes, update_rule::adagrad>(job, terms, begin, end, has_grads);
+        case update_rule::rowwise_adagrad:
+            return update_run<Lanes, update_rule::rowwise_adagrad>(job, terms, begin, end, has_grads);
         case update_rule::adam:
             return update_run<Lanes, update_rule::adam>(job, terms, begin, end, has_grads);
         case update_rule::amsgrad:

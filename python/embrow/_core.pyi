@@ -142,6 +142,8 @@ class UpdateRule:
 
       adagrad
 
+      rowwise_adagrad
+
       adam
 
       amsgrad
@@ -152,6 +154,7 @@ class UpdateRule:
     adam: typing.ClassVar[UpdateRule]
     amsgrad: typing.ClassVar[UpdateRule]
     momentum: typing.ClassVar[UpdateRule]
+    rowwise_adagrad: typing.ClassVar[UpdateRule]
     sgd: typing.ClassVar[UpdateRule]
     @typing.overload
     def __eq__(self, other: UpdateRule) -> bool: ...

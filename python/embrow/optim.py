@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Iterable
 from typing import Any
 
 try:
@@ -10,252 +11,11 @@ try:
 except ModuleNotFoundError as error:
     raise ImportError('embrow.optim needs PyTorch: pip install "embrow[torch]"') from error
 from torch import Tensor
-from torch.utils.hooks import RemovableHandle
 
 from embrow import _core
+from embrow._sparse_rows import Numbers, RowsState, SparseRows
 
-__all__ = ["Adam"]
-
-_elements = {
-    torch.float32: _core.Element.float32,
-    torch.float64: _core.Element.float64,
-    torch.bfloat16: _core.Element.bfloat16,
-    torch.float16: _core.Element.float16,
-}
-_get_num_threads = torch.get_num_threads
-_increment_version = torch.autograd.graph.increment_version
-_nowhere = (0, 0)
-
-# The history of a table that catches up takes 150 bytes a step. Once it is this long every row is brought up to date
-# and it starts again, which is a pass over the table every so often.
-_most_remembered = 1 << 16
-
-
-class _Table:
-    """One parameter, its state tensors and the compiled kernel that updates both."""
-
-    def __init__(self, rule: _core.UpdateRule, parameter: Tensor, states: list[Tensor | None], step: int, late: bool):
-        rows = parameter.size(0)
-        self.parameter = parameter
-        self.states = states
-        self.rule = rule
-        self.row_steps = torch.full((rows,), step, dtype=torch.int32) if late else None
-        self._kernel = _core.UpdatedTable(
-            rule,
-            _elements[parameter.dtype],
-            rows,
-            parameter.numel() // rows if rows else 0,
-            step,
-            0 if self.row_steps is None else self.row_steps.data_ptr(),
-        )
-        self._addresses: tuple[int, ...] = ()
-
-    def step(self, grad: Tensor, scale: float, numbers: tuple[float, ...]) -> None:
-        indices, values = grad._indices(), grad._values()
-        count = values.size(0)
-        if values.dim() != 2 or values.stride(1) != 1:
-            values = values.reshape(count, -1).contiguous()
-        if not indices.is_contiguous():
-            indices = indices.contiguous()
-        self._place()
-        self._kernel.step(
-            indices.data_ptr(),
-            count,
-            values.data_ptr(),
-            values.stride(0) * values.itemsize,
-            scale,
-            *numbers,
-            _get_num_threads(),
-        )
-        self._written()
-        if self.row_steps is not None and self._kernel.remembered >= _most_remembered:
-            self.catch_up()
-
-    def catch_up(self, ids: Tensor | None = None) -> None:
-        if self.row_steps is None:
-            return
-        self._place()
-        if ids is None:
-            behind = self._kernel.catch_up_rows(_get_num_threads())
-        else:
-            ids = ids.contiguous()
-            behind = self._kernel.catch_up(ids.data_ptr(), ids.numel(), ids.dtype is torch.int64, _get_num_threads())
-        if behind:
-            self._written()
-
-    def _place(self) -> None:
-        # Memory may have moved since the last call: share_memory_(), .data = ..., a module's .to().
-        tensors = (self.parameter, *self.states)
-        addresses = tuple([0 if tensor is None else tensor.data_ptr() for tensor in tensors])
-        if addresses != self._addresses:
-            self._kernel.place(
-                *(_nowhere if tensor is None else (tensor.data_ptr(), _row_bytes(tensor)) for tensor in tensors)
-            )
-            self._addresses = addresses
-
-    def _written(self) -> None:
-        _increment_version([self.parameter, *(state for state in self.states if state is not None)])
-
-
-def _row_bytes(tensor: Tensor) -> int:
-    return tensor.stride(0) * tensor.itemsize
-
-
-def _check_sparse(name: str, parameter: Tensor, grad: Tensor) -> None:
-    """Raise for a parameter with a sparse gradient that the kernels do not serve."""
-    about = f"{name}: a parameter of shape {tuple(parameter.shape)} with a sparse gradient"
-    if not parameter.is_cpu:
-        raise ValueError(f"{about} must lie on the CPU, found {parameter.device}")
-    if parameter.dtype not in _elements:
-        found = str(parameter.dtype).removeprefix("torch.")
-        raise TypeError(f"{about} must be float32, float64, bfloat16 or float16, found {found}")
-    if grad.sparse_dim() != 1:
-        raise ValueError(f"{about} must have a gradient of one sparse dimension, the rows; found {grad.sparse_dim()}")
-    if not (parameter.is_contiguous() or (parameter.dim() == 2 and parameter.stride(1) == 1)):
-        raise ValueError(f"{about} must have rows without gaps, found strides {parameter.stride()}; use .contiguous()")
-
-
-class _SparseRows(torch.optim.Optimizer):
-    """What the optimizers share: parameters with sparse gradients leave the lists that PyTorch's step works on."""
-
-    _tables: dict[Tensor, _Table]
-    _catches_up: bool
-
-    def _init_group(self, group: dict[str, Any], *lists: Any) -> Any:
-        sparse = [p for p in group["params"] if p.grad is not None and p.grad.layout is torch.sparse_coo]
-        if sparse:
-            with torch.no_grad():
-                for parameter in sparse:
-                    self._step_rows(parameter, group)
-            rest = {id(p) for p in sparse}
-            group = {**group, "params": [p for p in group["params"] if id(p) not in rest]}
-        if self._tables:
-            for parameter in group["params"]:
-                # PyTorch's step is about to move every row.
-                if parameter.grad is not None and parameter in self._tables:
-                    self._tables.pop(parameter).catch_up()
-        return super()._init_group(group, *lists)  # type: ignore[misc]
-
-    def _step_rows(self, parameter: Tensor, group: dict[str, Any]) -> None:
-        found_inf = getattr(self, "found_inf", None)
-        if found_inf is not None and found_inf.item():
-            return
-        grad = parameter.grad
-        assert grad is not None
-        table = self._tables.get(parameter)
-        state = self.state[parameter]
-        rule, states, count = self._rows_state(parameter, state, group)
-        if table is None or table.rule is not rule:
-            _check_sparse(type(self).__name__, parameter, grad)
-            if table is not None:
-                table.catch_up()
-            table = _Table(rule, parameter, states, count, self._catches_up)
-            self._tables[parameter] = table
-        else:
-            table.states = states
-        scale = -1.0 if group["maximize"] else 1.0
-        grad_scale = getattr(self, "grad_scale", None)
-        if grad_scale is not None:
-            scale /= grad_scale.item()
-        table.step(grad, scale, self._rows_numbers(group, count + 1))
-        if "step" in state:
-            state["step"] += 1
-
-    def _rows_state(
-        self, parameter: Tensor, state: dict[str, Any], group: dict[str, Any]
-    ) -> tuple[_core.UpdateRule, list[Tensor | None], int]:
-        """Return the rule, its states `first`, `second`, `greatest`, made where missing, and the steps taken."""
-        raise NotImplementedError
-
-    def _rows_numbers(self, group: dict[str, Any], step: int) -> tuple[float, ...]:
-        """Return size, direct, eps, beta1, beta2, gain, decay and shrink of a step."""
-        raise NotImplementedError
-
-    def catch_up(self, parameter: Tensor | None = None, ids: Tensor | None = None) -> None:
-        """Bring rows up to date with the steps in which they had no gradient.
-
-        With `catch_up=True` this must come before rows are read: of the ids of a batch before its forward pass, of all
-        rows before a table is saved, copied or evaluated as a whole. `state_dict` and `step` see to it themselves, and
-        :meth:`attach` has an embedding layer do it. Otherwise it does nothing.
-
-        Parameters
-        ----------
-        parameter : Parameter, optional
-            A table of this optimizer. Default: all of them.
-        ids : int32 or int64 tensor, any shape, optional
-            The rows. Default: all of them.
-
-        Raises
-        ------
-        IndexError
-            An id is outside the table; no row has been changed.
-
-        Notes
-        -----
-        Costs nothing for rows that are up to date, and no more than an update of them for the others, however many
-        steps they missed.
-        """
-        if parameter is None:
-            if ids is not None:
-                raise TypeError("catch_up: ids were given without the parameter that they are rows of")
-            for table in self._tables.values():
-                table.catch_up()
-            return
-        table_or_none = self._tables.get(parameter)
-        if table_or_none is not None:
-            if ids is not None and ids.dtype not in (torch.int32, torch.int64):
-                found = str(ids.dtype).removeprefix("torch.")
-                raise TypeError(f"catch_up: ids must be int32 or int64, found {found}")
-            table_or_none.catch_up(ids)
-        elif not any(p is parameter for group in self.param_groups for p in group["params"]):
-            raise ValueError(
-                f"catch_up: a parameter of shape {tuple(parameter.shape)} is not among those of this "
-                f"{type(self).__name__}; give one that it was made with"
-            )
-
-    def attach(self, module: torch.nn.Module) -> list[RemovableHandle]:
-        """Have a layer bring the rows that it is about to read up to date, and all rows before it is saved or loaded.
-
-        Parameters
-        ----------
-        module : torch.nn.Embedding or torch.nn.EmbeddingBag
-            Its `weight` is a parameter of this optimizer.
-
-        Returns
-        -------
-        list of RemovableHandle
-            Of the hooks; `handle.remove()` takes one away.
-        """
-        if not isinstance(module, (torch.nn.Embedding, torch.nn.EmbeddingBag)):
-            raise TypeError(f"attach takes an Embedding or EmbeddingBag, found {type(module).__name__}")
-
-        def before_forward(module: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-            self.catch_up(module.weight, args[0] if args else kwargs["input"])
-
-        def before_others(module: Any, *_: Any) -> None:
-            self.catch_up(module.weight)
-
-        return [
-            module.register_forward_pre_hook(before_forward, with_kwargs=True),
-            module.register_state_dict_pre_hook(before_others),  # type: ignore[no-untyped-call]
-            module.register_load_state_dict_pre_hook(before_others),  # type: ignore[no-untyped-call]
-        ]
-
-    def state_dict(self) -> dict[str, Any]:
-        self.catch_up()
-        return super().state_dict()
-
-    def __getstate__(self) -> dict[str, Any]:
-        self.catch_up()
-        return {**super().__getstate__(), "_catches_up": self._catches_up}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        # What rows missed belongs to the state that is being replaced.
-        self._tables = {}
-        super().__setstate__(state)
-        for group in self.param_groups:
-            for name, value in self.defaults.items():
-                group.setdefault(name, value)
+__all__ = ["SGD", "Adagrad", "Adam", "AdamW", "RowwiseAdagrad", "clip_grad_norm_"]
 
 
 def _new_step(group: dict[str, Any]) -> Tensor:
@@ -263,7 +23,35 @@ def _new_step(group: dict[str, Any]) -> Tensor:
     return torch.zeros((), dtype=torch.float64 if double else torch.float32)
 
 
-class Adam(_SparseRows, torch.optim.Adam):
+class _SparseAdam(SparseRows):
+    def _rows_state(self, parameter: Tensor, state: dict[str, Any], group: dict[str, Any]) -> RowsState:
+        if not state:
+            state["step"] = _new_step(group)
+            state["exp_avg"] = torch.zeros_like(parameter, memory_format=torch.preserve_format)
+            state["exp_avg_sq"] = torch.zeros_like(parameter, memory_format=torch.preserve_format)
+        greatest = None
+        if group["amsgrad"]:
+            if "max_exp_avg_sq" not in state:
+                state["max_exp_avg_sq"] = torch.zeros_like(parameter, memory_format=torch.preserve_format)
+            greatest = state["max_exp_avg_sq"]
+        rule = _core.UpdateRule.adam if greatest is None else _core.UpdateRule.amsgrad
+        return rule, [state["exp_avg"], state["exp_avg_sq"], greatest], int(state["step"])
+
+    def _rows_numbers(self, group: dict[str, Any], step: int) -> Numbers:
+        lr = float(group["lr"])
+        beta1, beta2 = map(float, group["betas"])
+        decay = float(group["weight_decay"])
+        root = math.sqrt(1 - beta2**step)
+        # SparseAdam adds eps to sqrt(v), Adam to sqrt(v) / sqrt(1 - beta2^step).
+        eps = group["eps"] * root if self._catches_up else group["eps"]
+        size = lr * root / (1 - beta1**step)
+        decoupled = group.get("decoupled_weight_decay", isinstance(self, torch.optim.AdamW))
+        if decoupled:
+            return (size, 0.0, eps, beta1, beta2, 0.0, 0.0, 1 - lr * decay)
+        return (size, 0.0, eps, beta1, beta2, 0.0, decay, 1.0)
+
+
+class Adam(_SparseAdam, torch.optim.Adam):
     """`torch.optim.Adam` that takes sparse gradients.
 
     Parameters
@@ -292,8 +80,6 @@ class Adam(_SparseRows, torch.optim.Adam):
     >>> optimizer.step()
     """
 
-    _decoupled = False
-
     def __init__(
         self,
         params: Any,
@@ -310,28 +96,296 @@ class Adam(_SparseRows, torch.optim.Adam):
         self._catches_up = catch_up
         super().__init__(params, lr, betas, eps, weight_decay, amsgrad, **kwargs)
 
-    def _rows_state(
-        self, parameter: Tensor, state: dict[str, Any], group: dict[str, Any]
-    ) -> tuple[_core.UpdateRule, list[Tensor | None], int]:
+
+class AdamW(_SparseAdam, torch.optim.AdamW):
+    """`torch.optim.AdamW` that takes sparse gradients: :class:`Adam` with decoupled weight decay.
+
+    Without `catch_up` a row is decayed in the steps in which it has a gradient; with it, it makes up for the others at
+    the learning rate then in force. Parameters and state are those of :class:`Adam`; `weight_decay` is 0.01 by default.
+    """
+
+    def __init__(
+        self,
+        params: Any,
+        lr: float | Tensor = 1e-3,
+        betas: tuple[float | Tensor, float | Tensor] = (0.9, 0.999),
+        eps: float = 1e-8,
+        weight_decay: float = 1e-2,
+        amsgrad: bool = False,
+        *,
+        catch_up: bool = False,
+        **kwargs: Any,
+    ) -> None:
+        self._tables = {}
+        self._catches_up = catch_up
+        super().__init__(params, lr, betas, eps, weight_decay, amsgrad, **kwargs)
+
+
+class SGD(SparseRows, torch.optim.SGD):
+    """`torch.optim.SGD` that takes sparse gradients.
+
+    Parameters
+    ----------
+    params, lr, momentum, dampening, weight_decay, nesterov, maximize, foreach, differentiable, fused
+        As in `torch.optim.SGD`.
+    catch_up : bool
+        Let a row make up for the momentum and weight decay it missed before it is read, as in :class:`Adam`.
+
+    Notes
+    -----
+    Without momentum a step costs what the rows with a gradient cost, and weight decay touches those rows only.
+    Momentum moves every row in every step, as in PyTorch with dense gradients: with `catch_up` rows make up for it
+    when they are read, without it each step is a pass over the table and decays all of it.
+    The results are the same bits for every number of threads.
+
+    Examples
+    --------
+    >>> layer = torch.nn.Embedding(1000, 8, sparse=True)
+    >>> optimizer = SGD(layer.parameters(), lr=0.1)
+    >>> layer(torch.tensor([3, 7])).sum().backward()
+    >>> optimizer.step()
+    """
+
+    def __init__(
+        self, params: Any, lr: float | Tensor = 1e-3, *args: Any, catch_up: bool = False, **kwargs: Any
+    ) -> None:
+        self._tables = {}
+        self._catches_up = catch_up
+        super().__init__(params, lr, *args, **kwargs)
+
+    def _rows_state(self, parameter: Tensor, state: dict[str, Any], group: dict[str, Any]) -> RowsState:
+        if group["momentum"] == 0:
+            return _core.UpdateRule.sgd, [None, None, None], 0
+        buffer = state.get("momentum_buffer")
+        started = buffer is not None
+        if buffer is None or buffer.layout is not torch.strided:
+            # PyTorch's own keeps a sparse buffer for sparse gradients.
+            buffer = torch.zeros_like(parameter) if buffer is None else buffer.to_dense()
+            state["momentum_buffer"] = buffer
+        return _core.UpdateRule.momentum, [buffer, None, None], int(started)
+
+    def _rows_numbers(self, group: dict[str, Any], step: int) -> Numbers:
+        lr = float(group["lr"])
+        momentum = float(group["momentum"])
+        decay = float(group["weight_decay"])
+        if momentum == 0:
+            return (0.0, lr, 0.0, 0.0, 1.0, 0.0, 0.0, 1 - lr * decay)
+        gain = 1.0 if step == 1 else 1 - group["dampening"]
+        size, direct = (lr * momentum, lr) if group["nesterov"] else (lr, 0.0)
+        return (size, direct, 0.0, momentum, 1.0, gain, decay, 1.0)
+
+
+class Adagrad(SparseRows, torch.optim.Adagrad):
+    """`torch.optim.Adagrad` with one fused kernel for sparse gradients, weight decay included.
+
+    Parameters
+    ----------
+    params, lr, lr_decay, weight_decay, initial_accumulator_value, eps, foreach, maximize, differentiable, fused
+        As in `torch.optim.Adagrad`.
+    catch_up : bool
+        Let a row make up for the weight decay it missed before it is read, as in :class:`Adam`. Costs a row as many
+        steps as it missed.
+
+    Notes
+    -----
+    A step costs what the rows with a gradient cost. Without `catch_up`, weight decay touches those rows only.
+    The results are the same bits for every number of threads.
+
+    Examples
+    --------
+    >>> layer = torch.nn.Embedding(1000, 8, sparse=True)
+    >>> optimizer = Adagrad(layer.parameters(), lr=0.1)
+    >>> layer(torch.tensor([3, 7])).sum().backward()
+    >>> optimizer.step()
+    """
+
+    def __init__(
+        self, params: Any, lr: float | Tensor = 1e-2, *args: Any, catch_up: bool = False, **kwargs: Any
+    ) -> None:
+        self._tables = {}
+        self._catches_up = catch_up
+        super().__init__(params, lr, *args, **kwargs)
+
+    def _rows_state(self, parameter: Tensor, state: dict[str, Any], group: dict[str, Any]) -> RowsState:
         if not state:
             state["step"] = _new_step(group)
-            state["exp_avg"] = torch.zeros_like(parameter, memory_format=torch.preserve_format)
-            state["exp_avg_sq"] = torch.zeros_like(parameter, memory_format=torch.preserve_format)
-        greatest = None
-        if group["amsgrad"]:
-            if "max_exp_avg_sq" not in state:
-                state["max_exp_avg_sq"] = torch.zeros_like(parameter, memory_format=torch.preserve_format)
-            greatest = state["max_exp_avg_sq"]
-        rule = _core.UpdateRule.adam if greatest is None else _core.UpdateRule.amsgrad
-        return rule, [state["exp_avg"], state["exp_avg_sq"], greatest], int(state["step"])
+            state["sum"] = torch.full_like(parameter, self.defaults["initial_accumulator_value"])
+        return _core.UpdateRule.adagrad, [None, state["sum"], None], int(state["step"])
 
-    def _rows_numbers(self, group: dict[str, Any], step: int) -> tuple[float, ...]:
-        lr = float(group["lr"])
-        beta1, beta2 = map(float, group["betas"])
-        decay = float(group["weight_decay"])
-        root = math.sqrt(1 - beta2**step)
-        # SparseAdam adds eps to sqrt(v), Adam to sqrt(v) / sqrt(1 - beta2^step).
-        eps = group["eps"] * root if self._catches_up else group["eps"]
-        size = lr * root / (1 - beta1**step)
-        decoupled = group.get("decoupled_weight_decay", self._decoupled)
-        return (size, 0.0, eps, beta1, beta2, 0.0, *((0.0, 1 - lr * decay) if decoupled else (decay, 1.0)))
+    def _rows_numbers(self, group: dict[str, Any], step: int) -> Numbers:
+        return _adagrad_numbers(group, step)
+
+
+class RowwiseAdagrad(SparseRows):
+    """Adagrad that keeps one sum for each row of a table: `s += mean(g^2)`, `row -= lr * g / (sqrt(s) + eps)`.
+
+    Parameters
+    ----------
+    params, lr, lr_decay, weight_decay, initial_accumulator_value, eps, maximize
+        As in `torch.optim.Adagrad`. For a parameter of one dimension each element is a row.
+
+    Notes
+    -----
+    State is `sum`, float32, shape (rows,), whatever the table's dtype. Weight decay touches rows with a gradient only.
+    A step with sparse gradients costs what the rows with a gradient cost.
+
+    Examples
+    --------
+    >>> layer = torch.nn.Embedding(1000, 8, sparse=True)
+    >>> optimizer = RowwiseAdagrad(layer.parameters(), lr=0.1)
+    >>> layer(torch.tensor([3, 7])).sum().backward()
+    >>> optimizer.step()
+    >>> optimizer.state[layer.weight]["sum"].shape
+    torch.Size([1000])
+    """
+
+    def __init__(
+        self,
+        params: Any,
+        lr: float | Tensor = 1e-2,
+        lr_decay: float = 0,
+        weight_decay: float = 0,
+        initial_accumulator_value: float = 0,
+        eps: float = 1e-10,
+        *,
+        maximize: bool = False,
+    ) -> None:
+        defaults = {
+            "lr": lr,
+            "lr_decay": lr_decay,
+            "eps": eps,
+            "weight_decay": weight_decay,
+            "initial_accumulator_value": initial_accumulator_value,
+            "maximize": maximize,
+        }
+        for name, value in defaults.items():
+            if not float(value) >= 0:
+                raise ValueError(f"RowwiseAdagrad: {name} must be 0 or more, found {value}")
+        self._tables = {}
+        self._catches_up = False
+        super().__init__(params, {**defaults, "differentiable": False})
+
+    @torch.no_grad()
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:
+        """Take one step.
+
+        Parameters
+        ----------
+        closure : callable, optional
+            Evaluates the model again and returns the loss.
+
+        Returns
+        -------
+        What `closure` returned, or None
+        """
+        loss = None
+        if closure is not None:
+            with torch.enable_grad():
+                loss = closure()
+        for group in self.param_groups:
+            for parameter in group["params"]:
+                if parameter.grad is None:
+                    continue
+                if parameter.grad.layout is torch.sparse_coo:
+                    self._step_rows(parameter, group)
+                else:
+                    self._step_dense(parameter, group)
+        return loss
+
+    def _step_dense(self, parameter: Tensor, group: dict[str, Any]) -> None:
+        state = self.state[parameter]
+        _, (_, sums, _), count = self._rows_state(parameter, state, group)
+        size, _, eps, *_, decay, _ = self._rows_numbers(group, count + 1)
+        grad = parameter.grad
+        assert grad is not None
+        assert sums is not None
+        grad = (-grad if group["maximize"] else grad).add(parameter, alpha=decay)
+        flat = grad.reshape(sums.numel(), -1)
+        sums += flat.pow(2).mean(1)
+        parameter.add_((flat / (sums.sqrt() + eps).unsqueeze(1)).reshape(grad.shape).to(grad.dtype), alpha=-size)
+        state["step"] += 1
+
+    def _rows_state(self, parameter: Tensor, state: dict[str, Any], group: dict[str, Any]) -> RowsState:
+        if not state:
+            state["step"] = _new_step(group)
+            rows = parameter.size(0) if parameter.dim() else 1
+            initial = float(group["initial_accumulator_value"])
+            state["sum"] = torch.full((rows,), initial, dtype=torch.float32, device=parameter.device)
+        return _core.UpdateRule.rowwise_adagrad, [None, state["sum"], None], int(state["step"])
+
+    def _rows_numbers(self, group: dict[str, Any], step: int) -> Numbers:
+        return _adagrad_numbers(group, step)
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        super().load_state_dict(state_dict)
+        # It casts to the parameters' dtype.
+        saved = [state_dict["state"].get(i) for group in state_dict["param_groups"] for i in group["params"]]
+        parameters = [parameter for group in self.param_groups for parameter in group["params"]]
+        for parameter, state in zip(parameters, saved, strict=True):
+            if state:
+                self.state[parameter]["sum"] = state["sum"].to(parameter.device, torch.float32, copy=True)
+
+
+def _adagrad_numbers(group: dict[str, Any], step: int) -> Numbers:
+    size = float(group["lr"]) / (1 + (step - 1) * group["lr_decay"])
+    return (size, 0.0, group["eps"], 0.0, 1.0, 0.0, float(group["weight_decay"]), 1.0)
+
+
+@torch.no_grad()
+def clip_grad_norm_(
+    parameters: Tensor | Iterable[Tensor], max_norm: float, norm_type: float = 2.0, error_if_nonfinite: bool = False
+) -> Tensor:
+    """Scale gradients so that their norm, all taken as one vector, is at most `max_norm`.
+
+    `torch.nn.utils.clip_grad_norm_` for sparse gradients too, of which entries for the same row are summed first.
+
+    Parameters
+    ----------
+    parameters : tensor or iterable of tensors
+        Those without a gradient are passed over.
+    max_norm : float
+    norm_type : float
+        The p of the p-norm; infinity for the largest magnitude.
+    error_if_nonfinite : bool
+        Raise where the norm is not a finite number.
+
+    Returns
+    -------
+    tensor, 0-dim: the norm before scaling
+
+    Raises
+    ------
+    RuntimeError
+        The norm is not finite and `error_if_nonfinite` is given; no gradient has been changed.
+
+    Examples
+    --------
+    >>> layer = torch.nn.Embedding(10, 4, sparse=True)
+    >>> layer(torch.tensor([2, 2])).sum().backward()
+    >>> clip_grad_norm_(layer.parameters(), 1.0)
+    tensor(4.)
+    """
+    parameters = [parameters] if isinstance(parameters, Tensor) else list(parameters)
+    holders = [parameter for parameter in parameters if parameter.grad is not None]
+    for parameter in holders:
+        if parameter.grad.layout is torch.sparse_coo:  # type: ignore[union-attr]
+            parameter.grad = parameter.grad.coalesce()  # type: ignore[union-attr]
+    values = [
+        grad._values() if grad.layout is torch.sparse_coo else grad
+        for grad in (holder.grad for holder in holders)
+        if grad is not None
+    ]
+    if not values:
+        return torch.tensor(0.0)
+    device = values[0].device
+    norms = [torch.linalg.vector_norm(value, norm_type).to(device) for value in values]
+    total: Tensor = torch.linalg.vector_norm(torch.stack(norms), norm_type)
+    if error_if_nonfinite and not torch.isfinite(total):
+        raise RuntimeError(
+            f"clip_grad_norm_: the norm of order {float(norm_type)} of the gradients is {total.item()}, so they cannot "
+            "be scaled; to scale them all the same, give error_if_nonfinite=False"
+        )
+    scale = (max_norm / (total + 1e-6)).clamp(max=1.0)
+    for value in values:
+        value.mul_(scale.to(value.device))
+    return total

@@ -1,0 +1,460 @@
+"""Optimizers against PyTorch's own: numbers, state, groups, schedules."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from embrow import optim
+
+ROWS, DIM = 50, 13
+
+
+@pytest.fixture(autouse=True)
+def unchecked() -> Iterator[None]:
+    # PyTorch warns where nobody has opted into or out of these checks.
+    with torch.sparse.check_sparse_tensor_invariants(enable=False):
+        yield
+
+
+class Model(nn.Module):
+    """A table, and a dense layer after it."""
+
+    def __init__(self, sparse: bool, dtype: torch.dtype = torch.float64):
+        super().__init__()
+        generator = torch.Generator().manual_seed(5)
+        weight = torch.randn(ROWS, DIM, generator=generator, dtype=dtype)
+        self.table = nn.Embedding(ROWS, DIM, sparse=sparse, padding_idx=0, _weight=weight)
+        self.linear = nn.Linear(DIM, 1, dtype=dtype)
+        nn.init.constant_(self.linear.weight, 0.3)
+        nn.init.constant_(self.linear.bias, 0.1)
+
+    def forward(self, ids: Tensor) -> Tensor:
+        return self.linear(self.table(ids)).tanh().mean()
+
+    def groups(self) -> list[dict[str, Any]]:
+        return [{"params": [self.table.weight]}, {"params": self.linear.parameters(), "lr": 0.02}]
+
+
+def batches(steps: int, seed: int = 0) -> list[Tensor]:
+    """Batches with duplicates and padding; most rows are seen now and then, the last fifteen once in thirty steps."""
+    generator = torch.Generator().manual_seed(seed)
+    return [
+        torch.randint(0, ROWS if step % 30 == 0 else ROWS - 15, (3, 5), generator=generator) for step in range(steps)
+    ]
+
+
+def train(
+    model: Model,
+    optimizers: list[Any],
+    data: list[Tensor],
+    schedule: bool = False,
+    scale: float = 1.0,
+) -> list[float]:
+    schedulers = [torch.optim.lr_scheduler.CosineAnnealingLR(one, 40) for one in optimizers] if schedule else []
+    losses = []
+    for ids in data:
+        loss = model(ids)
+        losses.append(loss.item())
+        for one in optimizers:
+            one.zero_grad()
+        (loss * scale).backward()
+        for one in optimizers:
+            one.step()
+        for scheduler in schedulers:
+            scheduler.step()
+    return losses
+
+
+def assert_same(ours: Model, theirs: Model, atol: float = 1e-6) -> None:
+    for name, found in ours.state_dict().items():
+        torch.testing.assert_close(
+            found, theirs.state_dict()[name], rtol=0, atol=atol, msg=lambda m, n=name: f"{n}: {m}"
+        )
+
+
+def test_adam_has_the_numbers_of_sparse_adam() -> None:
+    ours, theirs = Model(True), Model(True)
+    one = optim.Adam(ours.groups(), lr=0.01, betas=(0.8, 0.95), eps=1e-3)
+    table = torch.optim.SparseAdam([theirs.table.weight], lr=0.01, betas=(0.8, 0.95), eps=1e-3)
+    dense = torch.optim.Adam(theirs.linear.parameters(), lr=0.02, betas=(0.8, 0.95), eps=1e-3)
+    train(ours, [one], batches(120), schedule=True)
+    train(theirs, [table, dense], batches(120), schedule=True)
+    assert_same(ours, theirs, 1e-12)
+
+
+SETTINGS: dict[str, tuple[Any, Any, dict[str, Any]]] = {
+    "adam": (optim.Adam, torch.optim.Adam, {}),
+    "adam eps": (optim.Adam, torch.optim.Adam, {"eps": 1e-2}),
+    "adam betas": (optim.Adam, torch.optim.Adam, {"betas": (0.99, 0.999)}),
+    "adam no momentum": (optim.Adam, torch.optim.Adam, {"betas": (0.0, 0.9)}),
+    "adam slow momentum": (optim.Adam, torch.optim.Adam, {"betas": (0.9, 0.5)}),
+    "adam betas of 0": (optim.Adam, torch.optim.Adam, {"betas": (0.0, 0.0)}),
+    "adam weight decay": (optim.Adam, torch.optim.Adam, {"weight_decay": 0.1}),
+    "adam amsgrad": (optim.Adam, torch.optim.Adam, {"amsgrad": True}),
+    "adam maximize": (optim.Adam, torch.optim.Adam, {"maximize": True}),
+    "adamw": (optim.AdamW, torch.optim.AdamW, {}),
+    "adamw decay": (optim.AdamW, torch.optim.AdamW, {"weight_decay": 0.5, "amsgrad": True}),
+    "sgd": (optim.SGD, torch.optim.SGD, {}),
+    "sgd decay": (optim.SGD, torch.optim.SGD, {"weight_decay": 0.1}),
+    "sgd momentum": (optim.SGD, torch.optim.SGD, {"momentum": 0.9}),
+    "sgd dampening": (optim.SGD, torch.optim.SGD, {"momentum": 0.8, "dampening": 0.3}),
+    "sgd nesterov": (optim.SGD, torch.optim.SGD, {"momentum": 0.9, "nesterov": True, "weight_decay": 0.01}),
+    "adagrad": (optim.Adagrad, torch.optim.Adagrad, {"lr_decay": 0.01}),
+    "adagrad decay": (optim.Adagrad, torch.optim.Adagrad, {"weight_decay": 0.1, "initial_accumulator_value": 0.2}),
+}
+
+
+@pytest.mark.parametrize("schedule", [False, True])
+@pytest.mark.parametrize("name", SETTINGS)
+def test_rows_that_catch_up_have_the_numbers_of_dense_gradients(name: str, schedule: bool) -> None:
+    kind, peer, settings = SETTINGS[name]
+    ours, theirs = Model(True), Model(False)
+    one = kind(ours.groups(), lr=0.01, catch_up=True, **settings)
+    one.attach(ours.table)
+    losses = train(ours, [one], batches(150), schedule)
+    expected = train(theirs, [peer(theirs.groups(), lr=0.01, **settings)], batches(150), schedule)
+    assert losses == pytest.approx(expected, rel=0, abs=1e-7)
+    assert_same(ours, theirs, 1e-7)
+
+
+@pytest.mark.parametrize("scale", [1e-2, 1e-4, 1e-5, 1e-6, 1e-7, 1e-8, 1e-9, 1e-10, 1e-12, 1e-20])
+@pytest.mark.parametrize("kind", ["Adam", "AdamW"])
+def test_gradients_of_the_size_of_eps_catch_up_too(kind: str, scale: float) -> None:
+    ours, theirs = Model(True), Model(False)
+    one = getattr(optim, kind)(ours.groups(), lr=0.01, catch_up=True)
+    one.attach(ours.table)
+    train(ours, [one], batches(150), schedule=True, scale=scale)
+    peer = getattr(torch.optim, kind)(theirs.groups(), lr=0.01)
+    train(theirs, [peer], batches(150), schedule=True, scale=scale)
+    assert_same(ours, theirs, 1e-7)
+
+
+def test_float32_rows_are_no_further_from_the_truth_than_dense_ones() -> None:
+    ours, theirs, truth = Model(True, torch.float32), Model(False, torch.float32), Model(False)
+    one = optim.Adam(ours.groups(), lr=0.01, catch_up=True)
+    one.attach(ours.table)
+    with torch.no_grad():
+        truth.table.weight.copy_(ours.table.weight)
+        truth.linear.weight.copy_(ours.linear.weight)
+        truth.linear.bias.copy_(ours.linear.bias)
+    train(ours, [one], batches(150))
+    train(theirs, [torch.optim.Adam(theirs.groups(), lr=0.01)], batches(150))
+    train(truth, [torch.optim.Adam(truth.groups(), lr=0.01)], batches(150))
+    one.catch_up()
+    off = (ours.table.weight.double() - truth.table.weight).abs().max().item()
+    assert off < 1e-5
+    assert off <= 1.5 * (theirs.table.weight.double() - truth.table.weight).abs().max().item() + 1e-6
+
+
+def test_betas_may_change_between_steps() -> None:
+    def run(model: Model, one: torch.optim.Optimizer) -> None:
+        cycle = torch.optim.lr_scheduler.OneCycleLR(one, max_lr=0.05, total_steps=100)
+        for ids in batches(100):
+            one.zero_grad()
+            model(ids).backward()
+            one.step()
+            cycle.step()
+
+    ours, theirs = Model(True), Model(False)
+    one = optim.Adam(ours.groups(), catch_up=True)
+    one.attach(ours.table)
+    run(ours, one)
+    run(theirs, torch.optim.Adam(theirs.groups()))
+    assert_same(ours, theirs, 1e-7)
+
+
+@pytest.mark.parametrize("name", ["sgd", "adagrad"])
+def test_lazy_numbers_are_those_of_sparse_gradients(name: str) -> None:
+    kind, peer, settings = SETTINGS[name]
+    ours, theirs = Model(True), Model(True)
+    train(ours, [kind(ours.groups(), lr=0.05, **settings)], batches(120), schedule=True)
+    train(theirs, [peer(theirs.groups(), lr=0.05, **settings)], batches(120), schedule=True)
+    assert_same(ours, theirs, 1e-12)
+
+
+@pytest.mark.parametrize("settings", [{"momentum": 0.9}, {"momentum": 0.5, "nesterov": True}])
+def test_momentum_moves_every_row_without_catching_up(settings: dict[str, Any]) -> None:
+    ours, theirs = Model(True), Model(False)
+    train(ours, [optim.SGD(ours.groups(), lr=0.05, **settings)], batches(50))
+    train(theirs, [torch.optim.SGD(theirs.groups(), lr=0.05, **settings)], batches(50))
+    assert_same(ours, theirs, 1e-12)
+
+
+def test_lazy_weight_decay_touches_rows_with_a_gradient_only() -> None:
+    for kind in (optim.SGD, optim.Adagrad, optim.RowwiseAdagrad, optim.Adam, optim.AdamW):
+        model = Model(True)
+        before = model.table.weight.detach().clone()
+        one = kind(model.groups(), lr=0.1, weight_decay=0.5)
+        train(model, [one], [torch.tensor([[1, 2, 2]])])
+        changed = (model.table.weight != before).any(1)
+        assert changed.nonzero().flatten().tolist() == [1, 2]
+
+
+def test_rowwise_adagrad_by_hand() -> None:
+    model = Model(True)
+    one = optim.RowwiseAdagrad([model.table.weight], lr=0.1, eps=1e-3)
+    weight, sums = model.table.weight.detach().clone(), torch.zeros(ROWS)
+    for ids in batches(30):
+        one.zero_grad()
+        model(ids).backward()
+        assert model.table.weight.grad is not None
+        grad = model.table.weight.grad.to_dense()
+        sums += grad.square().mean(1)
+        weight -= 0.1 * grad / (sums.double().sqrt() + 1e-3).unsqueeze(1)
+        one.step()
+    torch.testing.assert_close(model.table.weight.detach(), weight, rtol=0, atol=1e-6)
+    state = one.state[model.table.weight]
+    assert state["sum"].dtype == torch.float32
+    torch.testing.assert_close(state["sum"], sums)
+
+
+def test_rowwise_adagrad_of_dense_gradients_is_the_same() -> None:
+    sparse, dense = Model(True), Model(False)
+    for model in (sparse, dense):
+        train(model, [optim.RowwiseAdagrad(model.groups(), lr=0.1, lr_decay=0.1, eps=1e-3)], batches(30))
+    assert_same(sparse, dense)
+
+
+def test_rowwise_adagrad_keeps_float32_sums_through_a_state_dict() -> None:
+    model = Model(True, torch.bfloat16)
+    one = optim.RowwiseAdagrad(model.groups(), lr=0.1)
+    train(model, [one], batches(3))
+    other = optim.RowwiseAdagrad(model.groups(), lr=0.1)
+    other.load_state_dict(one.state_dict())
+    found = other.state[model.table.weight]["sum"]
+    assert found.dtype == torch.float32
+    assert torch.equal(found, one.state[model.table.weight]["sum"])
+
+
+PAIRS = [name for name in SETTINGS if name not in ("adam betas of 0",)]
+
+
+@pytest.mark.parametrize("name", PAIRS)
+def test_state_goes_to_torch_and_comes_back(name: str) -> None:
+    kind, peer, settings = SETTINGS[name]
+    ours, theirs = Model(True), Model(False)
+    whole = peer(theirs.groups(), lr=0.01, **settings)
+    train(theirs, [whole], batches(40) + batches(40, 1) + batches(40, 2))
+
+    one = kind(ours.groups(), lr=0.01, catch_up=True, **settings)
+    handles = one.attach(ours.table)
+    train(ours, [one], batches(40))
+    saved = copy.deepcopy(one.state_dict())
+    dense = Model(False)
+    dense.load_state_dict(ours.state_dict())
+    two = peer(dense.groups(), lr=0.01, **settings)
+    two.load_state_dict(saved)
+    train(dense, [two], batches(40, 1))
+    for handle in handles:
+        handle.remove()
+    ours.load_state_dict(dense.state_dict())
+    three = kind(ours.groups(), lr=0.5, catch_up=True, **settings)
+    three.load_state_dict(copy.deepcopy(two.state_dict()))
+    three.attach(ours.table)
+    train(ours, [three], batches(40, 2))
+    assert_same(ours, theirs)
+    assert three.state_dict()["param_groups"] == whole.state_dict()["param_groups"]
+
+
+def test_adam_loads_the_state_of_sparse_adam() -> None:
+    ours, theirs = Model(True), Model(True)
+    peer = torch.optim.SparseAdam([theirs.table.weight], lr=0.01)
+    train(theirs, [peer], batches(20))
+    ours.load_state_dict(theirs.state_dict())
+    one = optim.Adam([ours.table.weight])
+    one.load_state_dict(copy.deepcopy(peer.state_dict()))
+    train(ours, [one], batches(20, 1))
+    train(theirs, [peer], batches(20, 1))
+    assert_same(ours, theirs, 1e-12)
+
+
+@pytest.mark.parametrize("through", [copy.deepcopy, lambda pair: pickle.loads(pickle.dumps(pair))])
+def test_a_copy_goes_on_where_the_original_was(through: Any) -> None:
+    model = Model(True)
+    one = optim.Adam(model.groups(), lr=0.01, catch_up=True)
+    train(model, [one], batches(10))
+    one.catch_up()
+    other, two = through((model, one))
+    for a, b in ((model, one), (other, two)):
+        b.attach(a.table)
+        train(a, [b], batches(20, 1))
+    assert_same(model, other, 0)
+
+
+def test_no_forward_pass_reads_a_row_that_is_behind() -> None:
+    model = Model(True)
+    one = optim.Adam(model.groups(), lr=0.01, catch_up=True)
+    one.attach(model.table)
+    train(model, [one], [torch.tensor([[1, 2]]), torch.tensor([[3]])])
+    # Row 4 has never moved, row 1 missed a step.
+    before = model.table.weight.detach().clone()
+    read = model.table(torch.tensor([1, 4]))
+    assert not torch.equal(read[0], before[1])
+    assert torch.equal(read[1], before[4])
+    assert torch.equal(read[0], model.table.weight[1])
+    assert torch.equal(model.table.weight[2], before[2])
+    one.catch_up(model.table.weight)
+    assert not torch.equal(model.table.weight[2], before[2])
+
+
+def test_a_long_history_is_forgotten_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("embrow._sparse_rows._most_remembered", 7)
+    ours, theirs = Model(True), Model(False)
+    one = optim.Adam(ours.groups(), lr=0.01, catch_up=True)
+    one.attach(ours.table)
+    train(ours, [one], batches(60))
+    train(theirs, [torch.optim.Adam(theirs.groups(), lr=0.01)], batches(60))
+    assert_same(ours, theirs)
+
+
+def test_gradients_may_turn_dense_and_sparse_again() -> None:
+    ours, theirs = Model(True), Model(False)
+    one = optim.Adam(ours.groups(), lr=0.01, catch_up=True)
+    one.attach(ours.table)
+    for part, sparse in enumerate((True, False, True)):
+        ours.table.sparse = sparse
+        train(ours, [one], batches(15, part))
+    train(theirs, [torch.optim.Adam(theirs.groups(), lr=0.01)], batches(15, 0) + batches(15, 1) + batches(15, 2))
+    assert_same(ours, theirs)
+
+
+@pytest.mark.parametrize("fused", [False, True])
+def test_grad_scaler(fused: bool) -> None:
+    ours, theirs = Model(True, torch.float32), Model(True, torch.float32)
+    one = optim.Adam(ours.groups(), lr=0.01, fused=fused)
+    two = optim.Adam(theirs.groups(), lr=0.01)
+    scaler = torch.amp.GradScaler("cpu", init_scale=1024.0)
+    for step, ids in enumerate(batches(20)):
+        one.zero_grad()
+        loss = scaler.scale(ours(ids))
+        if step == 7:
+            loss = loss * float("inf")
+        loss.backward()
+        scaler.step(one)
+        scaler.update()
+    train(theirs, [two], [ids for step, ids in enumerate(batches(20)) if step != 7])
+    assert_same(ours, theirs)
+    assert int(one.state[ours.table.weight]["step"]) == 19
+
+
+def test_closures_hooks_and_isinstance() -> None:
+    model = Model(True)
+    one = optim.Adam(model.groups(), lr=0.01)
+    calls = []
+    one.register_step_pre_hook(lambda *_: calls.append("pre"))
+    one.register_step_post_hook(lambda *_: calls.append("post"))
+
+    def closure() -> Tensor:
+        one.zero_grad()
+        loss = model(torch.tensor([[1, 2]]))
+        loss.backward()
+        return loss
+
+    assert one.step(closure).item() == pytest.approx(model(torch.tensor([[1, 2]])).item(), abs=0.1)
+    assert calls == ["pre", "post"]
+    for name in ("SGD", "Adagrad", "Adam", "AdamW"):
+        assert issubclass(getattr(optim, name), getattr(torch.optim, name))
+
+
+def test_a_step_bumps_the_versions_of_what_it_writes() -> None:
+    model = Model(True)
+    one = optim.Adam(model.groups(), lr=0.01, catch_up=True)
+    train(model, [one], batches(1))
+    state = one.state[model.table.weight]
+    before = [tensor._version for tensor in (model.table.weight, state["exp_avg"], state["exp_avg_sq"])]
+    train(model, [one], batches(1))
+    assert [t._version for t in (model.table.weight, state["exp_avg"], state["exp_avg_sq"])] > before
+    saved = model.table.weight.square().sum()
+    one.step()
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        saved.backward()
+
+
+def test_memory_that_moves_is_found_again() -> None:
+    ours, theirs = Model(True), Model(True)
+    one, two = optim.Adam(ours.groups(), lr=0.01), optim.Adam(theirs.groups(), lr=0.01)
+    for part in range(3):
+        ours.table.weight.data = ours.table.weight.data.clone()
+        train(ours, [one], batches(5, part))
+        train(theirs, [two], batches(5, part))
+    assert_same(ours, theirs, 0)
+
+
+@pytest.mark.parametrize("norm_type", [2.0, 1.0, 3.0, float("inf")])
+@pytest.mark.parametrize("max_norm", [1e-3, 1e3])
+def test_clip_grad_norm(norm_type: float, max_norm: float) -> None:
+    ours, theirs = Model(True), Model(False)
+    ids = batches(1)[0]
+    for model in (ours, theirs):
+        model(ids).backward()
+    found = optim.clip_grad_norm_(ours.parameters(), max_norm, norm_type)
+    expected = nn.utils.clip_grad_norm_(theirs.parameters(), max_norm, norm_type)
+    torch.testing.assert_close(found, expected)
+    for a, b in zip(ours.parameters(), theirs.parameters(), strict=True):
+        assert a.grad is not None
+        torch.testing.assert_close(a.grad.to_dense(), b.grad)
+
+
+def test_clip_grad_norm_refuses_what_is_not_finite() -> None:
+    model = Model(True)
+    (model(torch.tensor([[1]])) * float("nan")).backward()
+    with pytest.raises(RuntimeError, match=r"clip_grad_norm_: the norm of order 2\.0 of the gradients is nan"):
+        optim.clip_grad_norm_(model.parameters(), 1.0, error_if_nonfinite=True)
+    assert optim.clip_grad_norm_([], 1.0).item() == 0
+
+
+def sparse_grad(parameter: Tensor, ids: list[int]) -> Tensor:
+    values = torch.ones(len(ids), *parameter.shape[1:], dtype=parameter.dtype)
+    return torch.sparse_coo_tensor(torch.tensor([ids]), values, parameter.shape)
+
+
+def test_an_id_outside_the_table_changes_nothing() -> None:
+    parameter = nn.Parameter(torch.zeros(4000, 64))
+    one = optim.SGD([parameter], lr=0.1)
+    ids = list(range(4000))
+    ids[2500] = 4000
+    parameter.grad = sparse_grad(parameter, ids)
+    with pytest.raises(IndexError, match="position 2500 of the ids is 4000, the table has rows 0 to 3999"):
+        one.step()
+    assert not parameter.any()
+
+
+def test_errors_name_what_was_found() -> None:
+    parameter = nn.Parameter(torch.zeros(4, 3, dtype=torch.complex64))
+    parameter.grad = sparse_grad(parameter, [1])
+    with pytest.raises(TypeError, match=r"Adam: a parameter of shape \(4, 3\) .* must be float32.*found complex64"):
+        optim.Adam([parameter]).step()
+    parameter = nn.Parameter(torch.zeros(4, 3))
+    parameter.grad = torch.sparse_coo_tensor(torch.tensor([[1], [2]]), torch.ones(1), (4, 3))
+    with pytest.raises(ValueError, match=r"SGD: .*one sparse dimension, the rows; found 2"):
+        optim.SGD([parameter]).step()
+    parameter = nn.Parameter(torch.zeros(3, 4).t())
+    parameter.grad = sparse_grad(parameter, [1])
+    with pytest.raises(ValueError, match=r"rows without gaps, found strides \(1, 4\); use \.contiguous"):
+        optim.SGD([parameter]).step()
+    one = optim.Adam([nn.Parameter(torch.zeros(4, 3))])
+    with pytest.raises(ValueError, match=r"catch_up: a parameter of shape \(5,\) is not among those of this Adam"):
+        one.catch_up(torch.zeros(5))
+    with pytest.raises(TypeError, match="catch_up: ids were given without the parameter"):
+        one.catch_up(ids=torch.zeros(5))
+    with pytest.raises(TypeError, match="attach takes an Embedding or EmbeddingBag, found Linear"):
+        one.attach(nn.Linear(2, 2))
+    with pytest.raises(ValueError, match="RowwiseAdagrad: lr must be 0 or more, found -1"):
+        optim.RowwiseAdagrad([nn.Parameter(torch.zeros(3))], lr=-1)
+
+
+def test_ids_to_catch_up_are_checked() -> None:
+    model = Model(True)
+    one = optim.Adam(model.groups(), catch_up=True)
+    train(model, [one], batches(2))
+    with pytest.raises(IndexError, match=f"position 1 of the ids is {ROWS}"):
+        one.catch_up(model.table.weight, torch.tensor([1, ROWS]))
+    with pytest.raises(TypeError, match="catch_up: ids must be int32 or int64, found float32"):
+        one.catch_up(model.table.weight, torch.tensor([1.0]))

@@ -1,0 +1,172 @@
+"""Row gradients -> table: each rule and variant against the loop of reference.py."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+import reference
+from embrow import _core
+
+pytestmark = pytest.mark.usefixtures("variant")
+
+RULES = ["sgd", "momentum", "adagrad", "rowwise_adagrad", "adam", "amsgrad"]
+EPS = {torch.float32: 2.0**-23, torch.float64: 2.0**-52, torch.bfloat16: 2.0**-8, torch.float16: 2.0**-10}
+NUMBERS = {
+    "size": 0.3,
+    "direct": 0.2,
+    "eps": 1e-2,
+    "beta1": 0.7,
+    "beta2": 0.8,
+    "gain": 0.6,
+    "decay": 0.05,
+    "shrink": 0.9,
+}
+
+
+class Table:
+    """A table and its state, with gaps between the rows of the table."""
+
+    def __init__(self, rule: str, rows: int, dim: int, dtype: torch.dtype, catches_up: bool = False):
+        generator = torch.Generator().manual_seed(rows * dim)
+        self.rule = rule
+        self.wide = torch.randn(rows, dim + 3, generator=generator).to(dtype)
+        self.weight = self.wide[:, :dim]
+        self.first = torch.rand(rows, dim, generator=generator).to(dtype)
+        row_state = rule == "rowwise_adagrad"
+        self.second = torch.rand(rows, 1 if row_state else dim, generator=generator)
+        self.second = self.second if row_state else self.second.to(dtype)
+        self.greatest = torch.rand(rows, dim, generator=generator).to(dtype)
+        self.row_steps = torch.zeros(rows, dtype=torch.int32)
+        self.kernel = _core.UpdatedTable(
+            getattr(_core.UpdateRule, rule),
+            getattr(_core.Element, str(dtype).removeprefix("torch.")),
+            rows,
+            dim,
+            0,
+            self.row_steps.data_ptr() if catches_up else 0,
+        )
+        self.kernel.place(*((t.data_ptr(), t.stride(0) * t.itemsize) for t in self.tensors()))
+
+    def tensors(self) -> tuple[Tensor, ...]:
+        return self.weight, self.first, self.second, self.greatest
+
+    def step(self, ids: Tensor, grads: Tensor, threads: int = 1, scale: float = 1.0, **changed: float) -> None:
+        assert ids.dtype == torch.int64
+        self.kernel.step(
+            ids.data_ptr(),
+            ids.numel(),
+            grads.data_ptr(),
+            grads.stride(0) * grads.itemsize,
+            scale,
+            *{**NUMBERS, **changed}.values(),
+            threads,
+        )
+
+
+def check(rule: str, ids: Tensor, grads: Tensor, rows: int, scale: float = 1.0) -> None:
+    dim = grads.size(1)
+    table = Table(rule, rows, dim, grads.dtype)
+    lists: Any = [tensor.double().tolist() for tensor in table.tensors()]
+    table.step(ids, grads, scale=scale)
+    reference.update(rule, ids.tolist(), grads.double().tolist(), *lists, scale=scale, **NUMBERS)
+    eps = max(EPS[grads.dtype], EPS[table.second.dtype])
+    for found, expected in zip(table.tensors(), lists, strict=True):
+        wide = torch.tensor(expected, dtype=torch.float64).reshape(found.shape)
+        torch.testing.assert_close(found.double(), wide, rtol=4 * eps, atol=16 * eps)
+
+
+@pytest.mark.parametrize("rule", RULES)
+@pytest.mark.parametrize("dtype", EPS)
+@pytest.mark.parametrize("dim", [1, 3, 4, 5, 7, 8, 9, 31, 32, 33, 67])
+def test_every_width_equals_the_reference(rule: str, dtype: torch.dtype, dim: int) -> None:
+    ids = torch.randint(0, 11, (29,), generator=torch.Generator().manual_seed(dim))
+    check(rule, ids, torch.randn(29, dim, generator=torch.Generator().manual_seed(dim)).to(dtype), 11, 0.5)
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, 63, 64, 65, 129, 255, 256, 257, 1000])
+def test_every_count_equals_the_reference(count: int) -> None:
+    check("adam", torch.randint(0, 300, (count,)), torch.randn(count, 10, dtype=torch.float64), 300)
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_no_columns(rule: str) -> None:
+    Table(rule, 3, 0, torch.float32).step(torch.tensor([1, 2]), torch.zeros(2, 0))
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_gradient_rows_may_overlap(rule: str) -> None:
+    ids = torch.tensor([3, 1, 3])
+    check(rule, ids, torch.randn(1, 9).expand(3, 9), 5)
+
+
+def data(dtype: torch.dtype, seed: int) -> tuple[Tensor, Tensor]:
+    generator = torch.Generator().manual_seed(seed)
+    ids = torch.cat([torch.randint(0, 3000, (9000,), generator=generator), torch.full((3000,), 17)])
+    return ids[torch.randperm(12_000, generator=generator)], torch.randn(12_000, 77, generator=generator).to(dtype)
+
+
+@pytest.mark.parametrize("rule", RULES)
+@pytest.mark.parametrize("dtype", EPS)
+def test_neither_threads_nor_variants_change_a_bit(rule: str, dtype: torch.dtype, variant: str) -> None:
+    found = []
+    for name, threads in ((variant, 1), (variant, 2), (variant, 3), (variant, 8), ("serial", 1)):
+        _core.use_variant(name)
+        table = Table(rule, 3000, 77, dtype, catches_up=True)
+        changed = {"decay": 0.0, "eps": 1e-3} if rule in ("adam", "amsgrad") else {}
+        for step in range(3):
+            ids, grads = data(dtype, step)
+            table.step(ids[: 12_000 // (1 + 3 * step)], grads, threads, **changed)
+        table.kernel.catch_up(ids.data_ptr(), 2000, True, threads)
+        table.kernel.catch_up_rows(threads)
+        found.append(table.tensors())
+    for other in found[1:]:
+        assert all(torch.equal(a, b) for a, b in zip(found[0], other, strict=True))
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
+@pytest.mark.parametrize("rule", RULES)
+def test_what_is_not_finite_stays_in_its_element(rule: str, value: float) -> None:
+    table = Table(rule, 4, 20, torch.float32)
+    grads = torch.ones(2, 20)
+    grads[0, 11] = value
+    table.step(torch.tensor([1, 2]), grads)
+    bad = ~torch.isfinite(table.weight)
+    if rule == "rowwise_adagrad":
+        assert bad[1, 11]
+        assert not bad[[0, 2, 3]].any()
+    elif rule in ("momentum", "sgd") or math.isnan(value):
+        assert bad.nonzero().tolist() == [[1, 11]]
+    else:
+        assert set(map(tuple, bad.nonzero().tolist())) <= {(1, 11)}
+
+
+def test_a_row_catches_up_once() -> None:
+    table = Table("adam", 600, 40, torch.float64, catches_up=True)
+    every = torch.arange(600)
+    changed = {"decay": 0.0, "shrink": 1.0}
+    table.step(every, torch.randn(600, 40, dtype=torch.float64), **changed)
+    table.step(every[:1], torch.randn(1, 40, dtype=torch.float64), **changed)
+    before = table.weight.clone()
+    ids = torch.tensor([5, 0, 5, 7])
+    assert table.kernel.catch_up(ids.data_ptr(), 4, True, 1) == 2
+    assert table.kernel.catch_up(ids.data_ptr(), 4, True, 1) == 0
+    assert (table.weight != before).any(1).nonzero().flatten().tolist() == [5, 7]
+    assert table.kernel.remembered == 2
+    assert table.kernel.catch_up_rows(2) == 597
+    assert table.kernel.remembered == 0
+    assert table.kernel.catch_up_rows(2) == 0
+
+
+def test_a_bad_id_is_found_before_anything_is_written() -> None:
+    table = Table("sgd", 3000, 77, torch.float32)
+    before = table.weight.clone()
+    ids, grads = data(torch.float32, 0)
+    ids[7000] = -1
+    with pytest.raises(IndexError, match="position 7000 of the ids is -1, the table has rows 0 to 2999"):
+        table.step(ids, grads, 2)
+    assert torch.equal(table.weight, before)
