@@ -6,10 +6,10 @@
 #include <iterator>
 
 #include "common/lanes_avx2.h"
+#include "common/variant.h"
 #include "update/update.h"
 
-#pragma GCC push_options
-#pragma GCC target("avx2,bmi,bmi2,lzcnt,fma,f16c")
+EMBROW_BEGIN_TARGET("avx2,bmi,bmi2,lzcnt,fma,f16c")
 #include "update/update_rows.h"
 
 namespace embrow {
@@ -56,5 +56,5 @@ void update_rows_avx2(const update_job& job, std::span<const row_term> terms, si
 }
 
 }  // namespace embrow
-#pragma GCC pop_options
+EMBROW_END_TARGET
 #endif

@@ -198,7 +198,7 @@ void check_counting(const text_rows& rows, const std::vector<row_tokens>& split,
     require(fault.position() == (refused == split.end() ? row_fault::none : refused - split.begin()),
             "counting refuses another row");
     if (fault) {
-        require(counts.size() == 0, "a refused batch counts");
+        require(counts.tokens().size() == 0, "a refused batch counts");
         return;
     }
     std::map<std::string, int64_t> expected;
@@ -208,11 +208,11 @@ void check_counting(const text_rows& rows, const std::vector<row_tokens>& split,
             if (++expected[token] == 1) seen.push_back(token);
         }
     }
-    require(counts.size() == seen.size(), "another number of tokens is counted");
+    require(counts.tokens().size() == seen.size(), "another number of tokens is counted");
     for (size_t entry = 0; entry < seen.size(); ++entry) {
-        require(counts.token(entry) == seen[entry], "tokens are not as first seen");
+        require(counts.tokens().token(entry) == seen[entry], "tokens are not as first seen");
         require(counts.count(entry) == expected[seen[entry]], "counts differ from the map's");
-        require(counts.find(seen[entry]) == static_cast<int64_t>(entry), "a counted token is not found");
+        require(counts.tokens().find(seen[entry]) == static_cast<int64_t>(entry), "a counted token is not found");
     }
     // A stable sort of what the map yields by token: counts, then tokens.
     std::vector<std::pair<std::string, int64_t>> by_count(expected.begin(), expected.end());
@@ -221,7 +221,7 @@ void check_counting(const text_rows& rows, const std::vector<row_tokens>& split,
     const std::vector<uint32_t> ranked = counts.ranked(1, true);
     const vocab_table table = counts.table({}, ranked, true);
     for (size_t id = 0; id < ranked.size(); ++id) {
-        require(counts.token(ranked[id]) == by_count[id].first, "tokens are ranked otherwise");
+        require(counts.tokens().token(ranked[id]) == by_count[id].first, "tokens are ranked otherwise");
         require(table.token(id) == by_count[id].first, "a token of the table is another");
         require(table.find(by_count[id].first) == static_cast<int32_t>(id), "a token of the table is not found");
     }

@@ -160,9 +160,10 @@ void test_kernels(cases& all, const fixture& made) {
     const token_counts expected = made.counted(1);
     all.check(all_callers([&](int) {
                   const token_counts counts = made.counted(threads);
-                  bool same = counts.size() == expected.size();
-                  for (size_t i = 0; same && i < counts.size(); ++i) {
-                      same = counts.token(i) == expected.token(i) && counts.count(i) == expected.count(i);
+                  bool same = counts.tokens().size() == expected.tokens().size();
+                  for (size_t i = 0; same && i < counts.tokens().size(); ++i) {
+                      same = counts.tokens().token(i) == expected.tokens().token(i) &&
+                             counts.count(i) == expected.count(i);
                   }
                   return same;
               }),
