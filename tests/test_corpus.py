@@ -77,6 +77,35 @@ def test_an_empty_file(tmp_path: Path) -> None:
     assert np.load(tmp_path / "ids.offsets.npy").tolist() == [0]
 
 
+def test_a_byte_order_mark_is_no_token(tmp_path: Path) -> None:
+    (tmp_path / "text").write_bytes(gzip.compress("\ufeffto be".encode()))
+    counter = embrow.TokenCounter()
+    counter.update_file(tmp_path / "text")
+    assert counter.most_common() == [("to", 1), ("be", 1)]
+
+
+@pytest.mark.parametrize("change", [lambda data: data[:-5], lambda data: data[:20] + b"?" + data[21:] + data, None])
+def test_zstd_that_is_damaged_or_in_frames(tmp_path: Path, change: Any) -> None:
+    compress = pytest.importorskip("zstandard").ZstdCompressor(write_checksum=True).compress
+    text = b"to be or not to be\n" * 99
+    path = tmp_path / "text"
+    counter = embrow.TokenCounter()
+    if change is None:
+        path.write_bytes(compress(text) + compress(text))
+        counter.update_file(path)
+        assert counter.most_common(1) == [("to", 396)]
+        return
+    path.write_bytes(change(compress(text)))
+    with pytest.raises(ValueError, match="damaged zstd file"):
+        counter.update_file(path)
+
+
+def test_errors_of_the_reader_keep_their_type(tmp_path: Path) -> None:
+    (tmp_path / "text").write_bytes(b"unseen")
+    with pytest.raises(KeyError, match="is not in the vocabulary"):
+        encode_file(embrow.Vocab(["a"]), tmp_path / "text", tmp_path / "ids.npy")
+
+
 @pytest.mark.parametrize(
     ("data", "options", "message"),
     [

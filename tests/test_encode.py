@@ -142,6 +142,10 @@ def test_tensors() -> None:
     assert VOCAB.encode(["a"], max_length=2, out=out) is out
     assert out.tolist() == [[4, 0]]
     assert out._version > version
+    with pytest.raises(ValueError, match=r"out is torch.bfloat16; ids are int32 or int64"):
+        VOCAB.encode(["a"], out=torch.zeros(1, 1, dtype=torch.bfloat16))
+    with pytest.raises(ValueError, match="out is given, so the result cannot lie on device meta"):
+        VOCAB.encode(["a"], max_length=2, out=out, device="meta")
     ragged = VOCAB.encode_ragged(["a b", "", "x"], return_tensors="pt")
     nested = ragged.to_nested()
     assert [row.tolist() for row in nested.unbind()] == [[4, 5], [], [7]]

@@ -458,3 +458,28 @@ def test_ids_to_catch_up_are_checked() -> None:
         one.catch_up(model.table.weight, torch.tensor([1, ROWS]))
     with pytest.raises(TypeError, match="catch_up: ids must be int32 or int64, found float32"):
         one.catch_up(model.table.weight, torch.tensor([1.0]))
+
+
+def test_a_table_whose_dtype_changed() -> None:
+    for change in (nn.Module.half, nn.Module.double):
+        ours, theirs = (
+            torch.nn.Embedding.from_pretrained(torch.ones(5, 3), freeze=False, sparse=True) for _ in range(2)
+        )
+        optimizers = [optim.SGD(ours.parameters(), lr=0.5), torch.optim.SGD(theirs.parameters(), lr=0.5)]
+        for step in range(2):
+            for layer, optimizer in zip((ours, theirs), optimizers, strict=True):
+                if step:
+                    change(layer)
+                optimizer.zero_grad()
+                layer(torch.tensor([1, 1, 4])).sum().backward()
+                optimizer.step()
+        assert torch.equal(ours.weight, theirs.weight)
+    layer = torch.nn.Embedding(5, 3, sparse=True)
+    optimizer = optim.Adam(layer.parameters())
+    layer(torch.tensor([1])).sum().backward()
+    optimizer.step()
+    layer.double()
+    optimizer.zero_grad()
+    layer(torch.tensor([1])).sum().backward()
+    with pytest.raises(TypeError, match="make the optimizer after changing a module's dtype"):
+        optimizer.step()

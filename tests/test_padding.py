@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 import embrow
 import reference
+from embrow import _core
 
 SIDES = st.sampled_from(["left", "right"])
 
@@ -135,3 +136,35 @@ def test_values_that_do_not_fit_int32() -> None:
 def test_out_of_a_wrong_shape() -> None:
     with pytest.raises(ValueError, match=re.escape("pad_sequences: out must be a writable C-ordered array of int64")):
         embrow.pad_sequences([[1]], out=np.empty((2, 2), np.int64))
+
+
+def test_a_width_beyond_any_array() -> None:
+    with pytest.raises(ValueError, match="pad_to_multiple_of is 18446744073709551615; it is 1 or more, at most"):
+        embrow.pad_sequences([[1] * 100], pad_to_multiple_of=2**64 - 1)
+    with pytest.raises(ValueError, match="is beyond what an array can have"):
+        _core.pad_ragged(np.arange(3), np.array([0, 3]), -1, False, False, 0, 2**64 - 1, True, None, 1)
+
+
+def test_an_index_that_empties_its_list() -> None:
+    class Emptying:
+        def __index__(self) -> int:
+            row.clear()
+            return 7
+
+    row: list[Any] = [Emptying(), *range(10**6, 10**6 + 100)]
+    assert embrow.pad_sequences([row]).tolist() == [[7]]
+
+
+def test_values_beyond_int64() -> None:
+    for sequences in (
+        [np.array([1, 2**63], dtype=np.uint64)],
+        (np.array([1, 2**63], dtype=np.uint64), np.array([0, 2])),
+    ):
+        with pytest.raises(ValueError, match="beyond int64"):
+            embrow.pad_sequences(sequences)
+    with pytest.raises(ValueError, match="does not fit int64"):
+        embrow.pad_sequences([[1]], value=2**70)
+
+
+def test_a_ragged_of_lists() -> None:
+    assert embrow.pad_sequences(embrow.Ragged([1, 2, 3], [0, 2, 3])).tolist() == [[1, 2], [3, 0]]

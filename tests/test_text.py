@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import re
+import subprocess
 import sys
 import unicodedata
 
@@ -183,9 +184,31 @@ def test_a_dictionary_is_encoded_as_its_rows_are() -> None:
     for length in (None, 2):
         expected = vocab.encode(texts, max_length=length)
         assert np.array_equal(vocab.encode(pa.array(texts).dictionary_encode(), max_length=length), expected)
+    unused = pa.DictionaryArray.from_arrays(pa.array([1, 1]), pa.array([b"\xff", b"a b0"]))
+    assert vocab.encode(unused).tolist() == vocab.encode(["a b0", "a b0"]).tolist()
     bad = pa.array([b"a", b"b", b"\xff"]).dictionary_encode().take(pa.array([0, 1, 2, 2]))
     with pytest.raises(ValueError, match="row 2 is not valid UTF-8"):
         vocab.encode(bad)
+
+
+def test_pandas_without_pyarrow() -> None:
+    code = """
+import sys
+sys.modules["pyarrow"] = None
+import pandas, embrow
+for dtype in (object, "str"):
+    assert embrow.Vocab.build(pandas.Series(["a b"], dtype=dtype)).tokens[2:] == ["a", "b"]
+"""
+    pytest.importorskip("pandas")
+    done = subprocess.run([sys.executable, "-W", "ignore", "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_callable_takes_arrow_arrays_and_lowers_tokens() -> None:
+    pa = pytest.importorskip("pyarrow")
+    vocab = embrow.Vocab.build(pa.array(["A b"]), tokenizer=str.split, lowercase=True)
+    assert vocab.tokens[2:] == ["a", "b"]
+    assert vocab.encode([["B", "A"]]).tolist() == [[3, 2]]
 
 
 def test_arrow_that_holds_no_text() -> None:

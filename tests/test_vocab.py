@@ -105,6 +105,26 @@ def test_a_vocab_does_not_change() -> None:
     vocab = embrow.Vocab(["a"])
     with pytest.raises(AttributeError, match="a Vocab does not change; make another to set pad_id"):
         vocab.pad_id = 3
+    with pytest.raises(AttributeError, match="a Vocab does not change; make another without pad_id"):
+        del vocab.pad_id
+    vocab.tokens.append("b")
+    assert vocab.to_dict() == {"a": 0}
+    counts = embrow.Vocab.build(["a"]).counts
+    assert counts is not None
+    with pytest.raises(ValueError, match="read-only"):
+        counts[0] = 9
+
+
+def test_wrong_types_name_what_they_are() -> None:
+    for make in (embrow.Vocab, embrow.Vocab.build):
+        with pytest.raises(TypeError, match="specials is one str, '<pad>'; pass a sequence of them"):
+            make(["a"], specials="<pad>")
+    with pytest.raises(TypeError, match="a token is str, found int"):
+        embrow.Vocab(["a"])[3]
+    with pytest.raises(ValueError, match=re.escape("TokenCounter.merge: one splits by 'whitespace'")):
+        embrow.TokenCounter().merge(embrow.TokenCounter(tokenizer="words"))
+    with pytest.raises(TypeError, match="integer"):
+        embrow.Vocab.build(["a"], min_freq=1.5)
 
 
 def test_decode() -> None:
@@ -222,6 +242,12 @@ def test_a_saved_file_opens_with_safetensors_layout(vocab: embrow.Vocab, tmp_pat
     header = int.from_bytes(data[:8], "little")
     assert (8 + header) % 64 == 0
     assert data[8:9] == b"{"
+
+
+def test_a_header_nested_too_deep(tmp_path: Path) -> None:
+    (tmp_path / "v").write_bytes((10**5).to_bytes(8, "little") + b"[" * 10**5)
+    with pytest.raises(ValueError, match="its header is damaged"):
+        embrow.Vocab.load(tmp_path / "v")
 
 
 def test_every_cut_and_flip_is_found(vocab: embrow.Vocab, tmp_path: Path) -> None:

@@ -149,8 +149,11 @@ namespace {
 id_pieces encode_picked(const vocab_table& table, const text_rows& rows, const encode_options& options, int threads,
                         row_fault& fault) {
     text_rows values;
-    values.rows = rows.rows;
-    values.rows.emplace_back();  // of the rows that are none
+    values.rows.resize(rows.rows.size() + 1);  // the last is that of rows that are none
+    // A value that no row is may be anything, so it is not read.
+    for (const int64_t value : rows.picks) {
+        if (value != text_rows::none) values.rows[value] = rows.rows[value];
+    }
     row_fault value_fault;
     const id_pieces encoded = encode_ragged(table, values, options, threads, value_fault);
     const auto value_of = [&](size_t row) {

@@ -71,6 +71,11 @@ py::typing::Tuple<py::array, py::array_t<int64_t>> pad_ragged(const py::array& v
     throw py::type_error("pad_sequences: row " + std::to_string(row) + " " + found + "; rows are sequences of int");
 }
 
+[[noreturn]] void refuse_beyond(size_t row, Py_ssize_t at) {
+    throw py::value_error("pad_sequences: row " + std::to_string(row) + " has a value beyond int64 at position " +
+                          std::to_string(at));
+}
+
 int64_t id_of(PyObject* item, size_t row, Py_ssize_t at) {
     const auto index = py::reinterpret_steal<py::object>(PyNumber_Index(item));
     if (!index) {
@@ -80,25 +85,22 @@ int64_t id_of(PyObject* item, size_t row, Py_ssize_t at) {
     }
     int overflow = 0;
     const long long id = PyLong_AsLongLongAndOverflow(index.ptr(), &overflow);
-    if (overflow) {
-        throw py::value_error("pad_sequences: row " + std::to_string(row) + " has a value beyond int64 at position " +
-                              std::to_string(at));
-    }
+    if (overflow) refuse_beyond(row, at);
     return id;
 }
 
 py::typing::Tuple<py::array_t<int64_t>, py::array_t<int64_t>> ragged_from_rows(const py::object& sequences) {
-    const auto rows = py::reinterpret_steal<py::object>(PySequence_Fast(sequences.ptr(), "rows are a sequence"));
+    const auto rows = py::reinterpret_steal<py::object>(PySequence_Tuple(sequences.ptr()));
     if (!rows) throw py::error_already_set();
-    const auto count = static_cast<size_t>(PySequence_Fast_GET_SIZE(rows.ptr()));
+    const auto count = static_cast<size_t>(PyTuple_GET_SIZE(rows.ptr()));
     std::vector<int64_t> values;
     std::vector<int64_t> offsets{0};
     offsets.reserve(count + 1);
     for (size_t row = 0; row < count; ++row) {
-        PyObject* const item = PySequence_Fast_GET_ITEM(rows.ptr(), static_cast<Py_ssize_t>(row));
+        PyObject* const item = PyTuple_GET_ITEM(rows.ptr(), static_cast<Py_ssize_t>(row));
         if (PyList_Check(item) || PyTuple_Check(item)) {
-            const Py_ssize_t size = PySequence_Fast_GET_SIZE(item);
-            for (Py_ssize_t at = 0; at < size; ++at) {
+            // An item's __index__ may run anything, also what changes the list.
+            for (Py_ssize_t at = 0; at < PySequence_Fast_GET_SIZE(item); ++at) {
                 PyObject* const id = PySequence_Fast_GET_ITEM(item, at);
                 // An int below 2**30 is one digit of CPython's; the general way costs several times as much.
                 int overflow = 0;
@@ -109,7 +111,8 @@ py::typing::Tuple<py::array_t<int64_t>, py::array_t<int64_t>> ragged_from_rows(c
                         continue;
                     }
                 }
-                values.push_back(id_of(id, row, at));
+                const auto held = py::reinterpret_borrow<py::object>(id);
+                values.push_back(id_of(held.ptr(), row, at));
             }
         } else {
             const py::array array = py::array::ensure(item);
@@ -124,6 +127,11 @@ py::typing::Tuple<py::array_t<int64_t>, py::array_t<int64_t>> ragged_from_rows(c
             }
             const auto ids = py::array_t<int64_t, py::array::c_style | py::array::forcecast>::ensure(array);
             if (!ids) throw py::error_already_set();
+            if (array.dtype().kind() == 'u' && array.itemsize() == 8) {
+                const int64_t* const end = ids.data() + ids.size();
+                const int64_t* const beyond = std::find_if(ids.data(), end, [](int64_t id) { return id < 0; });
+                if (beyond != end) refuse_beyond(row, beyond - ids.data());
+            }
             values.insert(values.end(), ids.data(), ids.data() + ids.size());
         }
         offsets.push_back(static_cast<int64_t>(values.size()));

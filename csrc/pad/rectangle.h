@@ -3,11 +3,18 @@
 
 #include <pybind11/numpy.h>
 
+#include <cstdint>
 #include <string>
 
 namespace embrow {
 
+// Raises ValueError for a width that no array can have.
 inline size_t round_up(size_t width, size_t multiple) {
+    constexpr size_t widest = PTRDIFF_MAX / 16;
+    if (width > widest || multiple > widest) {
+        throw pybind11::value_error("the width of " + std::to_string(width) + " in multiples of " +
+                                    std::to_string(multiple) + " is beyond what an array can have");
+    }
     return (width + multiple - 1) / multiple * multiple;
 }
 

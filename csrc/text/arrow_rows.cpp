@@ -224,7 +224,15 @@ bool read_arrow(py::handle texts, const text_rules& rules, borrowed_text& text) 
     auto chunks = std::make_shared<std::vector<moved<ArrowArray>>>();
     reader into(rules, text.rows);
     if (py::hasattr(texts, "__arrow_c_stream__")) {
-        read_stream(texts.attr("__arrow_c_stream__")(), into, *chunks);
+        py::object capsule;
+        try {
+            capsule = texts.attr("__arrow_c_stream__")();
+        } catch (py::error_already_set& error) {
+            // pandas exports through pyarrow, which may be missing; its rows can still be iterated over.
+            if (!error.matches(PyExc_ImportError)) throw;
+            return false;
+        }
+        read_stream(capsule, into, *chunks);
     } else if (py::hasattr(texts, "__arrow_c_array__")) {
         const py::tuple pair = texts.attr("__arrow_c_array__")();
         const moved<ArrowSchema> schema(from_capsule<ArrowSchema>(pair[0], "arrow_schema"));

@@ -49,9 +49,9 @@ class numpy_strings final : public locked_text {
 
     std::optional<size_t> acquire(text_rows& rows) override {
         const auto* dtype = reinterpret_cast<const PyArray_StringDTypeObject*>(PyArray_DESCR(array_));
+        rows.rows.resize(size());  // may throw, which must not happen with the lock in hand
         allocator_ = NpyString_acquire_allocator(dtype);
         std::optional<size_t> null;
-        rows.rows.resize(size());
         for (size_t row = 0; row < size(); ++row) {
             const auto* packed =
                 static_cast<const npy_packed_static_string*>(PyArray_GETPTR1(array_, static_cast<npy_intp>(row)));

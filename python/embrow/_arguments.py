@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+LARGEST = 2**40
+
 
 def choice(name: str, value: str, allowed: Sequence[str]) -> str:
     """Return `value` if it is one of `allowed`."""
@@ -21,8 +23,8 @@ def non_negative(name: str, value: int | None, default: int) -> int:
     if value is None:
         return default
     number = operator.index(value)
-    if number < 0:
-        raise ValueError(f"{name} is {number}; it is 0 or more")
+    if not 0 <= number <= LARGEST:
+        raise ValueError(f"{name} is {number}; it is 0 or more" + (f", at most {LARGEST}" if number > 0 else ""))
     return number
 
 
@@ -31,8 +33,8 @@ def positive(name: str, value: int | None, default: int) -> int:
     if value is None:
         return default
     number = operator.index(value)
-    if number < 1:
-        raise ValueError(f"{name} is {number}; it is 1 or more")
+    if not 1 <= number <= LARGEST:
+        raise ValueError(f"{name} is {number}; it is 1 or more" + (f", at most {LARGEST}" if number > 1 else ""))
     return number
 
 

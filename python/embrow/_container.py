@@ -85,7 +85,7 @@ def unpack_arrays(whole: npt.NDArray[np.uint8], name: str, kind: str) -> tuple[d
         if metadata["format"] != kind:
             raise ValueError(f"{name}: format is {metadata['format']!r}, not {kind!r}")
         digest = metadata.pop("checksum")
-    except (json.JSONDecodeError, UnicodeDecodeError, KeyError, AttributeError, TypeError) as error:
+    except (json.JSONDecodeError, UnicodeDecodeError, KeyError, AttributeError, TypeError, RecursionError) as error:
         raise ValueError(f"{name}: no file of format {kind}, or its header is damaged ({error})") from error
     mark = f'"checksum":"{digest}"'.encode()
     at = 8 + whole[8:start].tobytes().find(mark) + len(mark) - 1 - len(digest)
@@ -100,6 +100,6 @@ def unpack_arrays(whole: npt.NDArray[np.uint8], name: str, kind: str) -> tuple[d
             .reshape(entry["shape"])
             for key, entry in entries.items()
         }
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, IndexError) as error:
         raise ValueError(f"{name}: the header does not fit the data ({error})") from error
     return arrays, metadata

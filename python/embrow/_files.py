@@ -10,9 +10,9 @@ import os
 import secrets
 import sys
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import IO, BinaryIO, cast
+from typing import IO, Any, BinaryIO, cast
 
 StrPath = str | os.PathLike[str]
 
@@ -58,33 +58,77 @@ def name_of(path: StrPath) -> str:
 
 @contextlib.contextmanager
 def opened(path: StrPath, encoding: str = "utf-8", errors: str = "strict") -> Iterator[IO[bytes] | Recoded]:
-    """Open a file of text to read as UTF-8, or standard input for "-".
+    """Open a file of text to read as UTF-8, without a byte order mark, or standard input for "-".
 
-    .gz and .zst are told by their first bytes and decompressed. UTF-8 itself is passed on unchecked.
-
-    Raises
-    ------
-    ValueError
-        The compressed data is damaged or cut short.
+    .gz and .zst are told by their first bytes and decompressed. UTF-8 itself is passed on unchecked. Reading raises
+    ValueError where compressed data is damaged or cut short, or text is not in its encoding.
     """
+    name = name_of(path)
+    try:
+        is_utf8 = errors == "strict" and codecs.lookup(encoding).name == "utf-8"
+    except LookupError as error:
+        raise ValueError(f"{name}: {error}") from error
     with contextlib.ExitStack() as stack:
         file = _standard_input() if path == "-" else stack.enter_context(open(path, "rb"))
         magic = file.peek(4)[:4]
+        if magic[:2] == b"\x1f\x8b":
+            unpacked = stack.enter_context(gzip.GzipFile(fileobj=file, mode="rb"))
+            file = io.BufferedReader(_Unpacked(unpacked.read, name, "gzip", zlib.error), WINDOW_BYTES)
+        elif magic == b"\x28\xb5\x2f\xfd":
+            file = io.BufferedReader(_unpacked_zstd(file, name), WINDOW_BYTES)
+        if not is_utf8:
+            yield Recoded(file, name, encoding, errors)
+            return
+        if file.peek(3)[:3] == codecs.BOM_UTF8:
+            file.read(3)
+        yield file
+
+
+class _Unpacked(io.RawIOBase):
+    """Bytes of a decompressor, whose errors name the file."""
+
+    def __init__(self, read: Callable[[int], bytes], name: str, kind: str, fault: type[Exception]) -> None:
+        self._read, self._name, self._kind = read, name, kind
+        self._faults = (EOFError, gzip.BadGzipFile, fault)
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
         try:
-            if magic[:2] == b"\x1f\x8b":
-                plain = cast(IO[bytes], stack.enter_context(gzip.GzipFile(fileobj=file, mode="rb")))
-            elif magic == b"\x28\xb5\x2f\xfd":
-                plain = stack.enter_context(_zstd_reader(file, name_of(path)))
-            else:
-                plain = file
-            utf8 = errors == "strict" and codecs.lookup(encoding).name == "utf-8"
-            yield plain if utf8 else Recoded(plain, encoding, errors)
-        except LookupError as error:
-            raise ValueError(f"{name_of(path)}: {error}") from error
-        except UnicodeDecodeError as error:
-            raise ValueError(f"{name_of(path)}: {error}; give its encoding, or errors other than strict") from error
-        except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-            raise ValueError(f"{name_of(path)}: damaged gzip file: {error}") from error
+            data = self._read(len(buffer))
+        except self._faults as error:
+            raise ValueError(f"{self._name}: damaged {self._kind} file: {error}") from error
+        buffer[: len(data)] = data
+        return len(data)
+
+
+def _unpacked_zstd(file: BinaryIO, name: str) -> _Unpacked:
+    try:
+        import zstandard
+    except ImportError as error:
+        raise ImportError(f"{name} is compressed with zstd; pip install zstandard") from error
+    frames = zstandard.ZstdDecompressor()
+    frame = frames.decompressobj()
+    packed, data = b"", b""
+
+    # Not the library's stream reader, which takes a file cut short for a whole one.
+    def read(size: int) -> bytes:
+        nonlocal frame, packed, data
+        while not data:
+            packed = packed or file.read(1 << 17)
+            if not packed:
+                if not frame.eof:
+                    raise EOFError("it ends within a frame")
+                return b""
+            if frame.eof:
+                frame = frames.decompressobj()
+            data = frame.decompress(packed)
+            packed = frame.unused_data if frame.eof else b""
+        given, data = data[:size], data[size:]
+        return given
+
+    return _Unpacked(read, name, "zstd", zstandard.ZstdError)
 
 
 def _standard_input() -> io.BufferedReader:
@@ -93,23 +137,19 @@ def _standard_input() -> io.BufferedReader:
     return file if isinstance(file, io.BufferedReader) else io.BufferedReader(cast(io.RawIOBase, file))
 
 
-def _zstd_reader(file: BinaryIO, name: str) -> IO[bytes]:
-    try:
-        import zstandard
-    except ImportError as error:
-        raise ImportError(f"{name} is compressed with zstd; pip install zstandard") from error
-    return cast(IO[bytes], zstandard.ZstdDecompressor().stream_reader(file, read_across_frames=True))
-
-
 class Recoded:
     """Reads text of any encoding as UTF-8."""
 
-    def __init__(self, file: IO[bytes], encoding: str, errors: str) -> None:
+    def __init__(self, file: IO[bytes], name: str, encoding: str, errors: str) -> None:
+        self._name = name
         self._text = io.TextIOWrapper(cast(BinaryIO, file), encoding, errors, newline="")
 
     def read(self, size: int = -1) -> bytes:
         """Return up to `size` characters, or all; b"" at the end."""
-        return self._text.read(size).encode("utf-8", "surrogatepass")
+        try:
+            return self._text.read(size).encode("utf-8", "surrogatepass")
+        except UnicodeDecodeError as error:
+            raise ValueError(f"{self._name}: {error}; give its encoding, or errors other than strict") from error
 
 
 def lines_of(window: bytes) -> list[bytes]:

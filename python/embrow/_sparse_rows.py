@@ -34,6 +34,7 @@ class Table:
     def __init__(self, rule: _core.UpdateRule, parameter: Tensor, states: list[Tensor | None], step: int, late: bool):
         rows = parameter.size(0)
         self.parameter = parameter
+        self.dtype, self.shape = parameter.dtype, parameter.shape
         self.states = states
         self.rule = rule
         self.row_steps = torch.full((rows,), step, dtype=torch.int32) if late else None
@@ -112,6 +113,16 @@ def _check_sparse(name: str, parameter: Tensor, grad: Tensor) -> None:
         raise ValueError(f"{about} must have rows without gaps, found strides {parameter.stride()}; use .contiguous()")
 
 
+def _check_states(name: str, parameter: Tensor, states: list[Tensor | None]) -> None:
+    """Raise for state that was made when the parameter had another dtype."""
+    for state in states:
+        if state is not None and state.shape == parameter.shape and state.dtype != parameter.dtype:
+            raise TypeError(
+                f"{name}: the state of a parameter is {state.dtype} and the parameter has become {parameter.dtype}; "
+                "make the optimizer after changing a module's dtype"
+            )
+
+
 class SparseRows(torch.optim.Optimizer):
     """What the optimizers share: parameters with sparse gradients leave the lists that PyTorch's step works on."""
 
@@ -142,9 +153,12 @@ class SparseRows(torch.optim.Optimizer):
         table = self._tables.get(parameter)
         state = self.state[parameter]
         rule, states, count = self._rows_state(parameter, state, group)
-        if table is None or table.rule is not rule:
+        # A module's half() or double() changes a parameter in place.
+        changed = table is not None and (table.dtype, table.shape) != (parameter.dtype, parameter.shape)
+        if table is None or table.rule is not rule or changed:
             _check_sparse(type(self).__name__, parameter, grad)
-            if table is not None:
+            _check_states(type(self).__name__, parameter, states)
+            if table is not None and not changed:
                 table.catch_up()
             late = self._catches_up or rule is _core.UpdateRule.momentum
             table = Table(rule, parameter, states, count, late)

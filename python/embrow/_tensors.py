@@ -18,12 +18,16 @@ def target_of(out: Any) -> Any:
         return out
     if out.device.type != "cpu":
         raise ValueError(f"out lies on {out.device}; it must be on the CPU")
+    if str(out.dtype) not in ("torch.int32", "torch.int64"):
+        raise ValueError(f"out is {out.dtype}; ids are int32 or int64")
     return out.detach().numpy()
 
 
 def result_of(array: Any, out: Any, return_tensors: str, device: Any) -> Any:
     """Return what a call promised: `out` if it was given, else the array, or a tensor over it on `device`."""
     if out is not None:
+        if device is not None and not (is_tensor(out) and str(device) == "cpu"):
+            raise ValueError(f"out is given, so the result cannot lie on device {device}; leave one of them out")
         if is_tensor(out):
             import torch
 

@@ -12,6 +12,8 @@ def tokenize_rows(texts: Iterable[Any], tokenizer: Callable[[str], list[str]], l
     """Split each row with a callable; rows that are tokens already, and nulls, pass as they are."""
     if isinstance(texts, str | bytes):
         raise TypeError(f"expected rows of text, found one {type(texts).__name__}; pass [text]")
+    # Arrow's scalars are no str.
+    texts = texts.to_pylist() if hasattr(texts, "to_pylist") else texts
     rows: list[Any] = []
     for number, row in enumerate(texts):
         if isinstance(row, bytes):
@@ -19,5 +21,10 @@ def tokenize_rows(texts: Iterable[Any], tokenizer: Callable[[str], list[str]], l
                 row = row.decode()  # noqa: PLW2901
             except UnicodeDecodeError as error:
                 raise ValueError(f"row {number} is not valid UTF-8 at byte {error.start}") from error
-        rows.append(list(tokenizer(row.lower() if lowercase else row)) if isinstance(row, str) else row)
+        if isinstance(row, str):
+            rows.append(list(tokenizer(row.lower() if lowercase else row)))
+        elif lowercase and isinstance(row, list | tuple):
+            rows.append([token.lower() if isinstance(token, str) else token for token in row])
+        else:
+            rows.append(row)
     return rows

@@ -71,9 +71,10 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     epochs, batch_size, lr
         Passes over the texts, texts a step, step size.
     optimizer : {"adam", "sgd", "adagrad", "adamw"}
-        "adamw" needs ``sparse=False``.
+        Those of `embrow.optim`.
     sparse : bool
-        Update only the rows that a batch has seen. Adam's moments then stand still for the others.
+        Give the table sparse gradients: a step then costs what the batch costs, with the numbers of dense training.
+        On a GPU gradients are dense.
     validation_fraction : float
         Share of the texts, drawn by class, that is held out and measured after each epoch.
     early_stopping : bool
@@ -285,6 +286,8 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         meta, vocab, arrays = _read_file(Path(path))
         try:
             model = cls(**meta["params"])
+            if isinstance(model.class_weight, list):
+                model.class_weight = {label: weight for label, weight in model.class_weight}
             model.vocab_ = vocab
             model.classes_ = np.array(meta["classes"], dtype=np.dtype(meta["classes_dtype"]))
             model.history_, model._width = meta["history"], meta["width"]
@@ -302,7 +305,7 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
                 sparse=model.sparse,
             )
             model.model_.load_state_dict({name: torch.from_numpy(array) for name, array in arrays.items()})
-        except (KeyError, TypeError, RuntimeError) as error:
+        except (KeyError, TypeError, RuntimeError, IndexError, AttributeError) as error:
             raise ValueError(f"{path}: damaged embrow model: {error}") from error
         model.model_.to(resolve_device(model.device)).eval()
         return model
@@ -353,7 +356,7 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         params["random_state"] = self.random_state if isinstance(self.random_state, int) else None
         params["device"] = str(self.device)
         if isinstance(self.class_weight, Mapping):
-            params["class_weight"] = None
+            params["class_weight"] = [list(pair) for pair in self.class_weight.items()]
         return params
 
 
@@ -379,6 +382,8 @@ def _take(texts: Any, rows: _Array) -> Any:
         return texts[rows]
     if hasattr(texts, "iloc"):
         return texts.iloc[rows]
+    if hasattr(texts, "to_pylist"):
+        texts = texts.to_pylist()
     texts = texts if isinstance(texts, Sequence) else list(texts)
     return [texts[row] for row in rows.tolist()]
 

@@ -123,7 +123,7 @@ _model_options = _options(
     click.option("--max-length", type=click.IntRange(min=1), help="Tokens read of a text; default: all."),
     click.option(
         "--oov",
-        type=click.Choice(["normal", "uniform", "zeros", "mean", "subword"]),
+        type=click.Choice(["normal", "uniform", "zeros", "mean"]),
         default="normal",
         show_default=True,
         help="Rows of tokens that the vectors lack.",

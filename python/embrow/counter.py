@@ -109,6 +109,11 @@ class TokenCounter:
 
     def merge(self, other: TokenCounter) -> None:
         """Add another counter's counts; its tokens unseen here come last, in its order."""
+        if (other.tokenizer, other.lowercase) != (self.tokenizer, self.lowercase):
+            raise ValueError(
+                f"TokenCounter.merge: one splits by {self.tokenizer!r}, lowercase={self.lowercase}, the other by "
+                f"{other.tokenizer!r}, lowercase={other.lowercase}"
+            )
         self._counts.merge(other._counts)
 
     def most_common(self, n: int | None = None) -> list[tuple[str, int]]:
@@ -133,12 +138,15 @@ class TokenCounter:
         ValueError
             `max_size` has no room for the specials, or pad or unk token is not among the tokens.
         """
+        if isinstance(specials, str):
+            raise TypeError(f"specials is one str, {specials!r}; pass a sequence of them")
         named = list(dict.fromkeys(specials))
+        fewest = non_negative("min_freq", min_freq, default=1)
         size = non_negative("max_size", max_size, default=-1)
         if max_size is not None and size < len(named):
             raise ValueError(f"max_size is {size}, which has no room for {len(named)} specials")
         by_token = choice("ties", ties, ("first", "token")) == "token"
-        table, counts = self._counts.table(named, specials_first, min_freq, size, by_token)
+        table, counts = self._counts.table(named, specials_first, fewest, size, by_token)
         return Vocab._made(table, counts, named, pad_token, unk_token, self.tokenizer, self.lowercase)
 
     def __getstate__(self) -> tuple[Tokenizer, bool, list[tuple[str, int]]]:

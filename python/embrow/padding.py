@@ -11,6 +11,7 @@ from embrow import _core
 from embrow._arguments import choice, int_dtype, non_negative, positive
 from embrow._tensors import is_tensor, result_of, target_of
 from embrow._threads import resolve_num_threads
+from embrow.ragged import Ragged
 
 
 def pad_sequences(
@@ -74,13 +75,16 @@ def pad_sequences(
         if outside.size:
             at = int(outside[0])
             raise ValueError(f"pad_sequences: value {values[at]} at position {at} does not fit int32")
+    fill = operator.index(value)
+    if not -(2**63) <= fill < 2**63:
+        raise ValueError(f"pad_sequences: value {fill} does not fit {'int64' if wide else 'int32'}")
     ids, lengths = _core.pad_ragged(
         values,
         offsets,
         max_length=non_negative("max_length", max_length, default=-1),
         pad_left=choice("padding_side", padding_side, ("left", "right")) == "left",
         truncate_left=choice("truncation_side", truncation_side, ("left", "right")) == "left",
-        value=operator.index(value),
+        value=fill,
         multiple=positive("pad_to_multiple_of", pad_to_multiple_of, default=1),
         wide=wide,
         out=target_of(out),
@@ -92,11 +96,15 @@ def pad_sequences(
 
 def _ragged(sequences: Any) -> tuple[Any, Any]:
     """Return values, int32 or int64, and int64 offsets."""
-    if isinstance(sequences, tuple) and len(sequences) == 2 and all(_is_array(part) for part in sequences):
-        values, offsets = (_to_numpy(part) for part in sequences)
+    pair = isinstance(sequences, tuple) and len(sequences) == 2 and all(_is_array(part) for part in sequences)
+    if pair or isinstance(sequences, Ragged):
+        values, offsets = (_to_numpy(part) if _is_array(part) else np.asarray(part) for part in sequences)
         for name, array in (("values", values), ("offsets", offsets)):
             if array.dtype.kind not in "iu" and array.size:
                 raise TypeError(f"pad_sequences: {name} are {array.dtype}; they are integers")
+        if values.dtype == np.uint64 and (beyond := np.flatnonzero(values > np.iinfo(np.int64).max)).size:
+            at = int(beyond[0])
+            raise ValueError(f"pad_sequences: value {values[at]} at position {at} is beyond int64")
         narrow = values.dtype == np.int32
         return np.ascontiguousarray(values, np.int32 if narrow else np.int64), np.ascontiguousarray(offsets, np.int64)
     if isinstance(sequences, str | bytes):
@@ -116,7 +124,7 @@ def _ragged_of_tensors(rows: Any) -> tuple[Any, Any]:
         raise TypeError(f"pad_sequences: rows are tensors and {others[0].__name__}; give rows of one kind")
     with torch.no_grad():
         joined = torch.cat(list(rows)) if all(row.ndim == 1 for row in rows) else None
-    if joined is None or joined.is_floating_point():
+    if joined is None or joined.is_floating_point() or joined.is_complex():
         raise TypeError("pad_sequences: tensors have one dimension and an integer dtype")
     offsets = np.zeros(len(rows) + 1, dtype=np.int64)
     np.cumsum(np.fromiter(map(torch.numel, rows), dtype=np.int64, count=len(rows)), out=offsets[1:])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import dataclasses
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -13,8 +14,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from embrow import optim
+from embrow._sparse_rows import SparseRows
 from embrow.model import POOLINGS, TextModel
-from embrow.optim import Adam
 
 OPTIMIZERS = ("adam", "sgd", "adagrad", "adamw")
 # Epochs without a lower validation loss before early stopping ends the training.
@@ -70,8 +72,6 @@ class Settings:
             raise ValueError(f"pooling must be one of {', '.join(POOLINGS)}, found {self.pooling!r}")
         if self.optimizer not in OPTIMIZERS:
             raise ValueError(f"optimizer must be one of {', '.join(OPTIMIZERS)}, found {self.optimizer!r}")
-        if self.optimizer == "adamw" and self.sparse:
-            raise ValueError("optimizer='adamw' decays every row of the table; give sparse=False with it")
 
 
 def fit_model(
@@ -96,6 +96,8 @@ def fit_model(
     table's weights are.
     """
     device = device or torch.device("cpu")
+    # The kernels of sparse gradients are the CPU's.
+    settings = dataclasses.replace(settings, sparse=settings.sparse and device.type == "cpu")
     with seeded(seed):
         model = TextModel(
             num_embeddings,
@@ -126,24 +128,16 @@ def fit_model(
     return model, history
 
 
-def make_optimizer(model: TextModel, settings: Settings) -> torch.optim.Optimizer:
+def make_optimizer(model: TextModel, settings: Settings) -> SparseRows:
     """Return the optimizer of every trained parameter of `model`.
 
-    With sparse gradients Adam's numbers are those of dense ones: a row goes on moving by its momentum, made up for when
-    it is next read.
+    With sparse gradients its numbers are those of dense ones: a row goes on moving by its momentum, made up for when it
+    is next read.
     """
     trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    name, lr = settings.optimizer, settings.lr
-    if name == "sgd":
-        return torch.optim.SGD(trained, lr=lr)
-    if name == "adagrad":
-        return torch.optim.Adagrad(trained, lr=lr)
-    if name == "adamw":
-        return torch.optim.AdamW(trained, lr=lr, fused=True)
-    optimizer = Adam(trained, lr=lr, catch_up=settings.sparse, fused=True)
-    if settings.sparse and model.embedding.weight.requires_grad:
-        optimizer.attach(model.embedding)
-    return optimizer
+    make = {"adam": optim.Adam, "adamw": optim.AdamW, "sgd": optim.SGD, "adagrad": optim.Adagrad}[settings.optimizer]
+    made: SparseRows = make(trained, lr=settings.lr, catch_up=settings.sparse)
+    return made
 
 
 def loss_of(scores: Tensor, labels: Tensor, weights: Tensor | None) -> Tensor:
@@ -167,6 +161,29 @@ def train(
 ) -> History:
     """Train `model` in place and return each epoch's mean loss, with validation figures where there are such rows."""
     optimizer = make_optimizer(model, settings)
+    hooks = optimizer.attach(model.embedding) if settings.sparse and model.embedding.weight.requires_grad else []
+    try:
+        return _train(
+            model, rows, settings, optimizer, seed=seed, validation=validation, shuffle=shuffle, on_epoch=on_epoch
+        )
+    finally:
+        # The model is handed on without its optimizer, every row up to date.
+        optimizer.catch_up()
+        for hook in hooks:
+            hook.remove()
+
+
+def _train(
+    model: TextModel,
+    rows: Rows,
+    settings: Settings,
+    optimizer: torch.optim.Optimizer,
+    *,
+    seed: int,
+    validation: Rows | None,
+    shuffle: bool,
+    on_epoch: Callable[[int, History], None] | None,
+) -> History:
     order = torch.Generator().manual_seed(seed)
     count = len(rows.ids)
     history: History = {"loss": []}

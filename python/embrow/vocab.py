@@ -117,6 +117,8 @@ class Vocab:
         tokenizer: Tokenizer,
         lowercase: bool,
     ) -> None:
+        if isinstance(specials, str):
+            raise TypeError(f"specials is one str, {specials!r}; pass a sequence of them")
         if not callable(tokenizer):
             choice("tokenizer", tokenizer, ("whitespace", "words"))
 
@@ -129,6 +131,9 @@ class Vocab:
         set_once = functools.partial(object.__setattr__, self)
         pad_id, unk_id = id_of("pad_token", pad_token, PAD), id_of("unk_token", unk_token, UNK)
         set_once("_table", table)
+        if counts is not None:
+            counts = counts.copy()
+            counts.flags.writeable = False
         set_once("_counts", counts)
         set_once("pad_id", pad_id)
         set_once("pad_token", None if pad_id is None else pad_token)
@@ -143,6 +148,9 @@ class Vocab:
 
     def __setattr__(self, name: str, value: object) -> None:
         raise AttributeError(f"a Vocab does not change; make another to set {name}")
+
+    def __delattr__(self, name: str) -> None:
+        raise AttributeError(f"a Vocab does not change; make another without {name}")
 
     @classmethod
     def build(
@@ -208,6 +216,8 @@ class Vocab:
         return isinstance(token, str) and self._table.find(token) >= 0
 
     def __getitem__(self, token: str) -> int:
+        if not isinstance(token, str):
+            raise TypeError(f"a token is str, found {type(token).__name__}")
         found = self._table.find(token)
         if found >= 0:
             return found
@@ -231,7 +241,7 @@ class Vocab:
 
     def to_dict(self) -> dict[str, int]:
         """Return token -> id."""
-        return {token: i for i, token in enumerate(self.tokens)}
+        return {token: i for i, token in enumerate(self._table.tokens())}
 
     def encode(
         self,
