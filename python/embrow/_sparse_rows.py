@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from typing import Any
 
 import torch
@@ -175,12 +176,13 @@ class SparseRows(torch.optim.Optimizer):
         if "step" in state:
             state["step"] += 1
 
+    @abstractmethod
     def _rows_state(self, parameter: Tensor, state: dict[str, Any], group: dict[str, Any]) -> RowsState:
         """Return the rule, its states `first`, `second`, `greatest`, made where missing, and the steps taken."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _rows_numbers(self, group: dict[str, Any], step: int) -> Numbers:
-        raise NotImplementedError
+        """Return the numbers of step `step`, counted from 1."""
 
     def catch_up(self, parameter: Tensor | None = None, ids: Tensor | None = None) -> None:
         """Bring rows up to date with the steps in which they had no gradient.
