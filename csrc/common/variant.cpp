@@ -24,7 +24,7 @@ bool cpu_has_f16c() noexcept {
 }
 #endif
 
-bool cpu_runs(variant v) noexcept {
+bool detect(variant v) noexcept {
     switch (v) {
         case variant::serial:
             return true;
@@ -33,7 +33,7 @@ bool cpu_runs(variant v) noexcept {
             return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi") && __builtin_cpu_supports("bmi2") &&
                    __builtin_cpu_supports("fma") && cpu_has_f16c();
         case variant::avx512:
-            return cpu_runs(variant::avx2) && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+            return detect(variant::avx2) && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
                    __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
 #endif
 #if defined(__aarch64__)
@@ -43,6 +43,16 @@ bool cpu_runs(variant v) noexcept {
         default:
             return false;
     }
+}
+
+// Asked once: a virtual machine may take microseconds to answer CPUID.
+bool cpu_runs(variant v) noexcept {
+    static const auto answers = [] {
+        std::array<bool, all_variants.size()> found{};
+        for (const variant each : all_variants) found[static_cast<size_t>(each)] = detect(each);
+        return found;
+    }();
+    return answers[static_cast<size_t>(v)];
 }
 
 variant fastest() noexcept {
