@@ -279,7 +279,7 @@ def test_parts_that_would_read_out_of_bounds_are_refused(vocab: embrow.Vocab) ->
     refused("a slot holds id", index=np.full_like(parts["index"], 0xFF))
     refused("slots are used for", index=np.zeros_like(parts["index"]))
     refused("is cut short or not aligned", keys=parts["keys"][:-1])
-    refused("the seed has 3 words", seed=parts["seed"][:8])
+    refused("the seed has 2 words", seed=parts["seed"][:8])
 
 
 CROWD = 50_000

@@ -11,7 +11,7 @@ __extension__ typedef unsigned __int128 uint128;  // NOLINT(modernize-use-using)
 // The 128-bit product folded to 64 bits, the mixing step of wyhash and its kin (Wang Yi, 2019).
 inline uint64_t fold(uint64_t a, uint64_t b) noexcept {
     const auto product = static_cast<uint128>(a) * b;
-    return static_cast<uint64_t>(product) ^ static_cast<uint64_t>(product >> 64);
+    return static_cast<uint64_t>(product ^ product >> 64);
 }
 
 inline uint64_t load8(const char* from) noexcept {

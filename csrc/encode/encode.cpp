@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <numeric>
+#include <span>
 #include <string>
 
 #include "common/threads.h"
@@ -9,114 +10,134 @@
 namespace embrow {
 namespace {
 
-// One thread's work: reads rows, looks their tokens up in batches that may span rows, and hands finished rows on.
+// One thread's work: reads rows, looks their tokens up in batches that may span rows, and hands on groups of rows.
 //
-//     row -> tokens -> keys and hashes (slots fetched) -> 256 at a time: slots, keys (fetched), ids -> finished rows
+//     row -> tokens -> keys and hashes (slots fetched) -> 256 at a time: slots, keys (fetched), ids -> group of rows
 class row_encoder {
   public:
     row_encoder(const vocab_table& table, const text_rows& rows, const encode_options& options)
         : table_(table), rows_(rows), options_(options), reader_(options.text) {}
 
-    // Calls finish(row, ids, count) for rows [begin, end) in order, until a row has a fault, which is reported.
+    // Appends the ids of rows [begin, end) to `ids`, some rows at a time; then calls finish(first, ends), where row
+    // first + i of them ends at ids[ends[i]]. `finish` may take ids away. Stops at a row with a fault, which is
+    // reported once the rows before it are finished.
     template <class Finish>
-    void run(size_t begin, size_t end, row_fault& fault, Finish&& finish) {
+    void run(size_t begin, size_t end, std::vector<int32_t>& ids, row_fault& fault, Finish&& finish) {
+        ids_ = &ids;
         for (size_t row = begin; row < end;) {
-            size_t first = row;
-            ids_.clear();
+            const size_t first = row;
             row_ends_.clear();
+            size_t from = ids.size();
             std::optional<text_fault> refused;
             // Enough rows to fill a batch, or the scratch; then all of them are finished.
             do {
                 token_reader::prefetch(rows_, row + token_reader::rows_ahead);
-                refused = reader_.read(rows_, row++, [&](const char* text, size_t size, const readable& around) {
-                    push(text, size, around);
-                });
-                row_ends_.push_back(ids_.size() + pending_);
-            } while (row < end && !refused && row_ends_.back() < vocab_table::batch && !reader_.scratch_full());
+                refused = reader_.read(rows_, row++, [&](const token_run& run) { take(run); });
+                row_ends_.push_back(ids.size() + pending_);
+            } while (row < end && !refused && row_ends_.back() - from < batch && !reader_.scratch_full());
             flush();
-            size_t from = 0;
-            for (const size_t to : row_ends_) {
-                if (from <= refused_token_ && refused_token_ < to) {
-                    token_fault_.at = static_cast<int64_t>(refused_token_ - from);
-                    fault.report(static_cast<int64_t>(first), token_fault_);
-                    return;
-                }
-                if (refused && first + 1 == row) {
-                    fault.report(static_cast<int64_t>(first), *refused);
-                    return;
-                }
-                finish_row(first++, from, to, finish);
-                from = to;
+            if (unknown_ != none) {
+                const auto at = std::upper_bound(row_ends_.begin(), row_ends_.end(), unknown_);
+                if (at != row_ends_.begin()) from = at[-1];
+                refused = text_fault{text_fault::kind::unknown_token, static_cast<int64_t>(unknown_ - from),
+                                     std::move(unknown_text_)};
+                row_ends_.erase(at + 1, row_ends_.end());
+            }
+            if (refused) row_ends_.pop_back();
+            finish(first, std::span<const size_t>(row_ends_));
+            if (refused) {
+                fault.report(static_cast<int64_t>(first + row_ends_.size()), *refused);
+                return;
             }
             reader_.release();
         }
     }
 
-  private:
-    static constexpr size_t shown_bytes = 64;
+    // The same for one row at a time: finish(row, ids).
+    template <class Finish>
+    void run_rows(size_t begin, size_t end, row_fault& fault, Finish&& finish) {
+        std::vector<int32_t> ids;
+        run(begin, end, ids, fault, [&](size_t row, std::span<const size_t> ends) {
+            size_t from = 0;
+            for (const size_t to : ends) {
+                finish(row++, std::span<const int32_t>(ids.data() + from, to - from));
+                from = to;
+            }
+            ids.clear();
+        });
+    }
 
-    void push(const char* text, size_t size, const readable& around) {
-        if (pending_ == vocab_table::batch) flush();
-        if (size > max_token_bytes) [[unlikely]] {
-            refuse(ids_.size() + pending_, text_fault::kind::token_too_long, {text, shown_bytes});
-            size = 0;
+  private:
+    static constexpr size_t none = SIZE_MAX;
+    // Tokens looked up together: enough that what the first waits for is there when the last is hashed, and few enough
+    // that all stay in the first-level cache.
+    static constexpr size_t batch = 256;
+
+    void take(const token_run& run) {
+        for (size_t done = 0; done < run.count;) {
+            if (pending_ == batch) flush();
+            const size_t now = std::min(run.count - done, batch - pending_);
+            pending_ =
+                hash_run(run, done, done + now, table_.seed(), tokens_ + pending_, table_.prefetcher()) - tokens_;
+            done += now;
         }
-        tokens_[pending_] = hash_token(text, size, around, table_.seed());
-        table_.prefetch(tokens_[pending_].hash);
-        ++pending_;
     }
 
     void flush() {
-        const size_t had = ids_.size();
-        ids_.resize(had + pending_);
-        int32_t* const ids = ids_.data() + had;
-        table_.find_batch(tokens_, pending_, ids);
-        for (size_t i = 0; i < pending_; ++i) {
-            if (ids[i] != no_id) continue;
-            ids[i] = options_.unk_id;
-            if (options_.unk_id == no_id) refuse(had + i, text_fault::kind::unknown_token, text_of(tokens_[i].key));
-        }
+        const size_t had = ids_->size();
+        ids_->resize(had + pending_);
+        table_.find_batch(tokens_, pending_, options_.unk_id, ids_->data() + had);
+        if (options_.unk_id == no_id && unknown_ == none) find_unknown(had);
         pending_ = 0;
     }
 
-    static std::string_view text_of(const token_key& key) noexcept {
-        const char* text = key.is_inline() ? reinterpret_cast<const char*>(&key) + 4 : key.address();
-        return {text, std::min<size_t>(key.size(), shown_bytes)};
-    }
-
-    void refuse(size_t token, text_fault::kind what, std::string_view text) {
-        if (token >= refused_token_) return;
-        refused_token_ = token;
-        token_fault_ = {what, 0, std::string(text)};
-    }
-
-    template <class Finish>
-    void finish_row(size_t row, size_t from, size_t to, Finish&& finish) {
-        const size_t added = (options_.bos_id != no_id) + (options_.eos_id != no_id);
-        size_t kept = to - from;
-        if (options_.max_length >= 0) kept = std::min(kept, static_cast<size_t>(options_.max_length) - added);
-        const int32_t* ids = ids_.data() + (options_.truncate_left ? to - kept : from);
-        if (added) {
-            framed_.clear();
-            if (options_.bos_id != no_id) framed_.push_back(options_.bos_id);
-            framed_.insert(framed_.end(), ids, ids + kept);
-            if (options_.eos_id != no_id) framed_.push_back(options_.eos_id);
-            ids = framed_.data();
-        }
-        finish(row, ids, kept + added);
+    void find_unknown(size_t had) {
+        const auto at = std::find(ids_->begin() + static_cast<std::ptrdiff_t>(had), ids_->end(), no_id);
+        if (at == ids_->end()) return;
+        constexpr size_t shown_bytes = 64;
+        unknown_ = static_cast<size_t>(at - ids_->begin());
+        const token_key& key = tokens_[unknown_ - had].key;
+        unknown_text_ = key_text(key, key.address()).substr(0, shown_bytes);
     }
 
     const vocab_table& table_;
     const text_rows& rows_;
     const encode_options& options_;
     token_reader reader_;
-    hashed_token tokens_[vocab_table::batch];
+    hashed_token tokens_[batch];
     size_t pending_ = 0;
-    std::vector<int32_t> ids_;      // of the rows read since the last release, but for the pending tokens
-    std::vector<size_t> row_ends_;  // in ids_
+    std::vector<int32_t>* ids_ = nullptr;
+    std::vector<size_t> row_ends_;
+    size_t unknown_ = none;  // the first unknown token that is a fault, in ids
+    std::string unknown_text_;
+};
+
+// Rows of ids as options ask for them: cut, between bos and eos.
+class row_framer {
+  public:
+    explicit row_framer(const encode_options& options) : options_(options) {}
+
+    bool leaves_rows() const noexcept { return !added() && options_.max_length < 0; }
+
+    // A row's ids, which may lie in memory that the next call changes.
+    std::span<const int32_t> frame(std::span<const int32_t> ids) {
+        if (options_.max_length >= 0) {
+            const size_t kept = std::min(ids.size(), static_cast<size_t>(options_.max_length) - added());
+            ids = options_.truncate_left ? ids.last(kept) : ids.first(kept);
+        }
+        if (!added()) return ids;
+        framed_.clear();
+        if (options_.bos_id != no_id) framed_.push_back(options_.bos_id);
+        framed_.insert(framed_.end(), ids.begin(), ids.end());
+        if (options_.eos_id != no_id) framed_.push_back(options_.eos_id);
+        return framed_;
+    }
+
+  private:
+    size_t added() const noexcept { return (options_.bos_id != no_id) + (options_.eos_id != no_id); }
+
+    const encode_options& options_;
     std::vector<int32_t> framed_;
-    size_t refused_token_ = SIZE_MAX;  // in ids_
-    text_fault token_fault_;
 };
 
 // Runs body(task, encoder, begin, end) over all rows. A task behind the first fault known so far is not begun.
@@ -198,9 +219,21 @@ id_pieces encode_ragged(const vocab_table& table, const text_rows& rows, const e
     for_each_task(table, rows, options, threads, fault,
                   [&](size_t task, row_encoder& encoder, size_t begin, size_t end) {
                       std::vector<int32_t>& piece = made.pieces[task];
-                      encoder.run(begin, end, fault, [&](size_t row, const int32_t* ids, size_t count) {
-                          piece.insert(piece.end(), ids, ids + count);
-                          made.offsets[row + 1] = static_cast<int64_t>(count);
+                      row_framer framer(options);
+                      if (framer.leaves_rows()) {
+                          size_t from = 0;
+                          encoder.run(begin, end, piece, fault, [&](size_t row, std::span<const size_t> ends) {
+                              for (const size_t to : ends) {
+                                  made.offsets[++row] = static_cast<int64_t>(to - from);
+                                  from = to;
+                              }
+                          });
+                          return;
+                      }
+                      encoder.run_rows(begin, end, fault, [&](size_t row, std::span<const int32_t> ids) {
+                          const auto framed = framer.frame(ids);
+                          piece.insert(piece.end(), framed.begin(), framed.end());
+                          made.offsets[row + 1] = static_cast<int64_t>(framed.size());
                       });
                   });
     std::partial_sum(made.offsets.begin(), made.offsets.end(), made.offsets.begin());
@@ -211,9 +244,11 @@ template <class Id>
 void encode_padded(const vocab_table& table, const text_rows& rows, const encode_options& options,
                    const pad_layout<Id>& layout, Id* out, int64_t* lengths, int threads, row_fault& fault) {
     for_each_task(table, rows, options, threads, fault, [&](size_t, row_encoder& encoder, size_t begin, size_t end) {
-        encoder.run(begin, end, fault, [&](size_t row, const int32_t* ids, size_t count) {
-            pad_row(layout, ids, count, out + row * layout.width);
-            if (lengths) lengths[row] = static_cast<int64_t>(count);
+        row_framer framer(options);
+        encoder.run_rows(begin, end, fault, [&](size_t row, std::span<const int32_t> ids) {
+            const auto framed = framer.frame(ids);
+            pad_row(layout, framed.data(), framed.size(), out + row * layout.width);
+            if (lengths) lengths[row] = static_cast<int64_t>(framed.size());
         });
     });
 }

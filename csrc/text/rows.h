@@ -47,12 +47,6 @@ struct text_rows {
     }
 };
 
-// Memory around a token that may be read, so that it can be loaded whole words at a time.
-struct readable {
-    const char* begin;
-    const char* end;
-};
-
 // Why a row was refused, and where in it.
 struct text_fault {
     enum class kind : uint8_t { invalid_utf8, lone_surrogate, token_too_long, unknown_token };

@@ -13,7 +13,7 @@ enum class tokenizer : uint8_t {
 
 inline constexpr size_t split_block = 64;
 
-// Bounds written for `size` bytes never exceed size + split_slack, as blocks of eight are written whole.
+// Places written for `size` bytes never exceed size + split_slack, as some are written before they are counted.
 inline constexpr size_t split_slack = 16;
 
 // What one segment of a row leaves to the next: the class of its last byte, and the classes of bytes that a code point
@@ -31,10 +31,15 @@ struct split_counts {
     size_t ends;
 };
 
-// Finds the tokens of text[0, size), a segment of a row of valid UTF-8 that ends at `row_end`; every segment but the
-// row's last has a multiple of split_block bytes. Writes where tokens start and end, relative to `text`, in order. A
-// token that crosses segments has its start in one and its end in another; one that reaches the row's end may lack its
-// end. `starts` and `ends` hold size + split_slack entries each.
+// Reads text[0, size), a segment of a row of valid UTF-8 that ends at `row_end`; every segment but the row's last has a
+// multiple of split_block bytes. Writes places relative to `text`, in order, to `starts` and `ends`, which hold
+// size + split_slack entries each:
+//
+//     words        where tokens start, and where they end. A token that crosses segments has its start in one and its
+//                  end in another; one that reaches the row's end may lack its end.
+//     whitespace   where bytes of white space end, to `ends` alone: what lies between two of them is a token or
+//     nothing,
+//                  and most text has one space between tokens, so that half of the places suffice.
 using split_kernel = split_counts(const char* text, size_t size, const char* row_end, uint32_t* starts, uint32_t* ends,
                                   split_state& state);
 

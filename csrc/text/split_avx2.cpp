@@ -15,6 +15,8 @@ namespace embrow {
 namespace {
 
 struct avx2_block {
+    static size_t lowest(uint64_t bits) noexcept { return _tzcnt_u64(bits); }
+
     // Bit i: low <= block[i] <= low + span, as unsigned bytes.
     static __m256i within(__m256i bytes, char low, char span) noexcept {
         const __m256i shifted = _mm256_sub_epi8(bytes, _mm256_set1_epi8(low));

@@ -15,6 +15,8 @@ namespace embrow {
 namespace {
 
 struct avx512_block {
+    static size_t lowest(uint64_t bits) noexcept { return _tzcnt_u64(bits); }
+
     // Bit i: low <= block[i] <= low + span, as unsigned bytes.
     static uint64_t within(__m512i bytes, char low, char span) noexcept {
         return _mm512_cmple_epu8_mask(_mm512_sub_epi8(bytes, _mm512_set1_epi8(low)), _mm512_set1_epi8(span));

@@ -2,9 +2,10 @@
 // EMBROW_BEGIN_TARGET, so that everything here is inlined into code for it.
 //
 //     text      t h e   c a t      b * = bit i for byte i
-//     token     1 1 1 0 1 1 1 0
-//     starts    1 0 0 0 1 0 0 0    token & ~(token << 1 | carried)
-//     ends      0 0 0 1 0 0 0 1    ~token & (token << 1 | carried)
+//     space     0 0 0 1 0 0 0 1    all that is asked of white space
+//     word      1 1 1 0 1 1 1 0
+//     starts    1 0 0 0 1 0 0 0    word & ~(word << 1 | carried)
+//     ends      0 0 0 1 0 0 0 1    ~word & (word << 1 | carried)
 //
 // ASCII is classified 64 bytes at a time; other code points are looked up one by one, and of them, when splitting at
 // whitespace, only those whose first byte a space can have.
@@ -24,43 +25,42 @@ struct block_classes {
     uint64_t high;   // bytes beyond ASCII
 };
 
-// Writes the positions of the set bits, eight at a time without a branch for each; returns the end. Static: its code
-// differs by target, so it must not be shared between files.
-static inline uint32_t* write_positions(uint64_t bits, uint32_t base, uint32_t* out) noexcept {
-    uint32_t* const end = out + std::popcount(bits);
-    while (bits) {
-        for (int k = 0; k < 8; ++k) {
-            out[k] = base + static_cast<uint32_t>(std::countr_zero(bits));
-            bits &= bits - 1;
-        }
-        out += 8;
-    }
-    return end;
+// Writes the positions of the set bits, the first twelve without a branch, as a block seldom has more; returns the end.
+// What is written behind it is to be overwritten.
+template <class Block>
+inline uint32_t* write_positions(uint64_t bits, size_t base, uint32_t* out) noexcept {
+    constexpr int usual = 12;
+    const int count = std::popcount(bits);
+    const auto write = [&](int k) {
+        out[k] = static_cast<uint32_t>(base + Block::lowest(bits));
+        bits &= bits - 1;
+    };
+#pragma GCC unroll 12
+    for (int k = 0; k < usual; ++k) write(k);
+    for (int k = usual; k < count; ++k) write(k);
+    return out + count;
 }
 
+// One segment's work.
 template <bool words, class Block>
-inline split_counts split_blocks(const char* text, size_t size, const char* row_end, uint32_t* starts, uint32_t* ends,
-                                 split_state& carried) noexcept {
-    uint32_t* start = starts;
-    uint32_t* end = ends;
-    split_state state = carried;
-    for (size_t at = 0; at < size; at += split_block) {
-        const char* block = text + at;
-        char tail[split_block];
-        uint64_t present = ~uint64_t{0};
-        if (size - at < split_block) {
-            present = (uint64_t{1} << (size - at)) - 1;
-            std::memset(tail, ' ', split_block);
-            std::memcpy(tail, block, size - at);
-            block = tail;
-        }
+struct block_splitter {
+    const char* text;
+    const char* row_end;
+    uint32_t* start;
+    uint32_t* end;
+    split_state state;
+
+    // The block at text[at], whose bytes are those of `block`, read from memory, but for the first `dropped`. Of what
+    // is left, `present` are the text's.
+    void split(size_t at, const char* block, int dropped, uint64_t present) noexcept {
         const block_classes found = Block::template classify<words>(block);
-        uint64_t space = found.space | state.spill_space;
-        uint64_t word = found.word | state.spill_word;
+        uint64_t space = found.space >> dropped | state.spill_space;
+        uint64_t word = found.word >> dropped | state.spill_word;
+        const uint64_t high = found.high >> dropped;
         uint64_t other = state.spill_other;
         state.spill_space = state.spill_word = state.spill_other = 0;
-        if (found.high) [[unlikely]] {
-            for (uint64_t leads = Block::template leads<words>(block); leads; leads &= leads - 1) {
+        if (high) [[unlikely]] {
+            for (uint64_t leads = Block::template leads<words>(block) >> dropped; leads; leads &= leads - 1) {
                 const int bit = std::countr_zero(leads);
                 const char* code_point = text + at + bit;
                 const auto length = static_cast<int>(utf8_length(static_cast<unsigned char>(*code_point)));
@@ -83,26 +83,41 @@ inline split_counts split_blocks(const char* text, size_t size, const char* row_
                 }
             }
         }
-        const auto base = static_cast<uint32_t>(at);
         if constexpr (words) {
             word &= present;
-            other = (other | ~(space | word | found.high)) & present;
+            other = (other | ~(space | word | high)) & present;
             const uint64_t before_word = word << 1 | state.in_word;
             const uint64_t before_other = other << 1 | state.in_other;
-            start = write_positions((word & ~before_word) | (other & ~before_other), base, start);
-            end = write_positions((~word & before_word) | (~other & before_other), base, end);
+            start = write_positions<Block>((word & ~before_word) | (other & ~before_other), at, start);
+            end = write_positions<Block>((~word & before_word) | (~other & before_other), at, end);
             state.in_word = word >> 63;
             state.in_other = other >> 63;
         } else {
-            const uint64_t token = ~space & present;
-            const uint64_t before = token << 1 | state.in_word;
-            start = write_positions(token & ~before, base, start);
-            end = write_positions(~token & before, base, end);
-            state.in_word = token >> 63;
+            end = write_positions<Block>(space & present, at + 1, end);
         }
     }
-    carried = state;
-    return {static_cast<size_t>(start - starts), static_cast<size_t>(end - ends)};
+};
+
+template <bool words, class Block>
+inline split_counts split_blocks(const char* text, size_t size, const char* row_end, uint32_t* starts, uint32_t* ends,
+                                 split_state& carried) noexcept {
+    block_splitter<words, Block> splitter{text, row_end, starts, ends, carried};
+    size_t at = 0;
+    for (; at + split_block <= size; at += split_block) splitter.split(at, text + at, 0, ~uint64_t{0});
+    if (const size_t left = size - at; left > 0) {
+        const uint64_t present = (uint64_t{1} << left) - 1;
+        if (at > 0) {
+            // They are read as the end of 64.
+            splitter.split(at, text + size - split_block, static_cast<int>(split_block - left), present);
+        } else {
+            char tail[split_block];
+            std::memset(tail, ' ', split_block);
+            std::memcpy(tail, text, left);
+            splitter.split(at, tail, 0, present);
+        }
+    }
+    carried = splitter.state;
+    return {static_cast<size_t>(splitter.start - starts), static_cast<size_t>(splitter.end - ends)};
 }
 
 }  // namespace embrow

@@ -7,6 +7,8 @@ namespace embrow {
 namespace {
 
 struct neon_block {
+    static size_t lowest(uint64_t bits) noexcept { return static_cast<size_t>(std::countr_zero(bits)); }
+
     // The block, or for each of its bytes 0xFF or 0.
     using vectors = uint8x16x4_t;
 

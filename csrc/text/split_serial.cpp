@@ -7,22 +7,35 @@ namespace {
 
 enum class run : uint8_t { none, word, other };
 
-template <bool words>
 run run_of(uint32_t code_point) noexcept {
     const uint8_t found = code_point_class(code_point);
-    if (found & class_space) return run::none;
-    return words && !(found & class_word) ? run::other : run::word;
+    return found & class_space ? run::none : found & class_word ? run::word : run::other;
 }
 
-template <bool words>
-split_counts split_serial(const char* text, size_t size, uint32_t* starts, uint32_t* ends,
-                          split_state& state) noexcept {
+}  // namespace
+
+split_counts split_whitespace_serial(const char* text, size_t size, const char*, uint32_t*, uint32_t* ends,
+                                     split_state& state) {
+    size_t count = 0;
+    bool in_space = state.spill_space;
+    for (size_t i = 0; i < size; ++i) {
+        if (!is_continuation(static_cast<unsigned char>(text[i]))) {
+            in_space = code_point_class(utf8_decode(text + i)) & class_space;
+        }
+        if (in_space) ends[count++] = static_cast<uint32_t>(i + 1);
+    }
+    state.spill_space = in_space;
+    return {0, count};
+}
+
+split_counts split_words_serial(const char* text, size_t size, const char*, uint32_t* starts, uint32_t* ends,
+                                split_state& state) {
     split_counts counts{0, 0};
     run current = state.in_word ? run::word : state.in_other ? run::other : run::none;
     size_t i = 0;
     while (i < size && is_continuation(static_cast<unsigned char>(text[i]))) ++i;
     while (i < size) {
-        const run next = run_of<words>(utf8_decode(text + i));
+        const run next = run_of(utf8_decode(text + i));
         if (next != current) {
             if (current != run::none) ends[counts.ends++] = static_cast<uint32_t>(i);
             if (next != run::none) starts[counts.starts++] = static_cast<uint32_t>(i);
@@ -33,18 +46,6 @@ split_counts split_serial(const char* text, size_t size, uint32_t* starts, uint3
     state.in_word = current == run::word;
     state.in_other = current == run::other;
     return counts;
-}
-
-}  // namespace
-
-split_counts split_whitespace_serial(const char* text, size_t size, const char*, uint32_t* starts, uint32_t* ends,
-                                     split_state& state) {
-    return split_serial<false>(text, size, starts, ends, state);
-}
-
-split_counts split_words_serial(const char* text, size_t size, const char*, uint32_t* starts, uint32_t* ends,
-                                split_state& state) {
-    return split_serial<true>(text, size, starts, ends, state);
 }
 
 }  // namespace embrow

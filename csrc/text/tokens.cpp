@@ -5,7 +5,7 @@
 namespace embrow {
 
 char* token_reader::scratch(size_t bytes) {
-    bytes += slack;
+    bytes += loadable_bytes;
     if (bytes > scratch_bytes - used_) {
         // Tokens point into what was handed out, so it cannot move.
         large_.push_back(std::make_unique_for_overwrite<char[]>(bytes));
@@ -40,20 +40,18 @@ std::optional<text_fault> token_reader::text_of(const text_row& row, span& text)
             const size_t fault = utf8_fault({begin, units});
             if (fault != utf8_valid) return text_fault{text_fault::kind::invalid_utf8, static_cast<int64_t>(fault), {}};
         }
-        text = {begin, units, {begin, begin + units}};
+        text = {begin, units, false};
     } else {
-        const size_t bound = utf8_bound(row.stored(), units);
-        char* const out = scratch(bound);
+        char* const out = scratch(utf8_bound(row.stored(), units));
         const transcoded done = transcode(row.stored(), row.data(), units, out);
         if (done.fault != utf8_valid) {
             return text_fault{text_fault::kind::lone_surrogate, static_cast<int64_t>(done.fault), {}};
         }
-        text = {out, done.size, {out, out + bound + slack}};
+        text = {out, done.size, true};
     }
     if (options_.lowercase) {
-        const size_t bound = lower_bound(text.size);
-        char* const out = scratch(bound);
-        text = {out, lower_row(text.begin, text.size, out), {out, out + bound + slack}};
+        char* const out = scratch(lower_bound(text.size));
+        text = {out, lower_row(text.begin, text.size, out), true};
     }
     return std::nullopt;
 }

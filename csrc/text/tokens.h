@@ -1,13 +1,14 @@
 // rows of bytes -> tokens: what counting and encoding share. One token_reader to a thread.
 #pragma once
 
+#include <algorithm>
 #include <memory>
 #include <optional>
-#include <string_view>
 #include <vector>
 
 #include "text/rows.h"
 #include "text/split.h"
+#include "text/token_run.h"
 
 namespace embrow {
 
@@ -16,15 +17,17 @@ struct text_options {
     bool lowercase = false;
 };
 
+inline constexpr size_t max_token_bytes = UINT32_MAX;
+
 class token_reader {
   public:
     explicit token_reader(const text_options& options) : options_(options), split_(choose_split(options.split)) {}
 
-    // Calls emit(begin, size, around) for each token of a row, in order; `around` is memory that may be read. A
-    // token lies in the row's own memory or in scratch that lasts until release(). Returns the row's fault, if any,
-    // after which some of its tokens may have been emitted.
-    template <class Emit>
-    std::optional<text_fault> read(const text_rows& rows, size_t row, Emit&& emit);
+    // Calls take(const token_run&) until all of a row's tokens were in one, in order. The text lies in the row's own
+    // memory or in scratch that lasts until release(), all else of a run until `take` returns. Returns the row's fault,
+    // if any, after which some of its tokens may have been taken.
+    template <class Take>
+    std::optional<text_fault> read(const text_rows& rows, size_t row, Take&& take);
 
     // Asks for the memory of a row that will be read soon, best rows_ahead rows later.
     static constexpr size_t rows_ahead = 4;
@@ -40,11 +43,10 @@ class token_reader {
     struct span {
         const char* begin;
         size_t size;
-        readable around;
+        bool loadable_behind;  // so many bytes behind the end can be read
     };
 
     static constexpr size_t scratch_bytes = size_t{1} << 16;
-    static constexpr size_t slack = 16;
     static constexpr size_t segment = 2048;
     static_assert(segment % split_block == 0);
 
@@ -52,53 +54,141 @@ class token_reader {
     std::optional<text_fault> text_of(const text_row& row, span& text);
     char* scratch(size_t bytes);
 
-    template <class Emit>
-    void split(const span& text, Emit&& emit);
+    // Copies the end of a text behind which nothing can be read; returns where in the text the copy begins.
+    size_t copy_end(const span& text) noexcept;
+    // A run without pieces yet, whose text begins `offset` behind that of `text`, the end of which is copied.
+    token_run run_from(const span& text, size_t offset, size_t copied_from) const noexcept;
+
+    // Each returns all_taken, or the number of tokens before one that is too long.
+    static constexpr size_t all_taken = SIZE_MAX;
+    template <class Take>
+    size_t split_whitespace(const span& text, Take&& take);
+    template <class Take>
+    size_t split_words(const span& text, Take&& take);
+
+    // Takes the token text[0, size) of a run; false if that is too long.
+    template <class Take>
+    static bool take_one(token_run run, size_t size, Take&& take);
 
     text_options options_;
     split_kernel* split_;
     std::unique_ptr<char[]> scratch_;
     std::vector<std::unique_ptr<char[]>> large_;
     size_t used_ = 0;
+    char end_[2 * loadable_bytes] = {};
     uint32_t starts_[segment + split_slack];
-    uint32_t ends_[segment + split_slack];
+    uint32_t ends_[1 + segment + split_slack];  // the first is where the first piece between separators starts
 };
 
-template <class Emit>
-void token_reader::split(const span& text, Emit&& emit) {
-    split_state state;
-    const char* const row_end = text.begin + text.size;
-    const char* open = nullptr;
-    for (size_t at = 0; at < text.size; at += segment) {
-        const char* const from = text.begin + at;
-        const size_t size = std::min(segment, text.size - at);
-        const split_counts found = split_(from, size, row_end, starts_, ends_, state);
-        size_t end = 0;
-        if (open && found.ends > 0) {
-            emit(open, static_cast<size_t>(from + ends_[0] - open), text.around);
-            open = nullptr;
-            end = 1;
-        }
-        size_t start = 0;
-        for (; end < found.ends; ++start, ++end) {
-            emit(from + starts_[start], size_t{ends_[end]} - starts_[start], text.around);
-        }
-        if (start < found.starts) open = from + starts_[start];
+inline size_t token_reader::copy_end(const span& text) noexcept {
+    if (text.size >= loadable_bytes) [[likely]] {
+        std::copy_n(text.begin + text.size - loadable_bytes, loadable_bytes, end_);
+        return text.size - loadable_bytes;
     }
-    if (open) emit(open, static_cast<size_t>(row_end - open), text.around);
+    std::copy_n(text.begin, text.size, end_);
+    return 0;
 }
 
-template <class Emit>
-std::optional<text_fault> token_reader::read(const text_rows& rows, size_t row, Emit&& emit) {
+inline token_run token_reader::run_from(const span& text, size_t offset, size_t copied_from) const noexcept {
+    token_run run{text.begin + offset, starts_, ends_, 0, 0, SIZE_MAX, end_};
+    if (text.loadable_behind) return run;
+    run.copied_from = copied_from > offset ? copied_from - offset : 0;
+    run.copy += offset > copied_from ? offset - copied_from : 0;
+    return run;
+}
+
+template <class Take>
+bool token_reader::take_one(token_run run, size_t size, Take&& take) {
+    if (size > max_token_bytes) [[unlikely]]
+        return false;
+    const uint32_t start = 0;
+    const auto end = static_cast<uint32_t>(size);
+    run.starts = &start;
+    run.ends = &end;
+    run.count = 1;
+    take(run);
+    return true;
+}
+
+template <class Take>
+size_t token_reader::split_whitespace(const span& text, Take&& take) {
+    split_state state;
+    const size_t copied_from = text.loadable_behind ? SIZE_MAX : copy_end(text);
+    size_t open = 0;   // where the piece begins whose end is not found yet
+    size_t taken = 0;  // counted only where a token can be too long
+    for (size_t at = 0; at < text.size; at += segment) {
+        const size_t size = std::min(segment, text.size - at);
+        size_t bounds = split_(text.begin + at, size, text.begin + text.size, starts_, ends_ + 1, state).ends;
+        // The row's end is one more bound, as if a separator came next.
+        if (at + size == text.size) ends_[++bounds] = static_cast<uint32_t>(size + 1);
+        if (bounds == 0) continue;
+        token_run run = run_from(text, at, copied_from);
+        run.gap = 1;
+        run.starts = ends_;
+        run.count = bounds;
+        ends_[0] = 0;
+        if (open < at) {
+            const size_t crossing = at + ends_[1] - 1 - open;
+            if (crossing > 0 && !take_one(run_from(text, open, copied_from), crossing, take)) return taken;
+            taken += crossing > 0;
+            ++run.starts;
+            --run.count;
+        }
+        run.ends = run.starts + 1;
+        if (run.count > 0) take(run);
+        if (text.size > max_token_bytes) [[unlikely]] {
+            for (size_t i = 0; i < run.count; ++i) taken += run.is_token(i);
+        }
+        open = at + ends_[bounds];
+    }
+    return all_taken;
+}
+
+template <class Take>
+size_t token_reader::split_words(const span& text, Take&& take) {
+    split_state state;
+    const size_t copied_from = text.loadable_behind ? SIZE_MAX : copy_end(text);
+    constexpr size_t none = SIZE_MAX;
+    size_t open = none;  // where a token begins whose end is not found yet
+    size_t taken = 0;
+    for (size_t at = 0; at < text.size; at += segment) {
+        const split_counts found =
+            split_(text.begin + at, std::min(segment, text.size - at), text.begin + text.size, starts_, ends_, state);
+        token_run run = run_from(text, at, copied_from);
+        run.count = found.ends;
+        if (open != none && run.count > 0) {
+            if (!take_one(run_from(text, open, copied_from), at + ends_[0] - open, take)) return taken;
+            ++taken;
+            open = none;
+            ++run.ends;
+            --run.count;
+        }
+        if (run.count > 0) take(run);
+        taken += run.count;
+        if (run.count < found.starts) open = at + starts_[run.count];
+    }
+    if (open != none && !take_one(run_from(text, open, copied_from), text.size - open, take)) return taken;
+    return all_taken;
+}
+
+template <class Take>
+std::optional<text_fault> token_reader::read(const text_rows& rows, size_t row, Take&& take) {
+    const auto too_long = [](size_t token) {
+        return text_fault{text_fault::kind::token_too_long, static_cast<int64_t>(token), {}};
+    };
     span text;
     if (!rows.tokenized()) {
         if (auto fault = text_of(rows.text(row), text)) return fault;
-        split(text, emit);
+        const size_t taken =
+            options_.split == tokenizer::whitespace ? split_whitespace(text, take) : split_words(text, take);
+        if (taken != all_taken) return too_long(taken);
         return std::nullopt;
     }
-    for (int64_t token = rows.offsets[row]; token < rows.offsets[row + 1]; ++token) {
+    const int64_t first = rows.offsets[row];
+    for (int64_t token = first; token < rows.offsets[row + 1]; ++token) {
         if (auto fault = text_of(rows.rows[token], text)) return fault;
-        emit(text.begin, text.size, text.around);
+        const size_t copied_from = text.loadable_behind ? SIZE_MAX : copy_end(text);
+        if (!take_one(run_from(text, 0, copied_from), text.size, take)) return too_long(token - first);
     }
     return std::nullopt;
 }

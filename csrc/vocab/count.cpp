@@ -16,10 +16,7 @@ class row_counter {
     void run(const text_rows& rows, size_t begin, size_t end, first_fault<text_fault>& fault) {
         for (size_t row = begin; row < end; ++row) {
             token_reader::prefetch(rows, row + token_reader::rows_ahead);
-            auto refused = reader_.read(
-                rows, row, [&](const char* text, size_t size, const readable& around) { push(text, size, around); });
-            if (!refused && too_long_) refused = text_fault{text_fault::kind::token_too_long, 0, {}};
-            if (refused) {
+            if (const auto refused = reader_.read(rows, row, [&](const token_run& run) { take(run); })) {
                 fault.report(static_cast<int64_t>(row), *refused);
                 return;
             }
@@ -31,15 +28,15 @@ class row_counter {
   private:
     static constexpr size_t batch = 64;
 
-    void push(const char* text, size_t size, const readable& around) {
-        if (size > max_token_bytes) [[unlikely]] {
-            too_long_ = true;
-            return;
+    void take(const token_run& run) {
+        for (size_t done = 0; done < run.count;) {
+            if (pending_ == batch) add_pending();
+            const size_t now = std::min(run.count - done, batch - pending_);
+            pending_ = hash_run(run, done, done + now, counts_.tokens().seed(), tokens_ + pending_,
+                                [&](uint64_t hash) { counts_.tokens().prefetch(hash); }) -
+                       tokens_;
+            done += now;
         }
-        if (pending_ == batch) add_pending();
-        tokens_[pending_] = hash_token(text, size, around, counts_.tokens().seed());
-        counts_.tokens().prefetch(tokens_[pending_].hash);
-        ++pending_;
     }
 
     void add_pending() {
@@ -56,7 +53,6 @@ class row_counter {
     token_reader reader_;
     hashed_token tokens_[batch];
     size_t pending_ = 0;
-    bool too_long_ = false;
 };
 
 }  // namespace

@@ -57,7 +57,7 @@ vocab_table token_counts::table(std::span<const std::string_view> specials, std:
     hashes.reserve(tokens);
     const auto append = [&](hashed_token token, std::string_view text) {
         if (!token.key.is_inline()) {
-            token.key.high = made->arena.size();
+            token.key.low = made->arena.size();
             made->arena.insert(made->arena.end(), text.begin(), text.end());
         }
         made->keys.push_back(token.key);

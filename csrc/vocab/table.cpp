@@ -51,14 +51,14 @@ vocab_table vocab_table::build(std::span<const std::string_view> tokens, const h
         for (; made->index[at]; at = (at + 1) & mask) {
             if (!slot_matches(made->index[at], entry.hash)) continue;
             const token_key& other = made->keys[slot_id(made->index[at])];
-            if (token_text(other, made->arena.data()) == token) {
+            if (stores(other, made->arena.data(), entry.key)) {
                 throw damaged("token " + std::to_string(id) + " is token " + std::to_string(slot_id(made->index[at])) +
                               " once more");
             }
         }
         made->index[at] = make_slot(entry.hash, id);
         if (!entry.key.is_inline()) {
-            entry.key.high = made->arena.size();
+            entry.key.low = made->arena.size();
             made->arena.insert(made->arena.end(), token.begin(), token.end());
         }
         made->keys.push_back(entry.key);
@@ -75,7 +75,11 @@ vocab_table vocab_table::adopt(parts from) {
     }
     for (size_t id = 0; id < tokens; ++id) {
         const token_key& key = from.keys[id];
-        if (!key.is_inline() && (key.high > from.arena.size() || key.size() > from.arena.size() - key.high)) {
+        if (key.is_inline()) {
+            if (key.size() <= inline_token_bytes) continue;
+            throw damaged("token " + std::to_string(id) + " has a key of " + std::to_string(key.size()) + " bytes");
+        }
+        if (key.low > from.arena.size() || key.size() > from.arena.size() - key.low) {
             throw damaged("token " + std::to_string(id) + " lies outside the arena");
         }
     }
@@ -92,48 +96,49 @@ vocab_table vocab_table::adopt(parts from) {
 }
 
 std::string_view vocab_table::token(size_t id) const noexcept {
-    return token_text(parts_.keys[id], parts_.arena.data());
+    return stored_text(parts_.keys[id], parts_.arena.data());
 }
 
-bool vocab_table::holds(size_t id, const token_key& key) const noexcept {
-    const token_key& own = parts_.keys[id];
-    if (own.low != key.low) return false;
-    if (key.is_inline()) return own.high == key.high;
-    return std::memcmp(parts_.arena.data() + own.high, key.address(), key.size()) == 0;
-}
-
-int32_t vocab_table::probe(const hashed_token& token, size_t slot) const noexcept {
-    for (; parts_.index[slot]; slot = (slot + 1) & mask_) {
-        const uint64_t found = parts_.index[slot];
-        if (slot_matches(found, token.hash) && holds(slot_id(found), token.key)) {
-            return static_cast<int32_t>(slot_id(found));
+int32_t vocab_table::probe(const hashed_token& token) const noexcept {
+    for (size_t at = token.hash & mask_; parts_.index[at]; at = (at + 1) & mask_) {
+        const uint64_t slot = parts_.index[at];
+        if (slot_matches(slot, token.hash) && stores(parts_.keys[slot_id(slot)], parts_.arena.data(), token.key)) {
+            return static_cast<int32_t>(slot_id(slot));
         }
     }
     return no_id;
 }
 
 int32_t vocab_table::find(std::string_view token) const noexcept {
-    if (token.size() > max_token_bytes) return no_id;
-    const hashed_token hashed = hash_token(token, seed());
-    return probe(hashed, hashed.hash & mask_);
+    return token.size() > max_token_bytes ? no_id : probe(hash_token(token, seed()));
 }
 
-void vocab_table::find_batch(const hashed_token* tokens, size_t count, int32_t* ids) const noexcept {
-    uint64_t slots[batch];
-    const uint64_t* index = parts_.index.data();
-    const token_key* keys = parts_.keys.data();
+void vocab_table::find_batch(const hashed_token* tokens, size_t count, int32_t unknown, int32_t* ids) const noexcept {
+    const uint64_t* const index = parts_.index.data();
+    const uint64_t mask = mask_;
+    // Key i - 1 is id i - 1's, as a slot counts ids from 1. Also that of an empty slot is fetched, as a branch would
+    // cost more: what is fetched in vain is no fault, wherever it is.
+    const uintptr_t keys_from_1 = reinterpret_cast<uintptr_t>(parts_.keys.data()) - sizeof(token_key);
     for (size_t i = 0; i < count; ++i) {
-        size_t at = tokens[i].hash & mask_;
-        while (index[at] && !slot_matches(index[at], tokens[i].hash)) at = (at + 1) & mask_;
-        slots[i] = at;
-        ids[i] = static_cast<int32_t>(slot_id(index[at]));
-        // An empty slot gives no_id, which has no key; nor is there any in a table without tokens.
-        __builtin_prefetch(keys + std::max(ids[i], 0));
+        const uint64_t hash = tokens[i].hash;
+        uint64_t slot = index[hash & mask];
+        if (!slot_matches(slot, hash)) [[unlikely]] {
+            for (size_t at = hash; slot && !slot_matches(slot, hash);) slot = index[++at & mask];
+        }
+        const auto number = static_cast<uint32_t>(slot);
+        ids[i] = static_cast<int32_t>(number);
+        __builtin_prefetch(reinterpret_cast<const char*>(keys_from_1 + sizeof(token_key) * number));
     }
+    const token_key* const keys = parts_.keys.data();
     for (size_t i = 0; i < count; ++i) {
-        if (ids[i] == no_id || holds(static_cast<size_t>(ids[i]), tokens[i].key)) [[likely]]
-            continue;
-        ids[i] = probe(tokens[i], (slots[i] + 1) & mask_);
+        const int32_t id = ids[i] - 1;
+        if (id != no_id && keys[id] == tokens[i].key) [[likely]] {
+            ids[i] = id;
+        } else {
+            // An unknown token, a long one, whose key tells where it lies, or one that shares half of its hash.
+            const int32_t found = id == no_id ? no_id : probe(tokens[i]);
+            ids[i] = found == no_id ? unknown : found;
+        }
     }
 }
 

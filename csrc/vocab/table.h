@@ -52,18 +52,18 @@ class vocab_table {
     // The id, or no_id.
     int32_t find(std::string_view token) const noexcept;
 
-    // Stage one of a batched lookup, once for each token as soon as its hash is known.
-    void prefetch(uint64_t hash) const noexcept { __builtin_prefetch(parts_.index.data() + (hash & mask_)); }
-
-    // Stages two and three, for at most batch tokens: slots, then keys. Unknown tokens get no_id.
-    static constexpr size_t batch = 256;
-    void find_batch(const hashed_token* tokens, size_t count, int32_t* ids) const noexcept;
+    // A batched lookup: first the slot of each token is fetched, as soon as its hash is known; when some are,
+    // find_batch reads the slots, and then the keys that they name. Unknown tokens get `unknown`.
+    auto prefetcher() const noexcept {
+        return
+            [index = parts_.index.data(), mask = mask_](uint64_t hash) { __builtin_prefetch(index + (hash & mask)); };
+    }
+    void find_batch(const hashed_token* tokens, size_t count, int32_t unknown, int32_t* ids) const noexcept;
 
   private:
     explicit vocab_table(parts from) noexcept : parts_(std::move(from)), mask_(parts_.index.size() - 1) {}
 
-    bool holds(size_t id, const token_key& key) const noexcept;
-    int32_t probe(const hashed_token& token, size_t slot) const noexcept;
+    int32_t probe(const hashed_token& token) const noexcept;
 
     parts parts_;
     uint64_t mask_;
@@ -82,6 +82,7 @@ size_t index_slots(size_t tokens) noexcept;
 inline uint64_t make_slot(uint64_t hash, size_t id) noexcept {
     return (hash & 0xFFFFFFFF00000000) | (id + 1);
 }
+// For an empty slot, no_id as an unsigned number.
 inline uint64_t slot_id(uint64_t slot) noexcept {
     return (slot & 0xFFFFFFFF) - 1;
 }
@@ -90,8 +91,14 @@ inline bool slot_matches(uint64_t slot, uint64_t hash) noexcept {
 }
 
 // The text of a stored key, in the key itself or in the arena.
-inline std::string_view token_text(const token_key& key, const char* arena) noexcept {
-    return {key.is_inline() ? reinterpret_cast<const char*>(&key) + 4 : arena + key.high, key.size()};
+inline std::string_view stored_text(const token_key& key, const char* arena) noexcept {
+    return key_text(key, arena + key.low);
+}
+
+// Whether a stored key is that of a token.
+inline bool stores(const token_key& key, const char* arena, const token_key& token) noexcept {
+    if (key.high != token.high) return false;
+    return key.is_inline() ? key.low == token.low : std::memcmp(arena + key.low, token.address(), key.size()) == 0;
 }
 
 // Puts every id's slot into an empty index.

@@ -1,7 +1,7 @@
 // A token's bytes -> a 16-byte key, whose hash and comparison need no loop.
 //
-//     up to 12 bytes    | size: 4 | the bytes, then zeros: 12         |
-//     longer            | size: 4 | hash: 4 | where the bytes are: 8  |
+//     up to 15 bytes    | the bytes, then zeros: 15                   | size: 1 |
+//     longer            | where the bytes are: 8 | size: 4 | zeros: 3 | 255: 1 |
 //
 // The size is part of the key, so tokens that differ only by NUL at the end differ.
 #pragma once
@@ -15,37 +15,45 @@
 #include <string_view>
 
 #include "common/hash.h"
-#include "text/rows.h"
+#include "text/tokens.h"
 
 namespace embrow {
 
 static_assert(std::endian::native == std::endian::little, "keys and vocabulary files are little-endian");
 
-inline constexpr size_t inline_token_bytes = 12;
-inline constexpr size_t max_token_bytes = UINT32_MAX;
+inline constexpr size_t inline_token_bytes = sizeof(uint64_t[2]) - 1;
+static_assert(inline_token_bytes < loadable_bytes);
 
 struct token_key {
-    uint64_t low;   // size, and the first 4 bytes or 4 bytes of the hash
-    uint64_t high;  // the other 8 bytes; or the address of the text, or its offset in a table's arena
+    uint64_t low;   // 8 bytes; or the address of the text, or its offset in a table's arena
+    uint64_t high;  // 7 bytes and the size; or the size and the mark
 
-    uint32_t size() const noexcept { return static_cast<uint32_t>(low); }
-    bool is_inline() const noexcept { return size() <= inline_token_bytes; }
+    static constexpr uint64_t long_mark = 0xFF;
+
+    bool is_inline() const noexcept { return high >> 56 != long_mark; }
+    size_t size() const noexcept { return is_inline() ? high >> 56 : static_cast<uint32_t>(high); }
     const char* address() const noexcept {
-        return reinterpret_cast<const char*>(high);
+        return reinterpret_cast<const char*>(low);
     }  // NOLINT(performance-no-int-to-ptr)
     bool operator==(const token_key&) const = default;
 };
 
+// The text of a key: in the key itself, or for a long one at `long_text`.
+inline std::string_view key_text(const token_key& key, const char* long_text) noexcept {
+    return {key.is_inline() ? reinterpret_cast<const char*>(&key) : long_text, key.size()};
+}
+
 struct hash_seed {
-    std::array<uint64_t, 3> word;
+    std::array<uint64_t, 2> word;
     bool operator==(const hash_seed&) const = default;
 };
 
 // A seed from the system's entropy: without knowing it nobody can craft tokens that collide.
 hash_seed random_seed();
 
+// One folded product, as in foldhash (Orson Peters, 2024), the default of Rust's hashbrown.
 inline uint64_t hash_words(uint64_t a, uint64_t b, const hash_seed& seed) noexcept {
-    return fold(fold(a ^ seed.word[0], b ^ seed.word[1]) ^ seed.word[2], 0x9E3779B97F4A7C15);
+    return fold(a ^ seed.word[0], b ^ seed.word[1]);
 }
 
 // For tokens beyond inline_token_bytes.
@@ -54,8 +62,7 @@ inline uint64_t hash_long(const char* text, size_t size, const hash_seed& seed) 
     for (size_t i = 0; i + 16 < size; i += 16) {
         state = fold(load8(text + i) ^ seed.word[0], load8(text + i + 8) ^ seed.word[1] ^ state);
     }
-    const uint64_t a = size >= 16 ? load8(text + size - 16) : load8(text);
-    return hash_words(a ^ state, load8(text + size - 8), seed);
+    return hash_words(load8(text + size - 16) ^ state, load8(text + size - 8), seed);
 }
 
 struct hashed_token {
@@ -63,48 +70,80 @@ struct hashed_token {
     uint64_t hash;
 };
 
-// Entry n keeps n bytes of the 12.
-inline constexpr auto key_masks = [] {
-    std::array<std::array<uint64_t, 2>, inline_token_bytes + 1> masks{};
+// Entry n keeps n bytes of 15 and puts the size behind them.
+struct key_part {
+    uint64_t low_mask;
+    uint64_t high_mask;
+    uint64_t size;
+    uint64_t unused;  // a power of two for the address
+};
+inline constexpr auto key_parts = [] {
+    std::array<key_part, inline_token_bytes + 1> parts{};
     for (size_t size = 0; size <= inline_token_bytes; ++size) {
-        for (size_t byte = 0; byte < size; ++byte) masks[size][byte / 8] |= uint64_t{0xFF} << (8 * (byte % 8));
+        for (size_t byte = 0; byte < size; ++byte) {
+            (byte < 8 ? parts[size].low_mask : parts[size].high_mask) |= uint64_t{0xFF} << (8 * (byte % 8));
+        }
+        parts[size].size = uint64_t{size} << 56;
     }
-    return masks;
+    return parts;
 }();
 
-// The key of an inline token.
-inline token_key inline_key(const char* text, size_t size, const readable& around) noexcept {
-    uint64_t first = 0;
-    uint64_t last = 0;
-    if (around.end - text >= 12) [[likely]] {
-        first = load8(text) & key_masks[size][0];
-        last = load4(text + 8) & key_masks[size][1];
-    } else if (size > 0 && text + size - around.begin >= 16) {
-        // The 16 bytes that end with the token, those before it shifted out.
-        const char* const end = text + size;
-        const uint128 bytes = (static_cast<uint128>(load8(end - 8)) << 64 | load8(end - 16)) >> (8 * (16 - size));
-        first = static_cast<uint64_t>(bytes);
-        last = static_cast<uint64_t>(bytes >> 64);
-    } else if (size > 0) {  // the empty token may have no address
-        std::memcpy(&first, text, std::min<size_t>(size, 8));
-        if (size > 8) std::memcpy(&last, text + 8, size - 8);
-    }
-    return {size | first << 32, first >> 32 | last << 32};
+// The key and hash of an inline token, of which loadable_bytes can be read.
+inline hashed_token hash_inline(const char* loadable, size_t size, const hash_seed& seed) noexcept {
+    const key_part& part = key_parts[size];
+    const uint64_t low = load8(loadable) & part.low_mask;
+    const uint64_t high = (load8(loadable + 8) & part.high_mask) | part.size;
+    return {{low, high}, hash_words(low, high, seed)};
 }
 
-// The key and hash of a token of at most max_token_bytes. A long token's key points to `text`.
-inline hashed_token hash_token(const char* text, size_t size, const readable& around, const hash_seed& seed) noexcept {
-    if (size <= inline_token_bytes) [[likely]] {
-        const token_key key = inline_key(text, size, around);
-        return {key, hash_words(key.low, key.high, seed)};
-    }
-    const uint64_t hash = hash_long(text, size, seed);
-    return {{size | (hash & 0xFFFFFFFF00000000), reinterpret_cast<uint64_t>(text)}, hash};
+// The key and hash of a longer one, of at most max_token_bytes. The key points to `text`.
+inline hashed_token hash_beyond(const char* text, size_t size, const hash_seed& seed) noexcept {
+    return {{reinterpret_cast<uint64_t>(text), token_key::long_mark << 56 | size}, hash_long(text, size, seed)};
 }
 
-// The same where nothing around the token may be read.
+// Hashes pieces that begin at starts[begin] to starts[end - 1] and can be loaded from `loadable` on. See hash_run.
+template <uint32_t gap, class Ready>
+inline hashed_token* hash_pieces(const token_run& run, size_t begin, size_t end, uintptr_t loadable, hash_seed seed,
+                                 hashed_token* out, Ready ready) noexcept {
+    const char* const text = run.text;
+    const uint32_t* start = run.starts + begin;
+    const uint32_t* const last = run.starts + end;
+    const uint32_t* ends = run.ends + begin;
+    for (; start < last; ++start, ++ends) {
+        const uint32_t size = (gap ? start[1] : *ends) - *start - gap;
+        // Of separated pieces, empty ones wrap around.
+        if (size - gap <= inline_token_bytes - gap) [[likely]] {
+            *out = hash_inline(reinterpret_cast<const char*>(loadable + *start), size, seed);
+        } else if (size > 0) {
+            *out = hash_beyond(text + *start, size, seed);
+        } else {
+            continue;
+        }
+        ready(out->hash);
+        ++out;
+    }
+    return out;
+}
+
+// Hashes the tokens among a run's pieces [begin, end) and hands each hash to `ready` when it is known; returns the end
+// of what is written to `out`.
+template <class Ready>
+inline hashed_token* hash_run(const token_run& run, size_t begin, size_t end, const hash_seed& seed, hashed_token* out,
+                              Ready ready) noexcept {
+    auto* const hash_some = run.gap ? hash_pieces<1, Ready> : hash_pieces<0, Ready>;
+    size_t in_place = end;
+    while (in_place > begin && run.starts[in_place - 1] >= run.copied_from) --in_place;
+    out = hash_some(run, begin, in_place, reinterpret_cast<uintptr_t>(run.text), seed, out, ready);
+    if (in_place == end) return out;
+    return hash_some(run, in_place, end, reinterpret_cast<uintptr_t>(run.copy) - run.copied_from, seed, out, ready);
+}
+
+// The key and hash of a token of at most max_token_bytes, around which nothing may be read.
 inline hashed_token hash_token(std::string_view token, const hash_seed& seed) noexcept {
-    return hash_token(token.data(), token.size(), {token.data(), token.data() + token.size()}, seed);
+    if (token.size() > inline_token_bytes) return hash_beyond(token.data(), token.size(), seed);
+    char copy[loadable_bytes] = {};
+    if (!token.empty()) std::memcpy(copy, token.data(), token.size());  // the empty token may have no address
+    return hash_inline(copy, token.size(), seed);
 }
 
 }  // namespace embrow

@@ -6,26 +6,20 @@
 namespace embrow {
 
 std::string_view token_index::token(size_t entry) const noexcept {
-    return token_text(keys_[entry], arena_.data());
+    return stored_text(keys_[entry], arena_.data());
 }
 
 hashed_token token_index::hashed(size_t entry) const noexcept {
     token_key key = keys_[entry];
-    if (!key.is_inline()) key.high = reinterpret_cast<uint64_t>(arena_.data() + key.high);
+    if (!key.is_inline()) key.low = reinterpret_cast<uint64_t>(arena_.data() + key.low);
     return {key, hashes_[entry]};
-}
-
-bool token_index::holds(size_t entry, const token_key& key) const noexcept {
-    const token_key& own = keys_[entry];
-    if (own.low != key.low) return false;
-    if (key.is_inline()) return own.high == key.high;
-    return std::memcmp(arena_.data() + own.high, key.address(), key.size()) == 0;
 }
 
 size_t token_index::probe(const hashed_token& token) const noexcept {
     const size_t mask = index_.size() - 1;
     size_t at = token.hash & mask;
-    while (index_[at] && !(slot_matches(index_[at], token.hash) && holds(slot_id(index_[at]), token.key))) {
+    while (index_[at] &&
+           !(slot_matches(index_[at], token.hash) && stores(keys_[slot_id(index_[at])], arena_.data(), token.key))) {
         at = (at + 1) & mask;
     }
     return at;
@@ -45,7 +39,7 @@ std::pair<size_t, bool> token_index::insert(const hashed_token& token) {
     token_key key = token.key;
     if (!key.is_inline()) {
         const char* const text = key.address();
-        key.high = arena_.size();
+        key.low = arena_.size();
         arena_.insert(arena_.end(), text, text + key.size());
     }
     keys_.push_back(key);

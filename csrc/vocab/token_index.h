@@ -37,7 +37,6 @@ class token_index {
     std::pair<size_t, bool> insert(std::string_view token);
 
   private:
-    bool holds(size_t entry, const token_key& key) const noexcept;
     // The slot that holds the token, or the empty one where it belongs.
     size_t probe(const hashed_token& token) const noexcept;
 

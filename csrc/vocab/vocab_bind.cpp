@@ -29,8 +29,9 @@ class token_texts {
             text_rows one;
             one.rows = rows.rows;
             one.offsets = {0, static_cast<int64_t>(rows.rows.size())};
-            fault_ = reader_.read(
-                one, 0, [&](const char* text, size_t size, const readable&) { texts_.emplace_back(text, size); });
+            fault_ = reader_.read(one, 0, [&](const token_run& run) {
+                for (size_t i = 0; i < run.count; ++i) texts_.push_back(run.token(i));
+            });
         });
         if (fault_) rows_.raise(static_cast<int64_t>(texts_.size()), *fault_);
     }
@@ -72,7 +73,7 @@ vocab_table table_from_parts(const byte_array& seed, const byte_array& index, co
     const auto words = span_of<uint64_t>(seed, "seed");
     vocab_table::parts parts{};
     if (words.size() != parts.seed.word.size())
-        throw py::value_error("vocabulary table: the seed has 3 words of 8 bytes");
+        throw py::value_error("vocabulary table: the seed has 2 words of 8 bytes");
     std::copy(words.begin(), words.end(), parts.seed.word.begin());
     parts.index = span_of<uint64_t>(index, "index");
     parts.keys = span_of<token_key>(keys, "keys");

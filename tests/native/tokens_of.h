@@ -41,9 +41,12 @@ struct row_tokens {
 inline row_tokens tokens_of(const text_rows& rows, size_t row, const text_options& options) {
     row_tokens found;
     const auto reader = std::make_unique<token_reader>(options);
-    found.fault = reader->read(rows, row, [&](const char* text, size_t size, const readable&) {
-        found.tokens.emplace_back(text, size);
-        found.places.push_back(text);
+    found.fault = reader->read(rows, row, [&](const token_run& run) {
+        for (size_t i = 0; i < run.count; ++i) {
+            if (!run.is_token(i)) continue;
+            found.tokens.emplace_back(run.token(i));
+            found.places.push_back(run.token(i).data());
+        }
     });
     return found;
 }
