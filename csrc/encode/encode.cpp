@@ -22,7 +22,7 @@ class row_encoder {
     // first + i of them ends at ids[ends[i]]. `finish` may take ids away. Stops at a row with a fault, which is
     // reported once the rows before it are finished.
     template <class Finish>
-    void run(size_t begin, size_t end, std::vector<int32_t>& ids, row_fault& fault, Finish&& finish) {
+    void run(size_t begin, size_t end, id_vector& ids, row_fault& fault, Finish&& finish) {
         ids_ = &ids;
         for (size_t row = begin; row < end;) {
             const size_t first = row;
@@ -56,7 +56,7 @@ class row_encoder {
     // The same for one row at a time: finish(row, ids).
     template <class Finish>
     void run_rows(size_t begin, size_t end, row_fault& fault, Finish&& finish) {
-        std::vector<int32_t> ids;
+        id_vector ids;
         run(begin, end, ids, fault, [&](size_t row, std::span<const size_t> ends) {
             size_t from = 0;
             for (const size_t to : ends) {
@@ -106,7 +106,7 @@ class row_encoder {
     token_reader reader_;
     hashed_token tokens_[batch];
     size_t pending_ = 0;
-    std::vector<int32_t>* ids_ = nullptr;
+    id_vector* ids_ = nullptr;
     std::vector<size_t> row_ends_;
     size_t unknown_ = none;  // the first unknown token that is a fault, in ids
     std::string unknown_text_;
@@ -155,6 +155,20 @@ void for_each_task(const vocab_table& table, const text_rows& rows, const encode
 
 }  // namespace
 
+std::span<int32_t> id_arena::take(size_t count) {
+    constexpr size_t most = (size_t{1} << 21) / sizeof(int32_t);  // one huge page
+    const std::scoped_lock lock(mutex_);
+    if (left_ < count || blocks_.empty()) {
+        const size_t next = blocks_.empty() ? 0 : std::min(most, 2 * blocks_.back().size());
+        blocks_.emplace_back().resize(std::max(count, next));
+        left_ = blocks_.back().size();
+    }
+    const std::span<int32_t> all(blocks_.back());
+    const auto taken = all.subspan(all.size() - left_, count);
+    left_ -= count;
+    return taken;
+}
+
 size_t rows_per_task(const text_rows& rows) noexcept {
     constexpr size_t bytes_per_task = size_t{1} << 16;
     size_t bytes = 0;
@@ -196,13 +210,17 @@ id_pieces encode_picked(const vocab_table& table, const text_rows& rows, const e
     made.pieces.resize(task_count(rows.size(), made.rows_per_piece));
     std::vector<int32_t> joined(static_cast<size_t>(encoded.offsets.back()));
     join_pieces(encoded, joined.data(), threads);
+    made.arena = std::make_unique<id_arena>();
+    const std::span<int32_t> room = made.arena->take(ids);
     parallel_for(threads, made.pieces.size(), [&](size_t task) {
-        const size_t end = std::min(rows.size(), (task + 1) * made.rows_per_piece);
-        for (size_t row = task * made.rows_per_piece; row < end; ++row) {
+        const size_t begin = task * made.rows_per_piece;
+        const size_t end = std::min(rows.size(), begin + made.rows_per_piece);
+        int32_t* to = room.data() + made.offsets[begin];
+        for (size_t row = begin; row < end; ++row) {
             const size_t value = value_of(row);
-            made.pieces[task].insert(made.pieces[task].end(), joined.data() + encoded.offsets[value],
-                                     joined.data() + encoded.offsets[value + 1]);
+            to = std::copy(joined.data() + encoded.offsets[value], joined.data() + encoded.offsets[value + 1], to);
         }
+        made.pieces[task] = room.subspan(made.offsets[begin], made.offsets[end] - made.offsets[begin]);
     });
     return made;
 }
@@ -216,9 +234,11 @@ id_pieces encode_ragged(const vocab_table& table, const text_rows& rows, const e
     made.rows_per_piece = rows_per_task(rows);
     made.pieces.resize(task_count(rows.size(), made.rows_per_piece));
     made.offsets.resize(rows.size() + 1);
+    made.arena = std::make_unique<id_arena>();
     for_each_task(table, rows, options, threads, fault,
                   [&](size_t task, row_encoder& encoder, size_t begin, size_t end) {
-                      std::vector<int32_t>& piece = made.pieces[task];
+                      // Its own memory, which the next task gets again, until all of the task's ids are known.
+                      id_vector piece;
                       row_framer framer(options);
                       if (framer.leaves_rows()) {
                           size_t from = 0;
@@ -228,13 +248,16 @@ id_pieces encode_ragged(const vocab_table& table, const text_rows& rows, const e
                                   from = to;
                               }
                           });
-                          return;
+                      } else {
+                          encoder.run_rows(begin, end, fault, [&](size_t row, std::span<const int32_t> ids) {
+                              const auto framed = framer.frame(ids);
+                              piece.insert(piece.end(), framed.begin(), framed.end());
+                              made.offsets[row + 1] = static_cast<int64_t>(framed.size());
+                          });
                       }
-                      encoder.run_rows(begin, end, fault, [&](size_t row, std::span<const int32_t> ids) {
-                          const auto framed = framer.frame(ids);
-                          piece.insert(piece.end(), framed.begin(), framed.end());
-                          made.offsets[row + 1] = static_cast<int64_t>(framed.size());
-                      });
+                      const std::span<int32_t> kept = made.arena->take(piece.size());
+                      std::copy(piece.begin(), piece.end(), kept.begin());
+                      made.pieces[task] = kept;
                   });
     std::partial_sum(made.offsets.begin(), made.offsets.end(), made.offsets.begin());
     return made;

@@ -2,9 +2,13 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
+#include <mutex>
+#include <span>
 #include <vector>
 
 #include "common/fault.h"
+#include "common/huge_pages.h"
 #include "pad/pad.h"
 #include "text/rows.h"
 #include "text/tokens.h"
@@ -23,11 +27,26 @@ struct encode_options {
 
 using row_fault = first_fault<text_fault>;
 
+using id_vector = huge_page_vector<int32_t>;
+
+// Memory that many threads take a part of at a time.
+class id_arena {
+  public:
+    // Room for `count` ids, which lasts as long as this.
+    std::span<int32_t> take(size_t count);
+
+  private:
+    std::mutex mutex_;
+    std::vector<id_vector> blocks_;
+    size_t left_ = 0;  // in the last block
+};
+
 // Ragged ids, in the pieces that tasks made: rows [i * rows_per_piece, ...) are in pieces[i], one after another.
 struct id_pieces {
     size_t rows_per_piece = 1;
-    std::vector<std::vector<int32_t>> pieces;
-    std::vector<int64_t> offsets;  // rows + 1
+    std::vector<std::span<const int32_t>> pieces;
+    std::vector<int64_t> offsets;     // rows + 1
+    std::unique_ptr<id_arena> arena;  // what the pieces lie in
 };
 
 // Rows in one task, about 64 KB of text; a function of the text alone, so that pieces do not depend on threads.

@@ -51,7 +51,7 @@ vocab_table token_counts::table(std::span<const std::string_view> specials, std:
     const size_t tokens = specials.size() + entries.size();
     if (tokens > max_tokens) throw std::length_error("more than " + std::to_string(max_tokens) + " tokens");
     auto made = std::make_shared<table_storage>();
-    made->index.resize(index_slots(tokens));
+    made->index.resize(index_slots(tokens), 0);
     made->keys.reserve(tokens);
     std::vector<uint64_t> hashes;
     hashes.reserve(tokens);

@@ -37,7 +37,7 @@ void fill_index(std::span<uint64_t> index, std::span<const uint64_t> hashes) noe
 vocab_table vocab_table::build(std::span<const std::string_view> tokens, const hash_seed& seed) {
     if (tokens.size() > max_tokens) throw damaged("more than " + std::to_string(max_tokens) + " tokens");
     auto made = std::make_shared<table_storage>();
-    made->index.resize(index_slots(tokens.size()));
+    made->index.resize(index_slots(tokens.size()), 0);
     made->keys.reserve(tokens.size());
     size_t arena_bytes = 0;
     for (const std::string_view token : tokens) arena_bytes += token.size() > inline_token_bytes ? token.size() : 0;
