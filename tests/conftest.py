@@ -15,3 +15,11 @@ def variant(request: pytest.FixtureRequest) -> Iterator[str]:
     _core.use_variant(request.param)
     yield request.param
     _core.use_variant("")
+
+
+@pytest.fixture
+def unchecked() -> Iterator[None]:
+    """Opt out of checks of sparse tensors: PyTorch warns where nobody has chosen."""
+    torch = pytest.importorskip("torch")
+    with torch.sparse.check_sparse_tensor_invariants(enable=False):
+        yield

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable, Sequence
 
@@ -139,3 +140,34 @@ def update(
                 if rule == "amsgrad":
                     most[j] = max(most[j], v[j])
                 p[j] -= size * m[j] / ((most[j] if rule == "amsgrad" else v[j]) ** 0.5 + eps)
+
+
+def philox(counter: Sequence[int], key: int) -> list[int]:
+    """Counter of four 32-bit words, key of 64 bits -> four random words: Philox4x32-10."""
+    a, b, c, d = counter
+    low, high = key & 0xFFFFFFFF, key >> 32
+    for _ in range(10):
+        even, odd = a * 0xD2511F53, c * 0xCD9E8D57
+        a, b, c, d = odd >> 32 ^ b ^ low, odd & 0xFFFFFFFF, even >> 32 ^ d ^ high, even & 0xFFFFFFFF
+        low, high = (low + 0x9E3779B9) & 0xFFFFFFFF, (high + 0xBB67AE85) & 0xFFFFFFFF
+    return [a, b, c, d]
+
+
+def random_word(seed: int, step: int, tensor: int, row: int, column: int) -> int:
+    """Return the 32 random bits of one element."""
+    return philox([column // 32 * 8 + column % 8, row, step, tensor], seed)[column // 8 % 4]
+
+
+def round_stochastically(number: float, word: int, fraction_bits: int, least_exponent: int) -> float:
+    """Finite number, random word -> the multiple below or above of its last place.
+
+    A number has `fraction_bits` after the leading one, those below 2**least_exponent as many as there.
+    """
+    exponent = max(math.frexp(number)[1] - 1, least_exponent) - fraction_bits
+    places = abs(number) / 2.0**exponent
+    whole = math.floor(places)
+    # As many random bits as float32 has to spare, of 24 below the least exponent.
+    bits = 23 - fraction_bits if abs(number) >= 2.0**least_exponent else 24
+    draw = (word >> (32 - bits)) / 2.0**bits
+    above = draw >= 1 - (places - whole) if bits < 24 else draw < places - whole
+    return math.copysign((whole + above) * 2.0**exponent, number)

@@ -31,7 +31,15 @@ NUMBERS = {
 class Table:
     """A table and its state, with gaps between the rows of the table."""
 
-    def __init__(self, rule: str, rows: int, dim: int, dtype: torch.dtype, catches_up: bool = False):
+    def __init__(
+        self,
+        rule: str,
+        rows: int,
+        dim: int,
+        dtype: torch.dtype,
+        catches_up: bool = False,
+        trained: Tensor | None = None,
+    ):
         generator = torch.Generator().manual_seed(rows * dim)
         self.rule = rule
         self.wide = torch.randn(rows, dim + 3, generator=generator).to(dtype)
@@ -49,6 +57,7 @@ class Table:
             dim,
             0,
             self.row_steps.data_ptr() if catches_up else 0,
+            0 if trained is None else trained.data_ptr(),
         )
         self.kernel.place(*((t.data_ptr(), t.stride(0) * t.itemsize) for t in self.tensors()))
 
@@ -104,6 +113,74 @@ def test_gradient_rows_may_overlap(rule: str) -> None:
     check(rule, ids, torch.randn(1, 9).expand(3, 9), 5)
 
 
+@pytest.mark.parametrize(
+    ("counter", "key", "words"),
+    [
+        ([0] * 4, 0, [0x6627E8D5, 0xE169C58D, 0xBC57AC4C, 0x9B00DBD8]),
+        ([0xFFFFFFFF] * 4, 0xFFFFFFFFFFFFFFFF, [0x408F276D, 0x41C83B0E, 0xA20BC7C6, 0x6D5451FD]),
+        (
+            [0x243F6A88, 0x85A308D3, 0x13198A2E, 0x03707344],
+            0x299F31D0A4093822,
+            [0xD16CFE09, 0x94FDCCEB, 0x5001E420, 0x24126EA1],
+        ),
+    ],
+)
+def test_the_reference_has_the_published_words(counter: list[int], key: int, words: list[int]) -> None:
+    # kat_vectors of Random123, the authors' library.
+    assert reference.philox(counter, key) == words
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+@pytest.mark.parametrize("dim", [1, 7, 8, 9, 31, 32, 33, 67])
+def test_every_element_is_rounded_by_its_own_bits(dtype: torch.dtype, dim: int) -> None:
+    seed, step = 0x123456789ABCDEF, 7
+    table = Table("sgd", 6, dim, dtype)
+    # Down to where float16 has fewer bits.
+    table.wide *= torch.logspace(0, -7, 6).to(dtype).unsqueeze(1)
+    grads = (torch.randn(3, dim, generator=torch.Generator().manual_seed(dim)) * table.weight[1:4] * 0.01).to(dtype)
+    expected = table.weight.clone()
+    numbers = table.weight[1:4].float() - grads.float()
+    fraction_bits, least_exponent = (7, -126) if dtype is torch.bfloat16 else (10, -14)
+    for i, row in enumerate(numbers.tolist()):
+        for column, number in enumerate(row):
+            word = reference.random_word(seed, step, 0, i + 1, column)
+            expected[i + 1, column] = reference.round_stochastically(number, word, fraction_bits, least_exponent)
+    table.kernel.round_stochastically(seed, step)
+    table.step(torch.tensor([1, 2, 3]), grads, direct=1.0, decay=0.0, shrink=1.0)
+    assert torch.equal(table.weight, expected)
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_what_16_bits_cannot_hold_is_rounded_as_ever(dtype: torch.dtype) -> None:
+    largest = torch.finfo(dtype).max
+    for value in (math.inf, -math.inf, math.nan, largest, -largest):
+        near, random = Table("sgd", 3, 40, dtype), Table("sgd", 3, 40, dtype)
+        random.kernel.round_stochastically(1, 1)
+        grads = torch.full((1, 40), value).to(dtype)
+        for table in (near, random):
+            table.weight[1] = 0
+            table.step(torch.tensor([1]), grads, direct=-1.01, decay=0.0, shrink=1.0)
+        assert torch.equal(near.weight.view(torch.int16), random.weight.view(torch.int16))
+
+
+def test_rows_that_are_not_trained_keep_their_bits() -> None:
+    trained = torch.rand(3000, generator=torch.Generator().manual_seed(0)) < 0.5
+    for rule in RULES:
+        table = Table(rule, 3000, 77, torch.float32, catches_up=True, trained=trained)
+        whole = Table(rule, 3000, 77, torch.float32, catches_up=True)
+        for step in range(3):
+            ids, grads = data(torch.float32, step)
+            table.step(ids, grads, 2)
+            whole.step(ids, grads, 2)
+        for one in (table, whole):
+            one.kernel.catch_up(ids.data_ptr(), 2000, True, 2)
+            one.kernel.catch_up_rows(2)
+        for masked, full, before in zip(
+            table.tensors(), whole.tensors(), Table(rule, 3000, 77, torch.float32).tensors(), strict=True
+        ):
+            assert torch.equal(masked, torch.where(trained.unsqueeze(1), full, before))
+
+
 def data(dtype: torch.dtype, seed: int) -> tuple[Tensor, Tensor]:
     generator = torch.Generator().manual_seed(seed)
     ids = torch.cat([torch.randint(0, 3000, (9000,), generator=generator), torch.full((3000,), 17)])
@@ -111,8 +188,12 @@ def data(dtype: torch.dtype, seed: int) -> tuple[Tensor, Tensor]:
 
 
 @pytest.mark.parametrize("rule", RULES)
-@pytest.mark.parametrize("dtype", EPS)
-def test_neither_threads_nor_variants_change_a_bit(rule: str, dtype: torch.dtype, variant: str) -> None:
+@pytest.mark.parametrize(
+    ("dtype", "stochastic"), [*((dtype, False) for dtype in EPS), (torch.bfloat16, True), (torch.float16, True)]
+)
+def test_neither_threads_nor_variants_change_a_bit(
+    rule: str, dtype: torch.dtype, stochastic: bool, variant: str
+) -> None:
     found = []
     for name, threads in ((variant, 1), (variant, 2), (variant, 3), (variant, 8), ("serial", 1)):
         _core.use_variant(name)
@@ -120,6 +201,8 @@ def test_neither_threads_nor_variants_change_a_bit(rule: str, dtype: torch.dtype
         changed = {"decay": 0.0, "eps": 1e-3} if rule in ("adam", "amsgrad") else {}
         for step in range(3):
             ids, grads = data(dtype, step)
+            if stochastic:
+                table.kernel.round_stochastically(3, step + 1)
             table.step(ids[: 12_000 // (1 + 3 * step)], grads, threads, **changed)
         table.kernel.catch_up(ids.data_ptr(), 2000, True, threads)
         table.kernel.catch_up_rows(threads)

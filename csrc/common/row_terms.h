@@ -1,6 +1,7 @@
 // (row, position) pairs, sorted: which gradients of a batch belong to which row of the table, in a fixed order.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -34,6 +35,13 @@ constexpr size_t run_end(std::span<const row_term> terms, size_t begin) noexcept
     size_t end = begin + 1;
     while (end < terms.size() && term_row(terms[end]) == row) ++end;
     return end;
+}
+
+// The first place from `at` on where the terms of a row begin: where pieces of sorted terms are cut.
+inline size_t row_bound(std::span<const row_term> terms, size_t at) noexcept {
+    if (at >= terms.size()) return terms.size();
+    if (at == 0 || term_row(terms[at]) != term_row(terms[at - 1])) return at;
+    return static_cast<size_t>(std::ranges::upper_bound(terms, term_row(terms[at]), {}, term_row) - terms.begin());
 }
 
 // Sorts by row, then position; `rows` bounds the rows. `scratch` is as long as `terms`.

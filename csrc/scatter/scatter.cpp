@@ -124,13 +124,9 @@ std::optional<bad_id> scatter_rows(const scatter_job& job, int threads) {
     const size_t terms_per_task = std::max<size_t>(task_bytes / row_bytes, 1);
     std::mutex hot_mutex;
     std::vector<std::span<const row_term>> hot;
-    // A task sums the rows whose first term lies in its piece.
     parallel_for(threads, task_count(kept, terms_per_task), [&](size_t task) {
-        size_t begin = task * terms_per_task;
-        const size_t last = std::min(begin + terms_per_task, kept);
-        if (begin > 0 && term_row(terms[begin]) == term_row(terms[begin - 1])) {
-            begin = std::ranges::upper_bound(terms, term_row(terms[begin]), {}, term_row) - terms.begin();
-        }
+        size_t begin = row_bound(terms, task * terms_per_task);
+        const size_t last = row_bound(terms, (task + 1) * terms_per_task);
         lookahead ahead(job, terms, begin);
         while (begin < last) {
             const size_t end = run_end(terms, begin);

@@ -23,6 +23,10 @@ constexpr candidate<update_kernel> kernels[] = {
     {variant::serial, update_rows_serial},
 };
 
+bool is_trained(const update_job& job, int64_t row) noexcept {
+    return job.trained == nullptr || job.trained[row];
+}
+
 // Writes the terms of rows that `wanted` accepts; returns how many, or the first bad id.
 template <class Id, class Wanted>
 size_t make_terms(const update_job& job, row_term* terms, std::optional<bad_id>& bad, const Wanted& wanted) noexcept {
@@ -54,14 +58,8 @@ void update_terms(const update_job& job, std::span<const row_term> terms, bool h
     update_kernel* update = choose(kernels);
     const size_t per_task = rows_per_task(job);
     if (terms.size() * job.dim * element_bytes(job.type) <= inline_bytes) threads = 1;
-    // A task updates the rows whose first term lies in its piece.
     parallel_for(threads, task_count(terms.size(), per_task), [&](size_t task) {
-        size_t begin = task * per_task;
-        const size_t end = std::min(begin + per_task, terms.size());
-        if (begin > 0 && term_row(terms[begin]) == term_row(terms[begin - 1])) {
-            begin = std::ranges::upper_bound(terms, term_row(terms[begin]), {}, term_row) - terms.begin();
-        }
-        update(job, terms, begin, end, has_grads);
+        update(job, terms, row_bound(terms, task * per_task), row_bound(terms, (task + 1) * per_task), has_grads);
     });
 }
 
@@ -71,7 +69,7 @@ std::optional<bad_id> update_rows(const update_job& job, int threads) {
     const size_t count = job.ids.count;
     const auto memory = std::make_unique_for_overwrite<row_term[]>(2 * count);
     std::optional<bad_id> bad;
-    const size_t kept = make_terms(job, memory.get(), bad, [](int64_t) { return true; });
+    const size_t kept = make_terms(job, memory.get(), bad, [&](int64_t id) { return is_trained(job, id); });
     if (bad || kept == 0) return bad;
     const std::span<row_term> terms{memory.get(), kept};
     sort_terms(terms, {memory.get() + count, kept}, job.rows);
@@ -84,7 +82,8 @@ caught_up catch_up_ids(const update_job& job, int threads) {
     const auto memory = std::make_unique_for_overwrite<row_term[]>(2 * count + 1);
     const int64_t now = job.clock->step();
     caught_up result;
-    const size_t kept = make_terms(job, memory.get(), result.bad, [&](int64_t id) { return job.row_steps[id] != now; });
+    const size_t kept = make_terms(job, memory.get(), result.bad,
+                                   [&](int64_t id) { return job.row_steps[id] != now && is_trained(job, id); });
     if (kept == 0) return result;
     const std::span<row_term> terms{memory.get(), kept};
     sort_terms(terms, {memory.get() + count, kept}, job.rows);
@@ -106,7 +105,11 @@ size_t catch_up_all(const update_job& job, int threads) {
         size_t kept = 0;
         for (size_t row = task * per_task; row < end; ++row) {
             terms[kept] = make_term(static_cast<int64_t>(row), 0);
-            kept += job.row_steps[row] != now;
+            if (is_trained(job, row)) {
+                kept += job.row_steps[row] != now;
+            } else {
+                job.row_steps[row] = now;
+            }
             if (kept == chunk || (row + 1 == end && kept > 0)) {
                 update(job, {terms, kept}, 0, kept, false);
                 behind.fetch_add(kept, std::memory_order_relaxed);

@@ -6,7 +6,7 @@
 //
 // A row's gradients are added in the order of the batch, in blocks (see `block_terms`), times `scale`; then the row is
 // updated, once, by one thread: neither the thread count nor the variant changes a bit. All arithmetic on bfloat16 and
-// float16 is in float32, with one rounding per element written.
+// float16 is in float32, with one rounding per element written, to nearest or stochastic.
 #pragma once
 
 #include <cstddef>
@@ -37,6 +37,13 @@ struct row_block {
     int64_t stride_bytes;
 };
 
+// Of 16-bit elements; see stochastic.h. A row is written at most once in a step of the optimizer, `step`.
+struct stochastic_rounding {
+    bool on;
+    uint64_t seed;
+    uint32_t step;
+};
+
 struct update_job {
     update_rule rule;
     element type;
@@ -51,6 +58,9 @@ struct update_job {
     row_block second;
     row_block greatest;
     step_numbers numbers;
+    stochastic_rounding rounding;
+    // One per row; rows where it is false are passed over, gradients or not. Null: all are trained.
+    const bool* trained;
     // Where rows catch up: the history before this step, and the step that each row is up to date with.
     const update_clock* clock;
     int32_t* row_steps;

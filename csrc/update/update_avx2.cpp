@@ -37,6 +37,28 @@ struct vector_of : Loads {
         const auto bits = reinterpret_cast<__m256i>(mask);
         return !_mm256_testz_si256(bits, bits);
     }
+
+    // Of 16-bit elements alone.
+    typedef uint32_t words __attribute__((vector_size(32)));
+    struct product {
+        words high;
+        words low;
+    };
+    static words all_words(uint32_t word) noexcept { return words{} + word; }
+    static words count_from(uint32_t first) noexcept { return words{0, 1, 2, 3, 4, 5, 6, 7} + first; }
+    static product multiply(words a, uint32_t b) noexcept {
+        const auto factors = reinterpret_cast<__m256i>(a);
+        const __m256i by = _mm256_set1_epi32(static_cast<int>(b));
+        const __m256i even = _mm256_mul_epu32(factors, by);
+        const __m256i odd = _mm256_mul_epu32(_mm256_srli_epi64(factors, 32), by);
+        return {reinterpret_cast<words>(_mm256_blend_epi32(_mm256_srli_epi64(even, 32), odd, 0b10101010)),
+                reinterpret_cast<words>(_mm256_blend_epi32(even, _mm256_slli_epi64(odd, 32), 0b10101010))};
+    }
+    static words bits_of(wide number) noexcept { return reinterpret_cast<words>(number); }
+    static wide number_of(words bits) noexcept { return reinterpret_cast<wide>(bits); }
+    // Of words below 2^24.
+    static wide to_number(words word) noexcept { return _mm256_cvtepi32_ps(reinterpret_cast<__m256i>(word)); }
+    static wide floor(wide of) noexcept { return _mm256_floor_ps(of); }
 };
 
 }  // namespace

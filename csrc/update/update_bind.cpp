@@ -22,7 +22,8 @@ row_block block_of(const address& of) {
 // A table with its state, between the steps of one optimizer. Whoever calls holds the tensors.
 class updated_table {
   public:
-    updated_table(update_rule rule, element type, int64_t rows, size_t dim, int64_t step, uintptr_t row_steps)
+    updated_table(update_rule rule, element type, int64_t rows, size_t dim, int64_t step, uintptr_t row_steps,
+                  uintptr_t trained)
         : clock_(step, rule != update_rule::adam) {
         if (rows > max_term_rows) throw py::value_error("optimizer: a table of more than 2^32 rows");
         job_ = {.rule = rule,
@@ -38,6 +39,8 @@ class updated_table {
                 .second = {},
                 .greatest = {},
                 .numbers = {},
+                .rounding = {},
+                .trained = reinterpret_cast<const bool*>(trained),
                 .clock = row_steps == 0 ? nullptr : &clock_,
                 .row_steps = reinterpret_cast<int32_t*>(row_steps)};
     }
@@ -50,6 +53,9 @@ class updated_table {
         job_.second = block_of(second);
         job_.greatest = block_of(greatest);
     }
+
+    // From now on, and until the next call, in the `step`th step of the optimizer.
+    void round_stochastically(uint64_t seed, uint32_t step) { job_.rounding = {true, seed, step}; }
 
     void step(uintptr_t ids, size_t count, uintptr_t grads, int64_t grad_stride_bytes, double scale, double size,
               double direct, double eps, double beta1, double beta2, double gain, double decay, double shrink,
@@ -113,9 +119,11 @@ void bind_update(py::module_& m) {
         .value("adam", update_rule::adam)
         .value("amsgrad", update_rule::amsgrad);
     py::class_<updated_table>(m, "UpdatedTable")
-        .def(py::init<update_rule, element, int64_t, size_t, int64_t, uintptr_t>(), py::arg("rule"), py::arg("type"),
-             py::arg("rows"), py::arg("dim"), py::arg("step"), py::arg("row_steps"))
+        .def(py::init<update_rule, element, int64_t, size_t, int64_t, uintptr_t, uintptr_t>(), py::arg("rule"),
+             py::arg("type"), py::arg("rows"), py::arg("dim"), py::arg("step"), py::arg("row_steps"),
+             py::arg("trained"))
         .def("place", &updated_table::place, py::arg("table"), py::arg("first"), py::arg("second"), py::arg("greatest"))
+        .def("round_stochastically", &updated_table::round_stochastically, py::arg("seed"), py::arg("step"))
         .def("step", &updated_table::step, py::arg("ids"), py::arg("count"), py::arg("grads"),
              py::arg("grad_stride_bytes"), py::arg("scale"), py::arg("size"), py::arg("direct"), py::arg("eps"),
              py::arg("beta1"), py::arg("beta2"), py::arg("gain"), py::arg("decay"), py::arg("shrink"),

@@ -3,11 +3,13 @@
 #pragma once
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <cstring>
 #include <iterator>
 
 #include "common/variant.h"
+#include "update/stochastic.h"
 #include "update/update.h"
 
 namespace embrow {
@@ -24,6 +26,23 @@ struct single {
     static wide all(double number) noexcept { return static_cast<wide>(number); }
     static wide root(wide of) noexcept { return std::sqrt(of); }
     static bool any(bool mask) noexcept { return mask; }
+
+    // Of 16-bit elements alone.
+    using words = uint32_t;
+    struct product {
+        words high;
+        words low;
+    };
+    static words all_words(uint32_t word) noexcept { return word; }
+    static words count_from(uint32_t first) noexcept { return first; }
+    static product multiply(words a, uint32_t b) noexcept {
+        const uint64_t whole = static_cast<uint64_t>(a) * b;
+        return {static_cast<uint32_t>(whole >> 32), static_cast<uint32_t>(whole)};
+    }
+    static words bits_of(wide number) noexcept { return std::bit_cast<words>(number); }
+    static wide number_of(words bits) noexcept { return std::bit_cast<wide>(bits); }
+    static wide to_number(words word) noexcept { return static_cast<wide>(word); }
+    static wide floor(wide of) noexcept { return std::floor(of); }
 };
 
 // The elements of one row that stand in one set of lanes.
@@ -137,26 +156,51 @@ void sum_grads(const update_job& job, std::span<const row_term> terms, size_t co
     }
 }
 
+// Writes `rows[v].*part` of `vectors` sets of lanes of columns from `column` on; `tensor` numbers the parts.
+template <class Lanes, size_t vectors>
+void store_part(const update_job& job, const row_block& block, uint32_t tensor, uint32_t id, size_t column,
+                const row_lanes<Lanes> (&rows)[vectors], typename Lanes::wide row_lanes<Lanes>::* part) noexcept {
+    auto* to = row_of<typename Lanes::value>(block, id) + column;
+    if constexpr (sizeof(typename Lanes::value) == 2) {
+        if (job.rounding.on) {
+            random_words<Lanes> random{};
+            for (size_t v = 0; v < vectors; ++v) {
+                const size_t at = column + v * Lanes::lanes;
+                // One draw does for all vectors of eight columns.
+                if (v == 0 || Lanes::lanes < word_columns) random = draw<Lanes>(job.rounding, tensor, id, at);
+                const auto rounded = round_stochastically<Lanes>(rows[v].*part, random[at / word_columns % 4]);
+                Lanes::store(to + v * Lanes::lanes, rounded);
+            }
+            return;
+        }
+    }
+    for (size_t v = 0; v < vectors; ++v) Lanes::store(to + v * Lanes::lanes, rows[v].*part);
+}
+
 template <class Lanes, update_rule rule, size_t vectors>
 void update_columns(const update_job& job, std::span<const row_term> terms, const step_numbers& numbers,
                     const missed_steps& missed, bool has_grads, size_t column) noexcept {
     using value = typename Lanes::value;
-    const size_t id = term_row(terms[0]);
+    const uint32_t id = term_row(terms[0]);
     typename Lanes::wide grads[vectors];
     if (has_grads) sum_grads<Lanes, vectors>(job, terms, column, grads);
+    row_lanes<Lanes> rows[vectors] = {};
     for (size_t v = 0; v < vectors; ++v) {
         const size_t at = column + v * Lanes::lanes;
-        row_lanes<Lanes> row{};
+        row_lanes<Lanes>& row = rows[v];
         row.p = Lanes::load(row_of<value>(job.table, id) + at);
         if constexpr (has_first(rule)) row.first = Lanes::load(row_of<value>(job.first, id) + at);
         if constexpr (has_second(rule)) row.second = Lanes::load(row_of<value>(job.second, id) + at);
         if constexpr (rule == update_rule::amsgrad) row.greatest = Lanes::load(row_of<value>(job.greatest, id) + at);
         if (missed) catch_up<Lanes, rule>(row, *job.clock, missed);
         if (has_grads) take_step<Lanes, rule>(row, grads[v], numbers);
-        Lanes::store(row_of<value>(job.table, id) + at, row.p);
-        if constexpr (has_first(rule)) Lanes::store(row_of<value>(job.first, id) + at, row.first);
-        if constexpr (has_second(rule)) Lanes::store(row_of<value>(job.second, id) + at, row.second);
-        if constexpr (rule == update_rule::amsgrad) Lanes::store(row_of<value>(job.greatest, id) + at, row.greatest);
+    }
+    using lanes = row_lanes<Lanes>;
+    store_part<Lanes>(job, job.table, 0, id, column, rows, &lanes::p);
+    if constexpr (has_first(rule)) store_part<Lanes>(job, job.first, 1, id, column, rows, &lanes::first);
+    if constexpr (has_second(rule)) store_part<Lanes>(job, job.second, 2, id, column, rows, &lanes::second);
+    if constexpr (rule == update_rule::amsgrad) {
+        store_part<Lanes>(job, job.greatest, 3, id, column, rows, &lanes::greatest);
     }
 }
 

@@ -186,6 +186,7 @@ class UpdatedTable:
         dim: typing.SupportsInt | typing.SupportsIndex,
         step: typing.SupportsInt | typing.SupportsIndex,
         row_steps: typing.SupportsInt | typing.SupportsIndex,
+        trained: typing.SupportsInt | typing.SupportsIndex,
     ) -> None: ...
     def catch_up(
         self,
@@ -201,6 +202,9 @@ class UpdatedTable:
         first: tuple[typing.SupportsInt | typing.SupportsIndex, typing.SupportsInt | typing.SupportsIndex],
         second: tuple[typing.SupportsInt | typing.SupportsIndex, typing.SupportsInt | typing.SupportsIndex],
         greatest: tuple[typing.SupportsInt | typing.SupportsIndex, typing.SupportsInt | typing.SupportsIndex],
+    ) -> None: ...
+    def round_stochastically(
+        self, seed: typing.SupportsInt | typing.SupportsIndex, step: typing.SupportsInt | typing.SupportsIndex
     ) -> None: ...
     def step(
         self,

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import inspect
+import operator
 from abc import abstractmethod
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -17,6 +20,7 @@ _elements = {
     torch.bfloat16: _core.Element.bfloat16,
     torch.float16: _core.Element.float16,
 }
+_rounded_dtypes = (torch.bfloat16, torch.float16)
 _get_num_threads = torch.get_num_threads
 _increment_version = torch.autograd.graph.increment_version
 _nowhere = (0, 0)
@@ -29,16 +33,31 @@ RowsState = tuple[_core.UpdateRule, list[Tensor | None], int]
 _most_remembered = 1 << 16
 
 
+def new_step(group: dict[str, Any]) -> Tensor:
+    """Return a count of steps as PyTorch keeps it."""
+    double = not group.get("fused") and torch.get_default_dtype() is torch.float64
+    return torch.zeros((), dtype=torch.float64 if double else torch.float32)
+
+
 class Table:
     """One parameter, its state tensors and the compiled kernel that updates both."""
 
-    def __init__(self, rule: _core.UpdateRule, parameter: Tensor, states: list[Tensor | None], step: int, late: bool):
-        rows = parameter.size(0)
+    def __init__(
+        self,
+        rule: _core.UpdateRule,
+        parameter: Tensor,
+        states: list[Tensor | None],
+        step: int,
+        late: bool,
+        trained: Tensor | None,
+    ):
+        rows = _rows(parameter)
         self.parameter = parameter
         self.dtype, self.shape = parameter.dtype, parameter.shape
         self.states = states
         self.rule = rule
         self.row_steps = torch.full((rows,), step, dtype=torch.int32) if late else None
+        self.trained = trained
         self._kernel = _core.UpdatedTable(
             rule,
             _elements[parameter.dtype],
@@ -46,12 +65,22 @@ class Table:
             parameter.numel() // rows if rows else 0,
             step,
             0 if self.row_steps is None else self.row_steps.data_ptr(),
+            0 if trained is None else trained.data_ptr(),
         )
         self._addresses: tuple[int, ...] = ()
 
+    def round_stochastically(self, seed: int, step: int) -> None:
+        self._kernel.round_stochastically(seed, step)
+
     def step(self, grad: Tensor, scale: float, numbers: Numbers) -> None:
-        indices, values = grad._indices(), grad._values()
-        count = values.size(0)
+        if grad.layout is torch.sparse_coo:
+            indices, values = grad._indices(), grad._values()
+            count = values.size(0)
+        else:
+            count = _rows(grad)
+            indices, values = torch.arange(count), grad
+        if values.dtype is not self.dtype:
+            values = values.to(self.dtype)
         if values.dim() != 2 or values.stride(1) != 1:
             values = values.reshape(count, -1).contiguous()
         if not indices.is_contiguous():
@@ -96,28 +125,55 @@ class Table:
         _increment_version([self.parameter, *(state for state in self.states if state is not None)])
 
 
+def _rows(tensor: Tensor) -> int:
+    return tensor.size(0) if tensor.dim() else 1
+
+
 def _row_bytes(tensor: Tensor) -> int:
-    return tensor.stride(0) * tensor.itemsize
+    return tensor.stride(0) * tensor.itemsize if tensor.dim() else tensor.itemsize
 
 
-def _check_sparse(name: str, parameter: Tensor, grad: Tensor) -> None:
-    """Raise for a parameter with a sparse gradient that the kernels do not serve."""
-    about = f"{name}: a parameter of shape {tuple(parameter.shape)} with a sparse gradient"
+def _check_served(name: str, parameter: Tensor, grad: Tensor) -> None:
+    """Raise for a parameter that the kernels do not serve."""
+    is_sparse = grad.layout is torch.sparse_coo
+    why = "a sparse gradient" if is_sparse else "stochastic rounding or a mask of rows"
+    about = f"{name}: a parameter of shape {tuple(parameter.shape)} with {why}"
     if not parameter.is_cpu:
         raise ValueError(f"{about} must lie on the CPU, found {parameter.device}")
     if parameter.dtype not in _elements:
         found = str(parameter.dtype).removeprefix("torch.")
         raise TypeError(f"{about} must be float32, float64, bfloat16 or float16, found {found}")
-    if grad.sparse_dim() != 1:
+    if is_sparse and grad.sparse_dim() != 1:
         raise ValueError(f"{about} must have a gradient of one sparse dimension, the rows; found {grad.sparse_dim()}")
     if not (parameter.is_contiguous() or (parameter.dim() == 2 and parameter.stride(1) == 1)):
         raise ValueError(f"{about} must have rows without gaps, found strides {parameter.stride()}; use .contiguous()")
 
 
+def _check_rounded(name: str, parameter: Tensor) -> None:
+    if parameter.dtype not in _rounded_dtypes:
+        found = str(parameter.dtype).removeprefix("torch.")
+        raise ValueError(
+            f"{name}: stochastic_rounding is for parameters of bfloat16 and float16, found {found}, shape "
+            f'{tuple(parameter.shape)}; give such parameters a group with "stochastic_rounding": False'
+        )
+
+
+def _copy_mask(name: str, parameter: Tensor, mask: Any) -> Tensor:
+    """Return the mask of trained rows as the kernels read it."""
+    expected = (_rows(parameter),)
+    if not isinstance(mask, Tensor) or mask.dtype is not torch.bool or tuple(mask.shape) != expected:
+        found = f"{mask.dtype}, shape {tuple(mask.shape)}" if isinstance(mask, Tensor) else type(mask).__name__
+        raise ValueError(
+            f"{name}: rows of a parameter of shape {tuple(parameter.shape)} must be a bool tensor of shape {expected}, "
+            f"found {found}"
+        )
+    return mask.detach().to("cpu", copy=True).contiguous()
+
+
 def _check_states(name: str, parameter: Tensor, states: list[Tensor | None]) -> None:
     """Raise for state that was made when the parameter had another dtype."""
     for state in states:
-        if state is not None and state.shape == parameter.shape and state.dtype != parameter.dtype:
+        if state is not None and state.dtype != parameter.dtype:
             raise TypeError(
                 f"{name}: the state of a parameter is {state.dtype} and the parameter has become {parameter.dtype}; "
                 "make the optimizer after changing a module's dtype"
@@ -125,18 +181,92 @@ def _check_states(name: str, parameter: Tensor, states: list[Tensor | None]) -> 
 
 
 class SparseRows(torch.optim.Optimizer):
-    """What the optimizers share: parameters with sparse gradients leave the lists that PyTorch's step works on."""
+    """What the optimizers share: parameters with sparse gradients leave the lists that PyTorch's step works on.
+
+    So do those whose rows are masked or rounded stochastically, whatever their gradients.
+    """
 
     _tables: dict[Tensor, Table]
+    _masks: dict[Tensor, Tensor]
+    _seeds: dict[Tensor, int]
     _catches_up: bool
 
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        taken = list(inspect.signature(cls.__init__).parameters.values())
+        if cls.__init__ is SparseRows.__init__:
+            # What it hands on to PyTorch's, then what it takes itself.
+            handed_on = inspect.signature(super(SparseRows, cls).__init__).parameters.values()  # noqa: UP008
+            taken = [*handed_on, *(p for p in taken if p.kind is p.KEYWORD_ONLY)]
+        cls.__signature__ = inspect.Signature([p for p in taken if p.name != "self"])  # type: ignore[attr-defined]
+
+    def __init__(
+        self,
+        params: Any,
+        *args: Any,
+        catch_up: bool = False,
+        stochastic_rounding: bool = False,
+        seed: int = 0,
+        rows: Mapping[Tensor, Tensor] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        self._tables = {}
+        self._masks = {}
+        self._seeds = {}
+        self._catches_up = catch_up
+        self._rounding = (stochastic_rounding, seed)
+        super().__init__(params, *args, **kwargs)
+        for parameter, mask in (rows or {}).items():
+            if not self._has(parameter):
+                raise ValueError(
+                    f"{type(self).__name__}: rows names a parameter of shape {tuple(parameter.shape)} that is not "
+                    "among those to optimize"
+                )
+            self._masks[parameter] = _copy_mask(type(self).__name__, parameter, mask)
+
+    def add_param_group(self, param_group: dict[str, Any]) -> None:
+        """Add parameters, as in PyTorch.
+
+        Parameters
+        ----------
+        param_group : dict
+            May hold `stochastic_rounding`, `seed` and `rows`, there one mask for each of its parameters. They go to the
+            parameters and not into :attr:`param_groups`, which PyTorch's optimizer of the same name can load.
+        """
+        stochastic, seed = self._rounding
+        if isinstance(param_group, dict):
+            param_group = dict(param_group)
+            stochastic = param_group.pop("stochastic_rounding", stochastic)
+            seed = param_group.pop("seed", seed)
+            mask = param_group.pop("rows", None)
+        super().add_param_group(param_group)
+        name = type(self).__name__
+        if not 0 <= operator.index(seed) < 1 << 64:
+            raise ValueError(f"{name}: seed must be 0 to 2^64 - 1, found {seed}")
+        for parameter in self.param_groups[-1]["params"]:
+            if stochastic:
+                _check_rounded(name, parameter)
+                self._seeds[parameter] = operator.index(seed)
+            if mask is not None:
+                self._masks[parameter] = _copy_mask(name, parameter, mask)
+
+    def _has(self, parameter: Tensor) -> bool:
+        return any(p is parameter for group in self.param_groups for p in group["params"])
+
+    def _goes_by_rows(self, parameter: Tensor) -> bool:
+        """Whether a step of the parameter is the kernels' work."""
+        grad = parameter.grad
+        if grad is None:
+            return False
+        return grad.layout is torch.sparse_coo or parameter in self._masks or parameter in self._seeds
+
     def _init_group(self, group: dict[str, Any], *lists: Any) -> Any:
-        sparse = [p for p in group["params"] if p.grad is not None and p.grad.layout is torch.sparse_coo]
-        if sparse:
+        ours = [p for p in group["params"] if self._goes_by_rows(p)]
+        if ours:
             with torch.no_grad():
-                for parameter in sparse:
+                for parameter in ours:
                     self._step_rows(parameter, group)
-            rest = {id(p) for p in sparse}
+            rest = {id(p) for p in ours}
             group = {**group, "params": [p for p in group["params"] if id(p) not in rest]}
         if self._tables:
             for parameter in group["params"]:
@@ -157,32 +287,49 @@ class SparseRows(torch.optim.Optimizer):
         # A module's half() or double() changes a parameter in place.
         changed = table is not None and (table.dtype, table.shape) != (parameter.dtype, parameter.shape)
         if table is None or table.rule is not rule or changed:
-            _check_sparse(type(self).__name__, parameter, grad)
-            _check_states(type(self).__name__, parameter, states)
             if table is not None and not changed:
                 table.catch_up()
-            late = self._catches_up or rule is _core.UpdateRule.momentum
-            table = Table(rule, parameter, states, count, late)
+            table = self._make_table(rule, parameter, states, count)
             self._tables[parameter] = table
         else:
             table.states = states
+        seed = self._seeds.get(parameter)
+        if seed is not None:
+            if "step" not in state:
+                state["step"] = new_step(group)
+            table.round_stochastically(seed, int(state["step"]) + 1)
         scale = -1.0 if group["maximize"] else 1.0
         grad_scale = getattr(self, "grad_scale", None)
         if grad_scale is not None:
             scale /= grad_scale.item()
-        table.step(grad, scale, self._rows_numbers(group, count + 1))
+        # Dense gradients have PyTorch's dense numbers.
+        exact = self._catches_up or grad.layout is not torch.sparse_coo
+        table.step(grad, scale, self._rows_numbers(group, count + 1, exact))
         if not self._catches_up:
             table.catch_up()
         if "step" in state:
             state["step"] += 1
+
+    def _make_table(self, rule: _core.UpdateRule, parameter: Tensor, states: list[Tensor | None], count: int) -> Table:
+        name = type(self).__name__
+        assert parameter.grad is not None
+        _check_served(name, parameter, parameter.grad)
+        if parameter in self._seeds:
+            _check_rounded(name, parameter)
+        if rule is not _core.UpdateRule.rowwise_adagrad:
+            _check_states(name, parameter, states)
+        mask = self._masks.get(parameter)
+        trained = None if mask is None else _copy_mask(name, parameter, mask)
+        late = self._catches_up or rule is _core.UpdateRule.momentum
+        return Table(rule, parameter, states, count, late, trained)
 
     @abstractmethod
     def _rows_state(self, parameter: Tensor, state: dict[str, Any], group: dict[str, Any]) -> RowsState:
         """Return the rule, its states `first`, `second`, `greatest`, made where missing, and the steps taken."""
 
     @abstractmethod
-    def _rows_numbers(self, group: dict[str, Any], step: int) -> Numbers:
-        """Return the numbers of step `step`, counted from 1."""
+    def _rows_numbers(self, group: dict[str, Any], step: int, exact: bool) -> Numbers:
+        """Return the numbers of step `step`, counted from 1; `exact`: those of dense gradients."""
 
     def catch_up(self, parameter: Tensor | None = None, ids: Tensor | None = None) -> None:
         """Bring rows up to date with the steps in which they had no gradient.
@@ -220,7 +367,7 @@ class SparseRows(torch.optim.Optimizer):
                 found = str(ids.dtype).removeprefix("torch.")
                 raise TypeError(f"catch_up: ids must be int32 or int64, found {found}")
             table_or_none.catch_up(ids)
-        elif not any(p is parameter for group in self.param_groups for p in group["params"]):
+        elif not self._has(parameter):
             raise ValueError(
                 f"catch_up: a parameter of shape {tuple(parameter.shape)} is not among those of this "
                 f"{type(self).__name__}; give one that it was made with"
@@ -260,7 +407,8 @@ class SparseRows(torch.optim.Optimizer):
 
     def __getstate__(self) -> dict[str, Any]:
         self.catch_up()
-        return {**super().__getstate__(), "_catches_up": self._catches_up}
+        ours = {name: getattr(self, name) for name in ("_catches_up", "_masks", "_seeds", "_rounding")}
+        return {**super().__getstate__(), **ours}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         # What rows missed belongs to the state that is being replaced.

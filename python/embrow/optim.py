@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 try:
@@ -13,20 +13,15 @@ except ModuleNotFoundError as error:
 from torch import Tensor
 
 from embrow import _core
-from embrow._sparse_rows import Numbers, RowsState, SparseRows
+from embrow._sparse_rows import Numbers, RowsState, SparseRows, new_step
 
 __all__ = ["SGD", "Adagrad", "Adam", "AdamW", "RowwiseAdagrad", "clip_grad_norm_"]
-
-
-def _new_step(group: dict[str, Any]) -> Tensor:
-    double = not group.get("fused") and torch.get_default_dtype() is torch.float64
-    return torch.zeros((), dtype=torch.float64 if double else torch.float32)
 
 
 class _SparseAdam(SparseRows):
     def _rows_state(self, parameter: Tensor, state: dict[str, Any], group: dict[str, Any]) -> RowsState:
         if not state:
-            state["step"] = _new_step(group)
+            state["step"] = new_step(group)
             state["exp_avg"] = torch.zeros_like(parameter, memory_format=torch.preserve_format)
             state["exp_avg_sq"] = torch.zeros_like(parameter, memory_format=torch.preserve_format)
         greatest = None
@@ -37,13 +32,13 @@ class _SparseAdam(SparseRows):
         rule = _core.UpdateRule.adam if greatest is None else _core.UpdateRule.amsgrad
         return rule, [state["exp_avg"], state["exp_avg_sq"], greatest], int(state["step"])
 
-    def _rows_numbers(self, group: dict[str, Any], step: int) -> Numbers:
+    def _rows_numbers(self, group: dict[str, Any], step: int, exact: bool) -> Numbers:
         lr = float(group["lr"])
         beta1, beta2 = map(float, group["betas"])
         decay = float(group["weight_decay"])
         root = math.sqrt(1 - beta2**step)
         # SparseAdam adds eps to sqrt(v), Adam to sqrt(v) / sqrt(1 - beta2^step).
-        eps = group["eps"] * root if self._catches_up else group["eps"]
+        eps = group["eps"] * root if exact else group["eps"]
         size = lr * root / (1 - beta1**step)
         decoupled = group.get("decoupled_weight_decay", isinstance(self, torch.optim.AdamW))
         if decoupled:
@@ -63,6 +58,21 @@ class Adam(_SparseAdam, torch.optim.Adam):
         saved it makes up for the steps in which it had no gradient, with the learning rate then in force. The rows of
         a batch must be brought up to date before they are read, by :meth:`catch_up` or :meth:`attach`.
         Otherwise the numbers are those of `torch.optim.SparseAdam`: only rows with a gradient move.
+    stochastic_rounding : bool
+        Round each element of a table, and of its state, up or down at random such that the mean is right, instead of
+        to the nearest: small steps are not lost. For bfloat16 and float16.
+    seed : int
+        Of the random bits, 0 to 2^64 - 1. They depend on it, the step, the row and the column alone, so that training
+        that goes on from a `state_dict`, with the same seed, goes on with the same bits.
+    rows : dict of parameter to bool tensor, shape (rows,), optional
+        Train only the rows where the tensor, which is copied, is True: the other rows and their state keep their bits,
+        whatever their gradients, momentum and weight decay. For a parameter of one dimension each element is a row.
+
+    Raises
+    ------
+    ValueError
+        `stochastic_rounding` is given for a parameter of another dtype, `rows` a mask of another shape or dtype, or for
+        a parameter that is not among `params`.
 
     Notes
     -----
@@ -70,6 +80,11 @@ class Adam(_SparseAdam, torch.optim.Adam):
     arithmetic on 16-bit tables is in float32. Without `catch_up`, weight decay touches rows with a gradient only.
     With it, weight decay and betas of which beta1 > 0.995 sqrt(beta2) cost a row as many steps as it missed.
     The results are the same bits for every number of threads.
+
+    `stochastic_rounding`, `seed` and `rows`, there one mask for all, may stand in a param group. They and `catch_up`
+    are no part of a `state_dict`. Parameters on the CPU that they concern may have dense gradients too, with the
+    numbers of `torch.optim.Adam`. The random bits are those of Philox4x32-10 (Salmon, Moraes, Dror and Shaw, "Parallel
+    random numbers: as easy as 1, 2, 3", 2011).
 
     Examples
     --------
@@ -80,22 +95,6 @@ class Adam(_SparseAdam, torch.optim.Adam):
     >>> optimizer.step()
     """
 
-    def __init__(
-        self,
-        params: Any,
-        lr: float | Tensor = 1e-3,
-        betas: tuple[float | Tensor, float | Tensor] = (0.9, 0.999),
-        eps: float = 1e-8,
-        weight_decay: float = 0,
-        amsgrad: bool = False,
-        *,
-        catch_up: bool = False,
-        **kwargs: Any,
-    ) -> None:
-        self._tables = {}
-        self._catches_up = catch_up
-        super().__init__(params, lr, betas, eps, weight_decay, amsgrad, **kwargs)
-
 
 class AdamW(_SparseAdam, torch.optim.AdamW):
     """`torch.optim.AdamW` that takes sparse gradients: :class:`Adam` with decoupled weight decay.
@@ -103,22 +102,6 @@ class AdamW(_SparseAdam, torch.optim.AdamW):
     Without `catch_up` a row is decayed in the steps in which it has a gradient; with it, it makes up for the others at
     the learning rate then in force. Parameters and state are those of :class:`Adam`; `weight_decay` is 0.01 by default.
     """
-
-    def __init__(
-        self,
-        params: Any,
-        lr: float | Tensor = 1e-3,
-        betas: tuple[float | Tensor, float | Tensor] = (0.9, 0.999),
-        eps: float = 1e-8,
-        weight_decay: float = 1e-2,
-        amsgrad: bool = False,
-        *,
-        catch_up: bool = False,
-        **kwargs: Any,
-    ) -> None:
-        self._tables = {}
-        self._catches_up = catch_up
-        super().__init__(params, lr, betas, eps, weight_decay, amsgrad, **kwargs)
 
 
 class SGD(SparseRows, torch.optim.SGD):
@@ -130,6 +113,8 @@ class SGD(SparseRows, torch.optim.SGD):
         As in `torch.optim.SGD`.
     catch_up : bool
         Let a row make up for the momentum and weight decay it missed before it is read, as in :class:`Adam`.
+    stochastic_rounding, seed, rows
+        As in :class:`Adam`.
 
     Notes
     -----
@@ -146,13 +131,6 @@ class SGD(SparseRows, torch.optim.SGD):
     >>> optimizer.step()
     """
 
-    def __init__(
-        self, params: Any, lr: float | Tensor = 1e-3, *args: Any, catch_up: bool = False, **kwargs: Any
-    ) -> None:
-        self._tables = {}
-        self._catches_up = catch_up
-        super().__init__(params, lr, *args, **kwargs)
-
     def _rows_state(self, parameter: Tensor, state: dict[str, Any], group: dict[str, Any]) -> RowsState:
         if group["momentum"] == 0:
             return _core.UpdateRule.sgd, [None, None, None], 0
@@ -164,7 +142,7 @@ class SGD(SparseRows, torch.optim.SGD):
             state["momentum_buffer"] = buffer
         return _core.UpdateRule.momentum, [buffer, None, None], int(started)
 
-    def _rows_numbers(self, group: dict[str, Any], step: int) -> Numbers:
+    def _rows_numbers(self, group: dict[str, Any], step: int, exact: bool) -> Numbers:
         lr = float(group["lr"])
         momentum = float(group["momentum"])
         decay = float(group["weight_decay"])
@@ -185,6 +163,8 @@ class Adagrad(SparseRows, torch.optim.Adagrad):
     catch_up : bool
         Let a row make up for the weight decay it missed before it is read, as in :class:`Adam`. Costs a row as many
         steps as it missed.
+    stochastic_rounding, seed, rows
+        As in :class:`Adam`.
 
     Notes
     -----
@@ -199,20 +179,13 @@ class Adagrad(SparseRows, torch.optim.Adagrad):
     >>> optimizer.step()
     """
 
-    def __init__(
-        self, params: Any, lr: float | Tensor = 1e-2, *args: Any, catch_up: bool = False, **kwargs: Any
-    ) -> None:
-        self._tables = {}
-        self._catches_up = catch_up
-        super().__init__(params, lr, *args, **kwargs)
-
     def _rows_state(self, parameter: Tensor, state: dict[str, Any], group: dict[str, Any]) -> RowsState:
         if not state:
-            state["step"] = _new_step(group)
+            state["step"] = new_step(group)
             state["sum"] = torch.full_like(parameter, self.defaults["initial_accumulator_value"])
         return _core.UpdateRule.adagrad, [None, state["sum"], None], int(state["step"])
 
-    def _rows_numbers(self, group: dict[str, Any], step: int) -> Numbers:
+    def _rows_numbers(self, group: dict[str, Any], step: int, exact: bool) -> Numbers:
         return _adagrad_numbers(group, step)
 
 
@@ -223,6 +196,8 @@ class RowwiseAdagrad(SparseRows):
     ----------
     params, lr, lr_decay, weight_decay, initial_accumulator_value, eps, maximize
         As in `torch.optim.Adagrad`. For a parameter of one dimension each element is a row.
+    stochastic_rounding, seed, rows
+        As in :class:`Adam`.
 
     Notes
     -----
@@ -249,6 +224,9 @@ class RowwiseAdagrad(SparseRows):
         eps: float = 1e-10,
         *,
         maximize: bool = False,
+        stochastic_rounding: bool = False,
+        seed: int = 0,
+        rows: Mapping[Tensor, Tensor] | None = None,
     ) -> None:
         defaults = {
             "lr": lr,
@@ -261,9 +239,13 @@ class RowwiseAdagrad(SparseRows):
         for name, value in defaults.items():
             if not float(value) >= 0:
                 raise ValueError(f"RowwiseAdagrad: {name} must be 0 or more, found {value}")
-        self._tables = {}
-        self._catches_up = False
-        super().__init__(params, {**defaults, "differentiable": False})
+        super().__init__(
+            params,
+            {**defaults, "differentiable": False},
+            stochastic_rounding=stochastic_rounding,
+            seed=seed,
+            rows=rows,
+        )
 
     @torch.no_grad()
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
@@ -286,7 +268,7 @@ class RowwiseAdagrad(SparseRows):
             for parameter in group["params"]:
                 if parameter.grad is None:
                     continue
-                if parameter.grad.layout is torch.sparse_coo:
+                if self._goes_by_rows(parameter):
                     self._step_rows(parameter, group)
                 else:
                     self._step_dense(parameter, group)
@@ -295,7 +277,7 @@ class RowwiseAdagrad(SparseRows):
     def _step_dense(self, parameter: Tensor, group: dict[str, Any]) -> None:
         state = self.state[parameter]
         _, (_, sums, _), count = self._rows_state(parameter, state, group)
-        size, _, eps, *_, decay, _ = self._rows_numbers(group, count + 1)
+        size, _, eps, *_, decay, _ = self._rows_numbers(group, count + 1, exact=True)
         grad = parameter.grad
         assert grad is not None
         assert sums is not None
@@ -307,13 +289,13 @@ class RowwiseAdagrad(SparseRows):
 
     def _rows_state(self, parameter: Tensor, state: dict[str, Any], group: dict[str, Any]) -> RowsState:
         if not state:
-            state["step"] = _new_step(group)
+            state["step"] = new_step(group)
             rows = parameter.size(0) if parameter.dim() else 1
             initial = float(group["initial_accumulator_value"])
             state["sum"] = torch.full((rows,), initial, dtype=torch.float32, device=parameter.device)
         return _core.UpdateRule.rowwise_adagrad, [None, state["sum"], None], int(state["step"])
 
-    def _rows_numbers(self, group: dict[str, Any], step: int) -> Numbers:
+    def _rows_numbers(self, group: dict[str, Any], step: int, exact: bool) -> Numbers:
         return _adagrad_numbers(group, step)
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:

@@ -135,9 +135,13 @@ def make_optimizer(model: TextModel, settings: Settings) -> SparseRows:
     is next read.
     """
     trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    make = {"adam": optim.Adam, "adamw": optim.AdamW, "sgd": optim.SGD, "adagrad": optim.Adagrad}[settings.optimizer]
-    made: SparseRows = make(trained, lr=settings.lr, catch_up=settings.sparse)
-    return made
+    makers: dict[str, Callable[..., SparseRows]] = {
+        "adam": optim.Adam,
+        "adamw": optim.AdamW,
+        "sgd": optim.SGD,
+        "adagrad": optim.Adagrad,
+    }
+    return makers[settings.optimizer](trained, lr=settings.lr, catch_up=settings.sparse)
 
 
 def loss_of(scores: Tensor, labels: Tensor, weights: Tensor | None) -> Tensor:
