@@ -9,6 +9,7 @@
 #include <iterator>
 
 #include "common/variant.h"
+#include "update/rules.h"
 #include "update/stochastic.h"
 #include "update/update.h"
 
@@ -45,177 +46,172 @@ struct single {
     static wide floor(wide of) noexcept { return std::floor(of); }
 };
 
-// The elements of one row that stand in one set of lanes.
-template <class Lanes>
-struct row_lanes {
-    typename Lanes::wide p;
-    typename Lanes::wide first;
-    typename Lanes::wide second;
-    typename Lanes::wide greatest;
-};
-
 template <class T>
 T* row_of(const row_block& block, size_t row) noexcept {
     return reinterpret_cast<T*>(block.data + static_cast<int64_t>(row) * block.stride_bytes);
 }
 
-constexpr bool has_first(update_rule rule) noexcept {
-    return rule == update_rule::momentum || rule == update_rule::adam || rule == update_rule::amsgrad;
-}
-constexpr bool has_second(update_rule rule) noexcept {
-    return rule == update_rule::adagrad || rule == update_rule::adam || rule == update_rule::amsgrad;
-}
-
+// Asks memory for the rows to be read and written, which only the ids foretell.
 template <class Lanes, update_rule rule>
-void take_step(row_lanes<Lanes>& row, typename Lanes::wide g, const step_numbers& numbers) noexcept {
-    if (numbers.decay != 0) g = g + Lanes::all(numbers.decay) * row.p;
-    if (numbers.shrink != 1) row.p = row.p * Lanes::all(numbers.shrink);
-    if constexpr (rule == update_rule::sgd) {
-        row.p = row.p - Lanes::all(numbers.direct) * g;
-    } else if constexpr (rule == update_rule::momentum) {
-        row.first = Lanes::all(numbers.beta1) * row.first + Lanes::all(numbers.gain) * g;
-        row.p = row.p - (Lanes::all(numbers.size) * row.first + Lanes::all(numbers.direct) * g);
-    } else if constexpr (rule == update_rule::adagrad) {
-        row.second = row.second + g * g;
-        row.p = row.p - Lanes::all(numbers.size) * (g / (Lanes::root(row.second) + Lanes::all(numbers.eps)));
-    } else {
-        row.first = row.first + Lanes::all(1 - numbers.beta1) * (g - row.first);
-        row.second = Lanes::all(numbers.beta2) * row.second + Lanes::all(1 - numbers.beta2) * (g * g);
-        auto below = row.second;
-        if constexpr (rule == update_rule::amsgrad) {
-            // A NaN must stay, as in torch.maximum.
-            row.greatest = row.greatest > row.second ? row.greatest : row.second;
-            below = row.greatest;
+class lookahead {
+  public:
+    lookahead(const update_job& job, std::span<const row_term> terms, size_t begin, bool has_grads) noexcept
+        : job_(job),
+          row_bytes_(std::min(job.dim * sizeof(typename Lanes::value), most_lines * line)),
+          distance_(std::clamp<size_t>(ahead_bytes / std::max<size_t>(row_bytes_, 1), 2, most_terms_ahead)),
+          next_(terms.data() + begin),
+          end_(terms.data() + terms.size()),
+          has_grads_(has_grads) {}
+
+    // To be called before `term` is read, of terms in order.
+    void reach(const row_term* term) noexcept {
+        const row_term* stop = static_cast<size_t>(end_ - term) > distance_ ? term + distance_ : end_;
+        for (next_ = std::max(next_, term); next_ < stop; ++next_) {
+            if (has_grads_) ask<0>(job_.grads + term_position(*next_) * job_.grad_stride_bytes, row_bytes_);
+            const size_t id = term_row(*next_);
+            ask<1>(row_of<std::byte>(job_.table, id), row_bytes_);
+            if constexpr (has_first(rule)) ask<1>(row_of<std::byte>(job_.first, id), row_bytes_);
+            if constexpr (has_second(rule)) ask<1>(row_of<std::byte>(job_.second, id), row_bytes_);
+            if constexpr (rule == update_rule::rowwise_adagrad) ask<1>(row_of<std::byte>(job_.second, id), 1);
+            if constexpr (rule == update_rule::amsgrad) ask<1>(row_of<std::byte>(job_.greatest, id), row_bytes_);
         }
-        row.p = row.p - Lanes::all(numbers.size) * (row.first / (Lanes::root(below) + Lanes::all(numbers.eps)));
     }
-}
 
-// The movement of each element per unit of `first`, summed term by term.
-template <class Lanes>
-typename Lanes::wide sum_terms(const update_clock& clock, const missed_steps& missed,
-                               typename Lanes::wide root) noexcept {
-    constexpr double negligible = 1e-10;
-    auto total = Lanes::all(0);
-    double factor = 1;
-    double inverse_root = 1;
-    for (size_t s = missed.first + 1; s <= missed.last && factor > negligible; ++s) {
-        const step_numbers& numbers = clock[s].numbers;
-        const double q = clock.keeps_greatest() ? 1 : 1 / std::sqrt(numbers.beta2);
-        factor *= numbers.beta1 * q / numbers.shrink;
-        inverse_root *= q;
-        total = total + Lanes::all(numbers.size * factor) / (root + Lanes::all(numbers.eps * inverse_root));
+  private:
+    static constexpr size_t ahead_bytes = 4096;
+    static constexpr size_t most_terms_ahead = 16;
+    static constexpr size_t line = 64;
+    static constexpr size_t most_lines = 16;  // of one row; the hardware's own prefetcher has understood by then
+
+    template <int for_writing>
+    static void ask(const std::byte* from, size_t bytes) noexcept {
+        for (size_t at = 0; at < bytes; at += line) __builtin_prefetch(from + at, for_writing);
     }
-    return total;
-}
 
+    const update_job& job_;
+    size_t row_bytes_;
+    size_t distance_;
+    const row_term* next_;
+    const row_term* end_;
+    bool has_grads_;
+};
+
+// One row: its gradients, the row of the table and those of its state.
 template <class Lanes, update_rule rule>
-void catch_up(row_lanes<Lanes>& row, const update_clock& clock, const missed_steps& missed) noexcept {
-    if (missed.stepwise) {
-        for (size_t s = missed.first + 1; s <= missed.last; ++s) {
-            take_step<Lanes, rule>(row, Lanes::all(0), clock[s].numbers);
-        }
-        return;
-    }
-    if constexpr (rule == update_rule::momentum) {
-        row.p = row.p - row.first * Lanes::all(missed.weight);
-    } else if constexpr (rule == update_rule::adam || rule == update_rule::amsgrad) {
-        const auto root = Lanes::root(rule == update_rule::adam ? row.second : row.greatest);
-        const auto near_zero = (root < Lanes::all(missed.least_root)) & (row.first != Lanes::all(0));
-        auto per_unit = Lanes::all(missed.weight) / (root + Lanes::all(missed.eps));
-        if (Lanes::any(near_zero)) per_unit = near_zero ? sum_terms<Lanes>(clock, missed, root) : per_unit;
-        row.p = row.p - row.first * per_unit;
-    }
-    if (missed.shrink != 1) row.p = row.p * Lanes::all(missed.shrink);
-    if constexpr (has_first(rule)) row.first = row.first * Lanes::all(missed.first_decay);
-    if constexpr (rule == update_rule::adam || rule == update_rule::amsgrad) {
-        row.second = row.second * Lanes::all(missed.second_decay);
-    }
-}
-
-// Sums the gradients of `vectors` sets of lanes of columns from `column` on.
-template <class Lanes, size_t vectors>
-void sum_grads(const update_job& job, std::span<const row_term> terms, size_t column,
-               typename Lanes::wide (&total)[vectors]) noexcept {
-    const auto row_from = [&](row_term term) {
-        return reinterpret_cast<const typename Lanes::value*>(job.grads + term_position(term) * job.grad_stride_bytes) +
-               column;
-    };
-    for (auto& sum : total) sum = Lanes::all(0);
-    for (size_t begin = 0; begin < terms.size(); begin += block_terms) {
-        const size_t end = std::min(begin + block_terms, terms.size());
-        typename Lanes::wide block[vectors] = {};
-        for (size_t i = begin; i < end; ++i) {
-            const auto* from = row_from(terms[i]);
-            for (size_t v = 0; v < vectors; ++v) block[v] = block[v] + Lanes::load(from + v * Lanes::lanes);
-        }
-        for (size_t v = 0; v < vectors; ++v) total[v] = total[v] + block[v];
-    }
-    if (job.scale != 1) {
-        for (auto& sum : total) sum = sum * Lanes::all(job.scale);
-    }
-}
-
-// Writes `rows[v].*part` of `vectors` sets of lanes of columns from `column` on; `tensor` numbers the parts.
-template <class Lanes, size_t vectors>
-void store_part(const update_job& job, const row_block& block, uint32_t tensor, uint32_t id, size_t column,
-                const row_lanes<Lanes> (&rows)[vectors], typename Lanes::wide row_lanes<Lanes>::* part) noexcept {
-    auto* to = row_of<typename Lanes::value>(block, id) + column;
-    if constexpr (sizeof(typename Lanes::value) == 2) {
-        if (job.rounding.on) {
-            random_words<Lanes> random{};
-            for (size_t v = 0; v < vectors; ++v) {
-                const size_t at = column + v * Lanes::lanes;
-                // One draw does for all vectors of eight columns.
-                if (v == 0 || Lanes::lanes < word_columns) random = draw<Lanes>(job.rounding, tensor, id, at);
-                const auto rounded = round_stochastically<Lanes>(rows[v].*part, random[at / word_columns % 4]);
-                Lanes::store(to + v * Lanes::lanes, rounded);
-            }
-            return;
-        }
-    }
-    for (size_t v = 0; v < vectors; ++v) Lanes::store(to + v * Lanes::lanes, rows[v].*part);
-}
-
-template <class Lanes, update_rule rule, size_t vectors>
-void update_columns(const update_job& job, std::span<const row_term> terms, const step_numbers& numbers,
-                    const missed_steps& missed, bool has_grads, size_t column) noexcept {
+class row_update {
+  public:
     using value = typename Lanes::value;
-    const uint32_t id = term_row(terms[0]);
-    typename Lanes::wide grads[vectors];
-    if (has_grads) sum_grads<Lanes, vectors>(job, terms, column, grads);
-    row_lanes<Lanes> rows[vectors] = {};
-    for (size_t v = 0; v < vectors; ++v) {
-        const size_t at = column + v * Lanes::lanes;
-        row_lanes<Lanes>& row = rows[v];
-        row.p = Lanes::load(row_of<value>(job.table, id) + at);
-        if constexpr (has_first(rule)) row.first = Lanes::load(row_of<value>(job.first, id) + at);
-        if constexpr (has_second(rule)) row.second = Lanes::load(row_of<value>(job.second, id) + at);
-        if constexpr (rule == update_rule::amsgrad) row.greatest = Lanes::load(row_of<value>(job.greatest, id) + at);
-        if (missed) catch_up<Lanes, rule>(row, *job.clock, missed);
-        if (has_grads) take_step<Lanes, rule>(row, grads[v], numbers);
+    using wide = typename Lanes::wide;
+
+    row_update(const update_job& job, std::span<const row_term> terms) noexcept
+        : job_(job),
+          terms_(terms),
+          id_(term_row(terms[0])),
+          table_(row_of<value>(job.table, id_)),
+          first_(row_of<value>(job.first, id_)),
+          second_(row_of<value>(job.second, id_)),
+          greatest_(row_of<value>(job.greatest, id_)) {}
+
+    // The sums of the gradients over `vectors` sets of lanes of columns from `column` on.
+    template <size_t vectors>
+    [[gnu::always_inline]] void sum(size_t column, wide (&total)[vectors]) const noexcept {
+        for (auto& one : total) one = Lanes::all(0);
+        for (size_t begin = 0; begin < terms_.size(); begin += block_terms) {
+            const size_t end = std::min(begin + block_terms, terms_.size());
+            wide block[vectors] = {};
+            for (size_t i = begin; i < end; ++i) {
+                const std::byte* row = job_.grads + term_position(terms_[i]) * job_.grad_stride_bytes;
+                const auto* from = reinterpret_cast<const value*>(row) + column;
+                for (size_t v = 0; v < vectors; ++v) block[v] = block[v] + Lanes::load(from + v * Lanes::lanes);
+            }
+            for (size_t v = 0; v < vectors; ++v) total[v] = total[v] + block[v];
+        }
+        if (job_.scale != 1) {
+            for (auto& one : total) one = one * Lanes::all(job_.scale);
+        }
     }
-    using lanes = row_lanes<Lanes>;
-    store_part<Lanes>(job, job.table, 0, id, column, rows, &lanes::p);
-    if constexpr (has_first(rule)) store_part<Lanes>(job, job.first, 1, id, column, rows, &lanes::first);
-    if constexpr (has_second(rule)) store_part<Lanes>(job, job.second, 2, id, column, rows, &lanes::second);
-    if constexpr (rule == update_rule::amsgrad) {
-        store_part<Lanes>(job, job.greatest, 3, id, column, rows, &lanes::greatest);
+
+    // What `vectors` sets of lanes of columns from `column` on become.
+    template <size_t vectors>
+    [[gnu::always_inline]] void compute(size_t column, const lane_numbers<Lanes>& numbers, const missed_steps& missed,
+                                        bool has_grads, row_lanes<Lanes> (&rows)[vectors]) const noexcept {
+        wide grads[vectors] = {};
+        if (has_grads) sum(column, grads);
+        for (size_t v = 0; v < vectors; ++v) {
+            const size_t at = column + v * Lanes::lanes;
+            row_lanes<Lanes>& row = rows[v];
+            row.p = Lanes::load(table_ + at);
+            if constexpr (has_first(rule)) row.first = Lanes::load(first_ + at);
+            if constexpr (has_second(rule)) row.second = Lanes::load(second_ + at);
+            if constexpr (rule == update_rule::amsgrad) row.greatest = Lanes::load(greatest_ + at);
+            if (missed) catch_up<Lanes, rule>(row, *job_.clock, missed);
+            if (has_grads) take_step<Lanes, rule>(row, grads[v], numbers);
+        }
     }
-}
+
+    template <size_t vectors>
+    [[gnu::always_inline]] void store(size_t column, const row_lanes<Lanes> (&rows)[vectors]) const noexcept {
+        using lanes = row_lanes<Lanes>;
+        store_part<0>(table_, column, rows, &lanes::p);
+        if constexpr (has_first(rule)) store_part<1>(first_, column, rows, &lanes::first);
+        if constexpr (has_second(rule)) store_part<2>(second_, column, rows, &lanes::second);
+        if constexpr (rule == update_rule::amsgrad) store_part<3>(greatest_, column, rows, &lanes::greatest);
+    }
+
+  private:
+    // `tensor` numbers the parts.
+    template <uint32_t tensor, size_t vectors>
+    [[gnu::always_inline]] void store_part(value* to, size_t column, const row_lanes<Lanes> (&rows)[vectors],
+                                           wide row_lanes<Lanes>::* part) const noexcept {
+        if constexpr (sizeof(value) == 2) {
+            if (job_.rounding.on) {
+                random_words<Lanes> random{};
+                for (size_t v = 0; v < vectors; ++v) {
+                    const size_t at = column + v * Lanes::lanes;
+                    // One draw does for all vectors of eight columns.
+                    if (v == 0 || Lanes::lanes < word_columns) random = draw<Lanes>(job_.rounding, tensor, id_, at);
+                    Lanes::store(to + at, round_stochastically<Lanes>(rows[v].*part, random[at / word_columns % 4]));
+                }
+                return;
+            }
+        }
+        for (size_t v = 0; v < vectors; ++v) Lanes::store(to + column + v * Lanes::lanes, rows[v].*part);
+    }
+
+    const update_job& job_;
+    std::span<const row_term> terms_;
+    uint32_t id_;
+    value* table_;
+    value* first_;
+    value* second_;
+    value* greatest_;
+};
 
 template <class Lanes, update_rule rule>
-void update_all_columns(const update_job& job, std::span<const row_term> terms, const step_numbers& numbers,
-                        const missed_steps& missed, bool has_grads) noexcept {
+void update_columns(const update_job& job, std::span<const row_term> terms, const step_numbers& step,
+                    const missed_steps& missed, bool has_grads) noexcept {
+    using rest = single<typename Lanes::value>;
+    const row_update<Lanes, rule> update(job, terms);
+    const lane_numbers<Lanes> numbers(step);
+    const auto run = [&]<size_t vectors>(size_t column) {
+        row_lanes<Lanes> rows[vectors];
+        update.compute(column, numbers, missed, has_grads, rows);
+        update.store(column, rows);
+    };
+    // The last vector overlaps the one before it, so it is read before that is written and finds the same numbers. The
+    // bits of stochastic rounding come in vectors that begin at multiples of eight.
+    const bool overlaps = job.dim % Lanes::lanes != 0 && job.dim > Lanes::lanes && !job.rounding.on;
+    row_lanes<Lanes> last[1];
+    if (overlaps) update.compute(job.dim - Lanes::lanes, numbers, missed, has_grads, last);
     size_t column = 0;
-    for (; column + 4 * Lanes::lanes <= job.dim; column += 4 * Lanes::lanes) {
-        update_columns<Lanes, rule, 4>(job, terms, numbers, missed, has_grads, column);
-    }
-    for (; column + Lanes::lanes <= job.dim; column += Lanes::lanes) {
-        update_columns<Lanes, rule, 1>(job, terms, numbers, missed, has_grads, column);
-    }
+    for (; column + 4 * Lanes::lanes <= job.dim; column += 4 * Lanes::lanes) run.template operator()<4>(column);
+    for (; column + Lanes::lanes <= job.dim; column += Lanes::lanes) run.template operator()<1>(column);
+    if (overlaps) return update.store(job.dim - Lanes::lanes, last);
     for (; column < job.dim; ++column) {
-        update_columns<single<typename Lanes::value>, rule, 1>(job, terms, numbers, missed, has_grads, column);
+        row_lanes<rest> rows[1];
+        const row_update<rest, rule> one(job, terms);
+        one.compute(column, lane_numbers<rest>(step), missed, has_grads, rows);
+        one.store(column, rows);
     }
 }
 
@@ -228,14 +224,16 @@ struct squares {
 
     void add(const update_job& job, std::span<const row_term> terms, size_t column) noexcept {
         typename Lanes::wide grads[1];
-        sum_grads<Lanes, 1>(job, terms, column, grads);
+        row_update<Lanes, update_rule::sgd>(job, terms).sum(column, grads);
         if (job.numbers.decay != 0) {
             const auto* weights = row_of<typename Lanes::value>(job.table, term_row(terms[0]));
             grads[0] = grads[0] + Lanes::all(job.numbers.decay) * Lanes::load(weights + column);
         }
-        number one[Lanes::lanes];
-        std::memcpy(one, grads, sizeof one);
-        for (size_t i = 0; i < Lanes::lanes; ++i) sums[(column + i) % parts] += one[i] * one[i];
+        typename Lanes::wide part;
+        number* at = sums + column % parts;
+        std::memcpy(&part, at, sizeof part);
+        part = part + grads[0] * grads[0];
+        std::memcpy(at, &part, sizeof part);
     }
 
     double total() const noexcept {
@@ -258,7 +256,7 @@ void update_row_by_mean(const update_job& job, std::span<const row_term> terms) 
     sum += static_cast<float>(of_rest.total() / static_cast<double>(job.dim));
     step_numbers numbers = job.numbers;
     numbers.direct = numbers.size / (std::sqrt(static_cast<double>(sum)) + numbers.eps);
-    update_all_columns<Lanes, update_rule::sgd>(job, terms, numbers, {}, true);
+    update_columns<Lanes, update_rule::sgd>(job, terms, numbers, {}, true);
 }
 
 template <class Lanes, update_rule rule>
@@ -272,34 +270,17 @@ void update_row(const update_job& job, std::span<const row_term> terms, bool has
             missed = job.clock->missed(row_step);
             row_step = static_cast<int32_t>(job.clock->step() + (has_grads ? 1 : 0));
         }
-        update_all_columns<Lanes, rule>(job, terms, job.numbers, missed, has_grads);
+        update_columns<Lanes, rule>(job, terms, job.numbers, missed, has_grads);
     }
-}
-
-// How far ahead memory is asked for the rows to be read and written, which only the ids foretell.
-constexpr size_t terms_ahead = 4;
-constexpr size_t line = 64;
-constexpr size_t most_lines = 16;  // of one row; the hardware's own prefetcher has understood by then
-
-inline void ask_for(const std::byte* from, size_t bytes) noexcept {
-    for (size_t at = 0; at < bytes; at += line) __builtin_prefetch(from + at, 1);
 }
 
 template <class Lanes, update_rule rule>
 void update_run(const update_job& job, std::span<const row_term> terms, size_t begin, size_t end,
                 bool has_grads) noexcept {
-    const size_t row_bytes = std::min(job.dim * sizeof(typename Lanes::value), most_lines * line);
-    size_t asked = begin;
+    lookahead<Lanes, rule> ahead(job, terms, begin, has_grads);
     while (begin < end) {
         const size_t next = run_end(terms, begin);
-        for (asked = std::max(asked, begin); asked < std::min(begin + terms_ahead, terms.size()); ++asked) {
-            const size_t id = term_row(terms[asked]);
-            if (has_grads) ask_for(job.grads + term_position(terms[asked]) * job.grad_stride_bytes, row_bytes);
-            ask_for(row_of<std::byte>(job.table, id), row_bytes);
-            if constexpr (has_first(rule)) ask_for(row_of<std::byte>(job.first, id), row_bytes);
-            if constexpr (has_second(rule)) ask_for(row_of<std::byte>(job.second, id), row_bytes);
-            if constexpr (rule == update_rule::amsgrad) ask_for(row_of<std::byte>(job.greatest, id), row_bytes);
-        }
+        ahead.reach(&terms[begin]);
         update_row<Lanes, rule>(job, terms.subspan(begin, next - begin), has_grads);
         begin = next;
     }
