@@ -11,8 +11,10 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import torch
 from measure import Call
 from table import Peer
+from torch import Tensor
 
 Ids = npt.NDArray[np.int64]
 Split = Callable[[str], list[str]]
@@ -143,3 +145,40 @@ def numpy_mask(values: Ids, lengths: Ids) -> Ids:
     padded = np.zeros((len(lengths), len(columns)), np.int64)
     padded[columns < lengths[:, None]] = values
     return padded
+
+
+# row gradients -> table
+
+
+def fbgemm_step(
+    name: str, weight: Tensor, ids: Tensor, grads: Tensor, lr: float, pooling: str, same: Same, aim: float
+) -> Peer:
+    """Train a table whose backward pass updates it, without bags or with bags of one id."""
+
+    def make(fbgemm: Any) -> Call:
+        package = "fbgemm_gpu.split_table_batched_embeddings_ops_"
+        common = importlib.import_module(package + "common")
+        training = importlib.import_module(package + "training")
+        optimizers = importlib.import_module("fbgemm_gpu.split_embedding_configs").EmbOptimType
+        place = (common.EmbeddingLocation.HOST, training.ComputeDevice.CPU)
+        layer = training.SplitTableBatchedEmbeddingBagsCodegen(
+            [(*weight.shape, *place)],
+            optimizer=optimizers.EXACT_SGD if name == "SGD" else optimizers.EXACT_ROWWISE_ADAGRAD,
+            learning_rate=lr,
+            eps=1e-10,
+            pooling_mode=getattr(common.PoolingMode, pooling),
+            # A pass of its own over the ids, left out in its favour.
+            bounds_check_mode=training.BoundsCheckMode.NONE,
+        )
+        (held,) = layer.split_embedding_weights()
+        held.copy_(weight)
+        offsets = torch.arange(len(ids) + 1)
+
+        def step() -> Tensor:
+            layer(ids, offsets).backward(grads)
+            return held
+
+        return step
+
+    what = f"TBE, {'one-id bags' if pooling == 'SUM' else 'no pooling'}"
+    return library("fbgemm_gpu", what, make, same, aim, distribution="fbgemm-gpu-cpu")

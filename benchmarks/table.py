@@ -85,9 +85,12 @@ class Table:
             Bytes that one call cannot avoid reading and writing.
         """
         present = [peer for peer in peers if peer.call is not None]
+        # Called once for all of them: a training step changes what the next one finds.
+        found = ours()
         for peer in present:
             if peer.same is not None:
-                peer.same(ours(), peer.call())  # type: ignore[misc]
+                peer.same(found, peer.call())  # type: ignore[misc]
+        del found
         calls = {OURS: ours, **{peer.name: peer.call for peer in present}}
         times = interleaved(calls, self.repeats, 1, self.budget_s)  # type: ignore[arg-type]
         mine = times[OURS]
@@ -104,11 +107,13 @@ class Table:
         self.notes.append(text)
         print(text, flush=True)
 
-    def note_ratios(self, peer: str) -> None:
-        """Sum up the ratios to the peers whose name starts with `peer`."""
-        ratios = [row.ratio for row in self.rows if row.ratio is not None and row.peer.startswith(peer)]
+    def note_ratios(self, peer: str, case: str = "") -> None:
+        """Sum up the ratios to the peers whose name starts with `peer`, in the cases that start with `case`."""
+        rows = [row for row in self.rows if row.peer.startswith(peer) and row.case.startswith(case)]
+        ratios = [row.ratio for row in rows if row.ratio is not None]
         if ratios:
-            self.note(f"against {peer}: geometric mean {geometric_mean(ratios):.2f}, least {min(ratios):.2f}")
+            which = f"{case.rstrip(',')}, " if case else ""
+            self.note(f"{which}against {peer}: geometric mean {geometric_mean(ratios):.2f}, least {min(ratios):.2f}")
 
     def _add(self, row: Row) -> None:
         if not self.rows:
