@@ -1,0 +1,216 @@
+"""Whole training runs beside PyTorch's sparse optimizers, and what users do around a step."""
+
+from __future__ import annotations
+
+import copy
+import math
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from embrow import optim
+from sparse_training import ROWS, Model, assert_same, batches, train
+
+pytestmark = pytest.mark.usefixtures("unchecked")
+
+PEERS: dict[str, tuple[Any, Any, Any]] = {
+    "SGD": (optim.SGD, torch.optim.SGD, torch.optim.SGD),
+    "Adagrad": (optim.Adagrad, torch.optim.Adagrad, torch.optim.Adagrad),
+    "Adam": (optim.Adam, torch.optim.SparseAdam, torch.optim.Adam),
+    "AdamW": (optim.AdamW, torch.optim.SparseAdam, torch.optim.AdamW),
+}
+ALL = [optim.SGD, optim.Adagrad, optim.RowwiseAdagrad, optim.Adam, optim.AdamW]
+
+
+def settings_of(name: str) -> dict[str, Any]:
+    # SparseAdam has no weight decay.
+    return {"weight_decay": 0.0} if name == "AdamW" else {}
+
+
+def run(model: Model, optimizers: list[torch.optim.Optimizer], data: list[Tensor]) -> None:
+    """Train with closures and schedules, the table and the dense layer at rates of their own."""
+    schedulers = [torch.optim.lr_scheduler.StepLR(one, 10, 0.8) for one in optimizers]
+    for ids in data:
+        for one in optimizers:
+
+            def closure() -> Tensor:
+                model.zero_grad()
+                loss: Tensor = model(ids)  # noqa: B023
+                loss.backward()
+                return loss
+
+            # The second takes the gradients of the same weights.
+            if one is optimizers[0]:
+                assert math.isfinite(one.step(closure).item())
+            else:
+                one.step()
+        for scheduler in schedulers:
+            scheduler.step()
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("name", PEERS)
+def test_a_hundred_steps_equal_torchs(name: str, dtype: torch.dtype) -> None:
+    kind, sparse, dense = PEERS[name]
+    ours, theirs = Model(True, dtype), Model(True, dtype)
+    one = kind(ours.groups(), lr=0.01, **settings_of(name))
+    two = sparse([theirs.table.weight], lr=0.01)
+    three = dense(theirs.linear.parameters(), lr=0.02, **settings_of(name))
+    run(ours, [one], batches(100))
+    run(theirs, [two, three], batches(100))
+    assert_same(ours, theirs, 1e-6)
+
+
+@pytest.mark.parametrize("name", PEERS)
+def test_a_run_moves_to_torch_and_back(name: str) -> None:
+    kind, peer, _ = PEERS[name]
+    ours, theirs = Model(True), Model(True)
+    parts = [batches(35, seed) for seed in range(3)]
+    whole = peer([theirs.table.weight], lr=0.05)
+    train(theirs, [whole], [ids for part in parts for ids in part])
+
+    one = kind([ours.table.weight], lr=0.05, **settings_of(name))
+    train(ours, [one], parts[0])
+    two = peer([ours.table.weight])
+    two.load_state_dict(copy.deepcopy(one.state_dict()))
+    train(ours, [two], parts[1])
+    three = kind([ours.table.weight])
+    three.load_state_dict(copy.deepcopy(two.state_dict()))
+    train(ours, [three], parts[2])
+    assert three.param_groups[0]["lr"] == 0.05
+    # SparseAdam's bias corrections have the precision of the step that it was given, a float32 tensor.
+    assert_same(ours, theirs, 1e-5 if peer is torch.optim.SparseAdam else 1e-12)
+
+
+@pytest.mark.parametrize("kind", ALL)
+def test_grad_scaler_skips_steps_and_unscales(kind: Any) -> None:
+    ours, theirs = Model(True, torch.float32), Model(True, torch.float32)
+    one, two = kind(ours.groups(), lr=0.01), kind(theirs.groups(), lr=0.01)
+    scaler = torch.amp.GradScaler("cpu", init_scale=1024.0)
+    for step, ids in enumerate(batches(20)):
+        one.zero_grad()
+        loss = scaler.scale(ours(ids))
+        (loss * math.inf if step == 7 else loss).backward()
+        scaler.unscale_(one)
+        optim.clip_grad_norm_(ours.parameters(), 1e3)
+        scaler.step(one)
+        scaler.update()
+    train(theirs, [two], [ids for step, ids in enumerate(batches(20)) if step != 7])
+    assert_same(ours, theirs)
+
+
+@pytest.mark.parametrize("name", PEERS)
+def test_two_layers_may_share_a_table(name: str) -> None:
+    kind, peer, _ = PEERS[name]
+    weights = []
+    for make, settings in ((kind, settings_of(name)), (peer, {})):
+        first = nn.Embedding(ROWS, 5, sparse=True, _weight=torch.linspace(-1, 1, ROWS * 5).reshape(ROWS, 5))
+        second = nn.Embedding(ROWS, 5, sparse=True)
+        second.weight = first.weight
+        optimizer = make(first.parameters(), lr=0.01, **settings)
+        for left, right in zip(batches(50), batches(50, 1), strict=True):
+            optimizer.zero_grad()
+            (first(left) * second(right).cos()).sum().backward()
+            optimizer.step()
+        weights.append(first.weight.detach())
+    torch.testing.assert_close(*weights, rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["SGD", "Adagrad", "Adam", "AdamW"])
+def test_a_table_tied_to_the_output_layer_has_dense_gradients(name: str) -> None:
+    kind, _, peer = PEERS[name]
+    weights = []
+    for make, sparse in ((kind, True), (peer, False)):
+        table = nn.Embedding(ROWS, 5, sparse=sparse, _weight=torch.linspace(-1, 1, ROWS * 5).reshape(ROWS, 5))
+        optimizer = make(table.parameters(), lr=0.01)
+        for ids in batches(50):
+            optimizer.zero_grad()
+            (table(ids) @ table.weight.t()).sin().mean().backward()
+            optimizer.step()
+        weights.append(table.weight.detach())
+    torch.testing.assert_close(*weights, rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+@pytest.mark.parametrize("name", PEERS)
+def test_gradients_that_are_not_finite_do_what_they_do_in_torch(name: str, value: float) -> None:
+    kind, peer, _ = PEERS[name]
+    weights = []
+    for make, settings in ((kind, settings_of(name)), (peer, {})):
+        weight = nn.Parameter(torch.ones(6, 9))
+        optimizer = make([weight], lr=0.1, **settings)
+        for values in (torch.ones(3, 9), torch.ones(3, 9).index_fill(1, torch.tensor([4]), value), torch.ones(3, 9)):
+            weight.grad = torch.sparse_coo_tensor(torch.tensor([[1, 3, 1]]), values, weight.shape)
+            optimizer.step()
+        weights.append(weight.detach())
+    assert not torch.isfinite(weights[0]).all()
+    torch.testing.assert_close(*weights, equal_nan=True)
+
+
+@pytest.mark.parametrize("kind", ALL)
+def test_a_frozen_table_stays_as_it_is(kind: Any) -> None:
+    model = Model(True)
+    model.table.weight.requires_grad_(False)
+    before, bias = model.table.weight.clone(), model.linear.bias.detach().clone()
+    optimizer = kind(model.parameters(), lr=0.1)
+    train(model, [optimizer], batches(3))
+    assert torch.equal(model.table.weight, before)
+    assert not torch.equal(model.linear.bias, bias)
+    # Thawed later, it trains.
+    model.table.weight.requires_grad_(True)
+    train(model, [optimizer], batches(3))
+    assert not torch.equal(model.table.weight, before)
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("kind", ALL)
+def test_a_bad_id_in_a_batch_leaves_table_and_state_as_they_are(kind: Any, threads: int) -> None:
+    weight = nn.Parameter(torch.randn(6000, 128))
+    optimizer = kind([weight], lr=0.1)
+
+    def step(ids: Tensor) -> None:
+        weight.grad = torch.sparse_coo_tensor(ids.unsqueeze(0), torch.ones(len(ids), 128), weight.shape)
+        optimizer.step()
+
+    was = torch.get_num_threads()
+    try:
+        torch.set_num_threads(threads)
+        step(torch.arange(6000))
+        before = copy.deepcopy((weight, optimizer.state_dict()["state"]))
+        ids = torch.arange(6000)
+        ids[3001], ids[5000] = 6000, -1
+        with pytest.raises(IndexError, match="position 3001 of the ids is 6000, the table has rows 0 to 5999"):
+            step(ids)
+    finally:
+        torch.set_num_threads(was)
+    assert torch.equal(weight, before[0])
+    after = optimizer.state_dict()["state"]
+    for number, state in before[1].items():
+        for name, value in state.items():
+            assert torch.equal(after[number][name], value)
+
+
+@pytest.mark.parametrize("catch_up", [False, True])
+@pytest.mark.parametrize("kind", ALL)
+def test_a_step_allocates_nothing_of_the_size_of_the_table(kind: Any, catch_up: bool) -> None:
+    if kind is optim.RowwiseAdagrad and catch_up:
+        pytest.skip("rows of RowwiseAdagrad have nothing to catch up with")
+    layer = nn.Embedding(100_000, 32, sparse=True)
+    optimizer = kind(layer.parameters(), lr=0.1, **({"catch_up": True} if catch_up else {}))
+    if catch_up:
+        optimizer.attach(layer)
+
+    def step() -> None:
+        optimizer.zero_grad()
+        layer(torch.arange(50)).sum().backward()
+        optimizer.step()
+
+    step()
+    with torch.profiler.profile(profile_memory=True) as profile:
+        step()
+    events = profile.events()
+    assert events
+    # Of the table's 12.8 MB.
+    assert max(abs(event.cpu_memory_usage) for event in events) < 100_000
