@@ -115,16 +115,25 @@ class row_update {
     // The sums of the gradients over `vectors` sets of lanes of columns from `column` on.
     template <size_t vectors>
     [[gnu::always_inline]] void sum(size_t column, wide (&total)[vectors]) const noexcept {
-        for (auto& one : total) one = Lanes::all(0);
-        for (size_t begin = 0; begin < terms_.size(); begin += block_terms) {
-            const size_t end = std::min(begin + block_terms, terms_.size());
-            wide block[vectors] = {};
-            for (size_t i = begin; i < end; ++i) {
-                const std::byte* row = job_.grads + term_position(terms_[i]) * job_.grad_stride_bytes;
-                const auto* from = reinterpret_cast<const value*>(row) + column;
-                for (size_t v = 0; v < vectors; ++v) block[v] = block[v] + Lanes::load(from + v * Lanes::lanes);
+        const auto grads_of = [&](row_term term) {
+            const std::byte* row = job_.grads + term_position(term) * job_.grad_stride_bytes;
+            return reinterpret_cast<const value*>(row) + column;
+        };
+        // Most rows have one gradient.
+        const auto* only = grads_of(terms_[0]);
+        for (size_t v = 0; v < vectors; ++v) total[v] = Lanes::load(only + v * Lanes::lanes);
+        if (terms_.size() > 1) {
+            for (auto& one : total) one = Lanes::all(0);
+            for (size_t begin = 0; begin < terms_.size(); begin += block_terms) {
+                const size_t end = std::min(begin + block_terms, terms_.size());
+                wide block[vectors];
+                for (auto& one : block) one = Lanes::all(0);
+                for (size_t i = begin; i < end; ++i) {
+                    const auto* from = grads_of(terms_[i]);
+                    for (size_t v = 0; v < vectors; ++v) block[v] = block[v] + Lanes::load(from + v * Lanes::lanes);
+                }
+                for (size_t v = 0; v < vectors; ++v) total[v] = total[v] + block[v];
             }
-            for (size_t v = 0; v < vectors; ++v) total[v] = total[v] + block[v];
         }
         if (job_.scale != 1) {
             for (auto& one : total) one = one * Lanes::all(job_.scale);
@@ -135,7 +144,8 @@ class row_update {
     template <size_t vectors>
     [[gnu::always_inline]] void compute(size_t column, const lane_numbers<Lanes>& numbers, const missed_steps& missed,
                                         bool has_grads, row_lanes<Lanes> (&rows)[vectors]) const noexcept {
-        wide grads[vectors] = {};
+        wide grads[vectors];
+        for (auto& one : grads) one = Lanes::all(0);
         if (has_grads) sum(column, grads);
         for (size_t v = 0; v < vectors; ++v) {
             const size_t at = column + v * Lanes::lanes;
