@@ -1,4 +1,4 @@
-"""batch -> rows, under no_grad: `python -m pytest benchmarks/bench_gather.py -s`."""
+"""batch -> rows, under no_grad unless said: `python -m pytest benchmarks/bench_gather.py -s`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from torch import Tensor
 import embrow.functional as F
 from embrow.nn import Embedding
 
-TITLE = "embrow.functional.embedding under no_grad, float32 tables"
+TITLE = "embrow.functional.embedding and embedding_bag under no_grad unless said, float32 tables"
 UNIT = "ids"
 TORCH = f"torch {torch.__version__}"
 SHAPES = [(10_000, 100, 2_048), (100_000, 300, 16_384), (1_000_000, 128, 32_768), (2_000_000, 64, 65_536)]
@@ -56,6 +56,41 @@ def test_embedding(table: Table, scaled: Callable[[int], int], threads: int) -> 
                     moved=2 * count * dim * 4 + count * 8,
                 )
     table.note_ratios("torch")
+
+
+BAG = 20
+BAG_SHAPES = [(100_000, 300, 16_400), (1_000_000, 128, 32_760)]
+
+
+def close(ours: Tensor, theirs: Tensor) -> None:
+    torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=1e-4)
+
+
+@pytest.mark.parametrize("mode", ["sum", "mean"])
+def test_embedding_bag(table: Table, scaled: Callable[[int], int], mode: str) -> None:
+    """Pool bags of 20 ids, as nn.EmbeddingBag does in training, where its forward pass prepares for backward."""
+    for full_rows, dim, full_count in BAG_SHAPES:
+        rows, count = scaled(full_rows), scaled(full_count) // BAG * BAG
+        weight = torch.randn(rows, dim)
+        for name, flat in batches(rows, count):
+            for trained in (False, True):
+                weight.requires_grad_(trained)
+                ids = flat.reshape(-1, BAG)
+
+                def ours(ids: Tensor = ids, weight: Tensor = weight) -> Tensor:
+                    return F.embedding_bag(ids, weight, mode=mode)
+
+                def theirs(ids: Tensor = ids, weight: Tensor = weight) -> Tensor:
+                    return torch.nn.functional.embedding_bag(ids, weight, mode=mode)
+
+                table.compare(
+                    f"{rows:,} x {dim}, {count:,} ids, {name}, {mode} of 20{', with grad' if trained else ''}",
+                    ours,
+                    [Peer(f"{TORCH} embedding_bag", theirs, close, aim=1.3)],
+                    items=count,
+                    moved=(count + count // BAG) * dim * 4 + count * 8,
+                )
+            weight.requires_grad_(False)
 
 
 @pytest.mark.parametrize("grad", [False, True])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections import Counter
 from collections.abc import Iterable, Sequence
 
 
@@ -74,6 +75,55 @@ def gather(table: Sequence[Sequence[float]], ids: Sequence[int]) -> list[list[fl
             raise IndexError(f"position {position} of the ids is {id}")
         rows.append(list(table[id]))
     return rows
+
+
+def pool(
+    table: Sequence[Sequence[float]],
+    bags: Sequence[Sequence[int]],
+    mode: str,
+    *,
+    weights: Sequence[Sequence[float]] | None = None,
+    padding_idx: int | None = None,
+) -> list[list[float]]:
+    """Bags of ids, table -> one row per bag."""
+    rows = []
+    for b, bag in enumerate(bags):
+        kept = [(1.0 if weights is None else weights[b][i], table[id]) for i, id in enumerate(bag) if id != padding_idx]
+        columns = [[weight * row[j] for weight, row in kept] for j in range(len(table[0]))]
+        if mode == "max":
+            rows.append([max(column, default=0.0) for column in columns])
+        else:
+            rows.append([math.fsum(column) / (len(kept) if kept and mode == "mean" else 1) for column in columns])
+    return rows
+
+
+def gradients_of_bags(
+    table: Sequence[Sequence[float]],
+    bags: Sequence[Sequence[int]],
+    grads: Sequence[Sequence[float]],
+    mode: str,
+    *,
+    weights: Sequence[Sequence[float]] | None = None,
+    padding_idx: int | None = None,
+    scale_grad_by_freq: bool = False,
+) -> tuple[list[list[float]], list[list[float]]]:
+    """Row gradients of bags -> gradients of the table and of the weights."""
+    total = [[0.0] * len(table[0]) for _ in table]
+    shares = [[0.0] * len(bag) for bag in bags]
+    counts = Counter(id for bag in bags for id in bag)
+    for b, bag in enumerate(bags):
+        kept = [i for i, id in enumerate(bag) if id != padding_idx]
+        for j in range(len(table[0])):
+            winner = max(kept, key=lambda i: table[bag[i]][j], default=None)
+            for i in kept:
+                share = grads[b][j] * (1.0 if weights is None else weights[b][i])
+                if mode == "mean":
+                    share /= len(kept)
+                if mode == "max" and i != winner:
+                    continue
+                total[bag[i]][j] += share / counts[bag[i]] if scale_grad_by_freq else share
+                shares[b][i] += grads[b][j] * table[bag[i]][j]
+    return total, shares
 
 
 def scatter(

@@ -1,4 +1,4 @@
-"""Derivatives of the lookup, and PyTorch's own descriptions of its operator and module run against ours."""
+"""Derivatives of the lookups, and PyTorch's own descriptions of its operators and module run against ours."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ import embrow.functional as F
 from embrow.nn import Embedding
 
 aten = torch.nn.functional.embedding
+aten_bag = torch.nn.functional.embedding_bag
 
 
 @pytest.mark.filterwarnings("ignore:.*torch.jit.*:DeprecationWarning")
@@ -30,6 +31,40 @@ def test_gradcheck_and_gradgradcheck() -> None:
 
         assert gradcheck(lookup, (weight,), check_batched_grad=True, check_forward_ad=True)
         assert gradgradcheck(lookup, (weight,), check_batched_grad=True)
+
+
+@pytest.mark.filterwarnings("ignore:.*torch.jit.*:DeprecationWarning")
+@pytest.mark.parametrize("padding_idx", [None, 2])
+@pytest.mark.parametrize(("mode", "weighted"), [("sum", False), ("sum", True), ("mean", False), ("max", False)])
+def test_bags_gradcheck_and_gradgradcheck(mode: str, weighted: bool, padding_idx: int | None) -> None:
+    weight = torch.randn(5, 3, dtype=torch.float64, requires_grad=True)
+    ids, offsets = torch.tensor([1, 2, 2, 4, 0, 1, 2]), torch.tensor([0, 3, 3, 6])
+    inputs = [weight]
+    if weighted:
+        inputs.append(torch.randn(7, dtype=torch.float64, requires_grad=True))
+
+    def pool(weight: Tensor, weights: Tensor | None = None) -> Tensor:
+        out = F.embedding_bag(ids, weight, offsets, mode=mode, padding_idx=padding_idx, per_sample_weights=weights)
+        return out.sin()
+
+    assert gradcheck(pool, inputs, check_batched_grad=True)
+    assert gradgradcheck(pool, inputs, check_batched_grad=True)
+
+
+@pytest.mark.parametrize("scale_grad_by_freq", [False, True])
+def test_bags_double_backward_is_that_of_single_rows(scale_grad_by_freq: bool) -> None:
+    """PyTorch's own bags refuse to be differentiated twice."""
+    ids = torch.tensor([[1, 1, 4], [0, 4, 4]])
+    results = []
+    for bags in (True, False):
+        torch.manual_seed(0)
+        weight = torch.randn(5, 3, requires_grad=True)
+        settings: Any = {"scale_grad_by_freq": scale_grad_by_freq}
+        out = F.embedding_bag(ids, weight, **settings) if bags else aten(ids, weight, **settings).mean(1)
+        (grad,) = torch.autograd.grad(out.pow(3).sum(), weight, create_graph=True)
+        grad.square().sum().backward()
+        results.append(weight.grad)
+    torch.testing.assert_close(*results)
 
 
 def test_double_backward_is_torch_s() -> None:
@@ -71,9 +106,11 @@ def internal() -> Iterator[Any]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         from torch.testing._internal import common_methods_invocations, common_modules
-    (op,) = [op for op in common_methods_invocations.op_db if op.name == "nn.functional.embedding"]
+    ops = {op.name: op for op in common_methods_invocations.op_db}
     (module,) = [info for info in common_modules.module_db if info.module_cls is torch.nn.Embedding]
-    yield types.SimpleNamespace(op=op, module=module)
+    yield types.SimpleNamespace(
+        op=ops["nn.functional.embedding"], bag_op=ops["nn.functional.embedding_bag"], module=module
+    )
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16, torch.float16, torch.complex64])
@@ -151,3 +188,55 @@ def test_module_info(internal: Any, training: bool) -> None:
                 return torch.func.functional_call(ours, {"weight": weight}, (ids,))
 
             assert gradcheck(lookup, (ours.weight,))
+
+
+# torch.nn.EmbeddingBag has no module description.
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16, torch.float16])
+def test_bag_op_info_samples(internal: Any, dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert internal.bag_op.supported_dtypes("cpu") == {torch.float32, torch.float64, torch.bfloat16, torch.float16}
+    samples = list(internal.bag_op.reference_inputs("cpu", dtype, requires_grad=True))
+    samples += list(internal.bag_op.reference_inputs("cpu", dtype, requires_grad=False))
+    assert len(samples) > 40
+    for sample in samples:
+
+        def run(pool: Any, dtype: torch.dtype, sample: Any = sample) -> list[Tensor]:
+            monkeypatch.setattr(torch.nn.functional, "embedding_bag", pool)
+            weight = sample.input.detach().clone().to(dtype).requires_grad_(sample.input.requires_grad)
+            inputs, kwargs = [weight], dict(sample.kwargs)
+            if kwargs.get("per_sample_weights") is not None:
+                inputs.append(kwargs["per_sample_weights"].detach().clone().to(dtype))
+                kwargs["per_sample_weights"] = inputs[1].requires_grad_(weight.requires_grad)
+            out = internal.bag_op(weight, *sample.args, **kwargs)
+            if not weight.requires_grad:
+                return [out, weight]
+            torch.manual_seed(0)
+            grads = torch.autograd.grad(out, inputs, torch.randn(out.shape).to(sample.input.dtype).to(dtype))
+            return [out.detach(), *(grad.to_dense() for grad in grads)]
+
+        found = run(F.embedding_bag, dtype)
+        # torch adds 16-bit rows in 16 bits: the truth is what it finds in float64, but for rounded norms.
+        exact = run(aten_bag, dtype if "max_norm" in sample.kwargs else torch.float64)
+        tolerance = {"rtol": 0.01, "atol": 0.05} if "max_norm" in sample.kwargs and dtype.itemsize == 2 else {}
+        torch.testing.assert_close(found, [tensor.to(dtype) for tensor in exact], **tolerance)
+
+
+@pytest.mark.filterwarnings("ignore:.*torch.jit.*:DeprecationWarning")
+def test_bag_op_info_gradients(internal: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.nn.functional, "embedding_bag", F.embedding_bag)
+    for sample in internal.bag_op.sample_inputs("cpu", torch.float64, requires_grad=True):
+
+        def pool(weight: Tensor, sample: Any = sample) -> Any:
+            return internal.bag_op.get_op()(weight, *sample.args, **sample.kwargs)
+
+        weight = sample.input.detach().requires_grad_()
+        assert gradcheck(pool, (weight,), check_batched_grad=internal.bag_op.check_batched_grad)
+        assert gradgradcheck(pool, (weight,))
+
+
+def test_bag_op_info_errors(internal: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.nn.functional, "embedding_bag", F.embedding_bag)
+    for error in internal.bag_op.error_inputs("cpu") if internal.bag_op.error_inputs_func else []:
+        with pytest.raises(error.error_type, match=error.error_regex):
+            internal.bag_op(error.sample_input.input, *error.sample_input.args, **error.sample_input.kwargs)

@@ -10,4 +10,9 @@ std::string bad_id_message(const bad_id& bad, int64_t rows) {
     return message + "the table has rows 0 to " + std::to_string(rows - 1);
 }
 
+std::string bad_bag_id_message(const bad_id& bad, int64_t rows) {
+    return "Index " + std::to_string(bad.position) + " of input takes value " + std::to_string(bad.value) +
+           " which is not in the valid range [0, " + std::to_string(rows) + ")";
+}
+
 }  // namespace embrow

@@ -55,7 +55,8 @@ std::optional<bad_id> gather_rows(const row_table& table, const id_list& ids, st
 // Returns the first id outside [0, rows).
 std::optional<bad_id> find_bad_id(const id_list& ids, int64_t rows) noexcept;
 
-// What an id outside the table is answered with; begins as PyTorch's own message does.
+// What an id outside the table is answered with, alone or in a bag; each begins as PyTorch's own message does.
 std::string bad_id_message(const bad_id& bad, int64_t rows);
+std::string bad_bag_id_message(const bad_id& bad, int64_t rows);
 
 }  // namespace embrow

@@ -51,7 +51,9 @@ class lookahead {
         next_ = std::max(next_, begin);
         for (; next_ < stop; ++next_) {
             const row_term term = terms_[next_];
-            const std::byte* from = job_.grads + term_position(term) * job_.grad_stride_bytes;
+            const size_t position = term_position(term);
+            const size_t grad = job_.sources == nullptr ? position : job_.sources[position].row;
+            const std::byte* from = job_.grads + grad * job_.grad_stride_bytes;
             const std::byte* to = job_.out + term_row(term) * row_bytes_;
             for (size_t i = 0; i < lines_; ++i) __builtin_prefetch(from + i * line);
             // Prefetching a page that does not exist yet does nothing.

@@ -1,7 +1,7 @@
 // ids, row gradients -> table gradient: out[v] = the sum of grads[i] over every i with ids[i] == v.
 //
 // ids     count, int32 or int64, contiguous
-// grads   count x dim, rows `grad_stride_bytes` apart, elements contiguous
+// grads   count x dim, rows `grad_stride_bytes` apart, elements contiguous; with `sources`, bags x dim
 // out     rows x dim, contiguous, all zero on entry; must not overlap the inputs
 //
 // Only the rows seen are written, each once, by one thread. A row's terms are added in the order of the batch, in
@@ -17,11 +17,19 @@
 #include "common/element.h"
 #include "common/row_terms.h"
 #include "gather/gather.h"
+#include "gather/pool.h"
 
 namespace embrow {
 
+// The gradient that an id shares with its bag: which row of `grads`, and what it is multiplied by.
+struct gradient_source {
+    double weight;
+    uint32_t row;
+};
+
 struct scatter_job {
     id_list ids;
+    const gradient_source* sources;  // one per id; null: grads[i] belongs to ids[i]
     const std::byte* grads;
     int64_t grad_stride_bytes;
     std::byte* out;
@@ -43,5 +51,9 @@ scatter_kernel scatter_sum_avx2;
 
 // Returns the first bad id, in which case nothing has been written.
 std::optional<bad_id> scatter_rows(const scatter_job& job, int threads);
+
+// The gradient of pool_bags for sums and means, whose `weights` these are; sets the sources of `job`.
+std::optional<bad_id> scatter_bags(scatter_job job, const bag_list& bags, pooling mode, const std::byte* weights,
+                                   int threads);
 
 }  // namespace embrow

@@ -1,7 +1,5 @@
 // The plain loop of the scatter.
-#include <algorithm>
-
-#include "scatter/scatter.h"
+#include "scatter/term_rows.h"
 
 namespace embrow {
 namespace {
@@ -9,24 +7,12 @@ namespace {
 template <class T>
 void sum_columns(const scatter_job& job, std::span<const row_term> terms, size_t first_column,
                  size_t last_column) noexcept {
-    using sum = typename sum_of<T>::type;
     auto* out = reinterpret_cast<T*>(job.out) + term_row(terms[0]) * job.dim;
-    constexpr size_t width = 64;
-    for (size_t column = first_column; column < last_column; column += width) {
-        const size_t columns = std::min(width, last_column - column);
-        sum total[width] = {};
-        for (size_t begin = 0; begin < terms.size(); begin += block_terms) {
-            sum block[width] = {};
-            for (row_term term : terms.subspan(begin, std::min(block_terms, terms.size() - begin))) {
-                const auto* row = reinterpret_cast<const T*>(job.grads + term_position(term) * job.grad_stride_bytes);
-                for (size_t j = 0; j < columns; ++j) block[j] += static_cast<sum>(row[column + j]);
-            }
-            for (size_t j = 0; j < columns; ++j) total[j] += block[j];
-        }
-        if (job.mean) {
-            for (size_t j = 0; j < columns; ++j) total[j] /= static_cast<sum>(terms.size());
-        }
-        for (size_t j = 0; j < columns; ++j) out[column + j] = narrow<T>(total[j]);
+    const size_t divisor = job.mean ? terms.size() : 1;
+    if (job.sources == nullptr) {
+        sum_rows_serial(term_rows<T>{job, terms}, divisor, out, first_column, last_column);
+    } else {
+        sum_rows_serial(shared_term_rows<T>{job, terms}, divisor, out, first_column, last_column);
     }
 }
 

@@ -13,20 +13,25 @@ import typing_extensions
 
 __all__: list[str] = [
     "Element",
+    "Pooling",
     "RowReader",
     "TokenCounts",
     "UpdateRule",
     "UpdatedTable",
     "VocabTable",
     "active_variant",
+    "are_bag_offsets",
     "available_variants",
+    "check_bag_ids",
     "check_ids",
     "checksum",
     "encode_padded",
     "encode_ragged",
     "gather_rows",
     "pad_ragged",
+    "pool_bags",
     "ragged_from_rows",
+    "scatter_bags",
     "scatter_rows",
     "unicode_version",
     "use_variant",
@@ -122,6 +127,42 @@ class Element:
     def __int__(self) -> int: ...
     @typing.overload
     def __ne__(self, other: Element) -> bool: ...
+    @typing.overload
+    def __ne__(self, other: typing.Any) -> bool: ...
+    def __repr__(self) -> str: ...
+    def __setstate__(self, state: typing.SupportsInt | typing.SupportsIndex) -> None: ...
+    def __str__(self) -> str: ...
+    @property
+    def name(self) -> str: ...
+    @property
+    def value(self) -> int: ...
+
+class Pooling:
+    """
+    Members:
+
+      sum
+
+      mean
+
+      max
+    """
+
+    __members__: typing.ClassVar[dict[str, Pooling]]
+    max: typing.ClassVar[Pooling]
+    mean: typing.ClassVar[Pooling]
+    sum: typing.ClassVar[Pooling]
+    @typing.overload
+    def __eq__(self, other: Pooling) -> bool: ...
+    @typing.overload
+    def __eq__(self, other: typing.Any) -> bool: ...
+    def __getstate__(self) -> int: ...
+    def __hash__(self) -> int: ...
+    def __index__(self) -> int: ...
+    def __init__(self, value: typing.SupportsInt | typing.SupportsIndex) -> None: ...
+    def __int__(self) -> int: ...
+    @typing.overload
+    def __ne__(self, other: Pooling) -> bool: ...
     @typing.overload
     def __ne__(self, other: typing.Any) -> bool: ...
     def __repr__(self) -> str: ...
@@ -264,7 +305,20 @@ class RowReader:
     def rows_read(self) -> int: ...
 
 def active_variant() -> str: ...
+def are_bag_offsets(
+    offsets: typing.SupportsInt | typing.SupportsIndex,
+    count: typing.SupportsInt | typing.SupportsIndex,
+    offsets_are_int64: bool,
+    ids: typing.SupportsInt | typing.SupportsIndex,
+    with_end: bool,
+) -> bool: ...
 def available_variants() -> list[str]: ...
+def check_bag_ids(
+    ids: typing.SupportsInt | typing.SupportsIndex,
+    count: typing.SupportsInt | typing.SupportsIndex,
+    ids_are_int64: bool,
+    rows: typing.SupportsInt | typing.SupportsIndex,
+) -> None: ...
 def check_ids(
     ids: typing.SupportsInt | typing.SupportsIndex,
     count: typing.SupportsInt | typing.SupportsIndex,
@@ -341,6 +395,26 @@ def pad_ragged(
     Ids, shape (rows, width), and the lengths kept. max_length is -1 for none.
     """
 
+def pool_bags(
+    mode: Pooling,
+    type: Element,
+    table: typing.SupportsInt | typing.SupportsIndex,
+    rows: typing.SupportsInt | typing.SupportsIndex,
+    stride_bytes: typing.SupportsInt | typing.SupportsIndex,
+    dim: typing.SupportsInt | typing.SupportsIndex,
+    ids: typing.SupportsInt | typing.SupportsIndex,
+    count: typing.SupportsInt | typing.SupportsIndex,
+    ids_are_int64: bool,
+    offsets: typing.SupportsInt | typing.SupportsIndex,
+    offsets_are_int64: bool,
+    bags: typing.SupportsInt | typing.SupportsIndex,
+    width: typing.SupportsInt | typing.SupportsIndex,
+    weights: typing.SupportsInt | typing.SupportsIndex,
+    padding_idx: typing.SupportsInt | typing.SupportsIndex,
+    out: typing.SupportsInt | typing.SupportsIndex,
+    winners: typing.SupportsInt | typing.SupportsIndex,
+    threads: typing.SupportsInt | typing.SupportsIndex,
+) -> None: ...
 def ragged_from_rows(
     sequences: typing.Any,
 ) -> tuple[numpy.typing.NDArray[numpy.int64], numpy.typing.NDArray[numpy.int64]]:
@@ -348,6 +422,27 @@ def ragged_from_rows(
     Values and offsets of ragged rows of int.
     """
 
+def scatter_bags(
+    ids: typing.SupportsInt | typing.SupportsIndex,
+    count: typing.SupportsInt | typing.SupportsIndex,
+    ids_are_int64: bool,
+    offsets: typing.SupportsInt | typing.SupportsIndex,
+    offsets_are_int64: bool,
+    bags: typing.SupportsInt | typing.SupportsIndex,
+    width: typing.SupportsInt | typing.SupportsIndex,
+    mode: Pooling,
+    weights: typing.SupportsInt | typing.SupportsIndex,
+    grads: typing.SupportsInt | typing.SupportsIndex,
+    grad_stride_bytes: typing.SupportsInt | typing.SupportsIndex,
+    out: typing.SupportsInt | typing.SupportsIndex,
+    rows: typing.SupportsInt | typing.SupportsIndex,
+    dim: typing.SupportsInt | typing.SupportsIndex,
+    type: Element,
+    padding_idx: typing.SupportsInt | typing.SupportsIndex,
+    mean: bool,
+    untouched: bool,
+    threads: typing.SupportsInt | typing.SupportsIndex,
+) -> None: ...
 def scatter_rows(
     ids: typing.SupportsInt | typing.SupportsIndex,
     count: typing.SupportsInt | typing.SupportsIndex,

@@ -10,16 +10,17 @@ except ModuleNotFoundError as error:
     raise ImportError('embrow.nn needs PyTorch: pip install "embrow[torch]"') from error
 from torch import Tensor
 from torch.nn.functional import embedding as _torch_embedding
+from torch.nn.functional import embedding_bag as _torch_embedding_bag
 
-from embrow import functional
+from embrow import _embedding, _embedding_bag
 
 if TYPE_CHECKING:
     from embrow.vectors import WordVectors
     from embrow.vocab import Vocab
 
-__all__ = ["Embedding"]
+__all__ = ["Embedding", "EmbeddingBag"]
 
-_Layer = TypeVar("_Layer", bound=torch.nn.Embedding)
+_Layer = TypeVar("_Layer", bound=torch.nn.Embedding | torch.nn.EmbeddingBag)
 
 
 class Embedding(torch.nn.Embedding):
@@ -61,7 +62,7 @@ class Embedding(torch.nn.Embedding):
                 self.sparse,
             )
         else:
-            return functional._embedding(
+            return _embedding.embedding(
                 input,
                 self.weight,
                 self.padding_idx,
@@ -139,16 +140,91 @@ class Embedding(torch.nn.Embedding):
         return layer
 
 
-def _share(module: torch.nn.Embedding, kind: type[_Layer]) -> _Layer:
-    layer = kind(
-        module.num_embeddings,
-        module.embedding_dim,
-        padding_idx=module.padding_idx,
-        max_norm=module.max_norm,
-        norm_type=module.norm_type,
-        scale_grad_by_freq=module.scale_grad_by_freq,
-        sparse=module.sparse,
-        _weight=module.weight,
-    )
+class EmbeddingBag(torch.nn.EmbeddingBag):
+    """A table of `num_embeddings` rows, pooled by bags of ids: `torch.nn.EmbeddingBag` over embrow's kernels.
+
+    Arguments, attributes, initialisation, state_dict and behaviour are those of `torch.nn.EmbeddingBag`; see
+    :func:`embrow.functional.embedding_bag` for what each argument of the lookup does and when PyTorch's kernels serve
+    instead.
+
+    Parameters
+    ----------
+    num_embeddings : int
+        Rows.
+    embedding_dim : int
+        Columns.
+    max_norm, norm_type, scale_grad_by_freq, mode, sparse, include_last_offset, padding_idx
+        As in :func:`embrow.functional.embedding_bag`. The padding row starts as zeros.
+    device, dtype
+        Of the table.
+
+    Examples
+    --------
+    >>> layer = EmbeddingBag(8, 3, mode="sum")
+    >>> layer(torch.tensor([4, 1, 2]), offsets=torch.tensor([0, 2])).shape
+    torch.Size([2, 3])
+    """
+
+    def forward(self, input: Tensor, offsets: Tensor | None = None, per_sample_weights: Tensor | None = None) -> Tensor:
+        if torch.jit.is_scripting():  # type: ignore[attr-defined]
+            return _torch_embedding_bag(
+                input,
+                self.weight,
+                offsets,
+                self.max_norm,
+                self.norm_type,
+                self.scale_grad_by_freq,
+                self.mode,
+                self.sparse,
+                per_sample_weights,
+                self.include_last_offset,
+                self.padding_idx,
+            )
+        else:
+            return _embedding_bag.embedding_bag(
+                input,
+                self.weight,
+                offsets,
+                self.max_norm,
+                self.norm_type,
+                self.scale_grad_by_freq,
+                self.mode,
+                self.sparse,
+                per_sample_weights,
+                self.include_last_offset,
+                self.padding_idx,
+            )
+
+    @classmethod
+    def from_nn(cls, module: torch.nn.EmbeddingBag) -> EmbeddingBag:
+        """Make a layer that shares the Parameter of `module`.
+
+        Parameters
+        ----------
+        module : torch.nn.EmbeddingBag
+
+        Returns
+        -------
+        EmbeddingBag
+            With the settings and training mode of `module`; training either trains both.
+
+        Raises
+        ------
+        TypeError
+            `module` is not a torch.nn.EmbeddingBag.
+        """
+        if not isinstance(module, torch.nn.EmbeddingBag):
+            raise TypeError(f"EmbeddingBag.from_nn takes a torch.nn.EmbeddingBag, found {type(module).__name__}")
+        return _share(module, cls)
+
+    def to_nn(self) -> torch.nn.EmbeddingBag:
+        """Make a torch.nn.EmbeddingBag that shares this layer's Parameter, for code that asks for that very type."""
+        return _share(self, torch.nn.EmbeddingBag)
+
+
+def _share(module: torch.nn.Embedding | torch.nn.EmbeddingBag, kind: type[_Layer]) -> _Layer:
+    names = [name for name in kind.__constants__ if hasattr(module, name)]
+    layer = kind(**{name: getattr(module, name) for name in names}, _weight=module.weight)
     layer.weight = module.weight
-    return layer.train(module.training)
+    layer.train(module.training)
+    return layer

@@ -1,0 +1,63 @@
+// Rows -> the sum of the rows, column by column: the loop that pooling and scattering share. Included after the pragma
+// that sets the target, if any; the unnamed namespace keeps each includer's code its own.
+//
+// A `Rows` says which rows: their number size(), and for the i-th whether it counts, its first element and, if they
+// are `weighted`, what it is multiplied by:
+//
+//     struct {
+//         using value = T;
+//         static constexpr bool weighted;
+//         size_t size() const;
+//         bool counts(size_t i) const;
+//         const T* row(size_t i) const;
+//         sum_of<T>::type weight(size_t i) const;
+//         // For the memory of these columns of a row that comes later.
+//         template <size_t columns> void ask_ahead(size_t i, size_t first_column) const;
+//     };
+//
+// Terms are added in order, in blocks of `block_terms`, in the wider type; sums are divided by `divisor`.
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+
+#include "common/element.h"
+#include "common/row_terms.h"
+
+namespace embrow {
+namespace {
+
+template <class Rows>
+void sum_rows_serial(const Rows& rows, size_t divisor, typename Rows::value* out, size_t first_column,
+                     size_t last_column) noexcept {
+    using value = typename Rows::value;
+    using sum = typename sum_of<value>::type;
+    constexpr size_t width = 64;
+    for (size_t column = first_column; column < last_column; column += width) {
+        const size_t columns = std::min(width, last_column - column);
+        sum total[width] = {};
+        for (size_t begin = 0; begin < rows.size(); begin += block_terms) {
+            const size_t end = std::min(begin + block_terms, rows.size());
+            sum block[width] = {};
+            for (size_t i = begin; i < end; ++i) {
+                rows.template ask_ahead<width>(i, column);
+                if (!rows.counts(i)) continue;
+                const value* row = rows.row(i) + column;
+                if constexpr (Rows::weighted) {
+                    const sum weight = rows.weight(i);
+                    for (size_t j = 0; j < columns; ++j) block[j] += weight * static_cast<sum>(row[j]);
+                } else {
+                    for (size_t j = 0; j < columns; ++j) block[j] += static_cast<sum>(row[j]);
+                }
+            }
+            for (size_t j = 0; j < columns; ++j) total[j] += block[j];
+        }
+        if (divisor != 1) {
+            for (size_t j = 0; j < columns; ++j) total[j] /= static_cast<sum>(divisor);
+        }
+        for (size_t j = 0; j < columns; ++j) out[column + j] = narrow<value>(total[j]);
+    }
+}
+
+}  // namespace
+}  // namespace embrow

@@ -1,0 +1,81 @@
+// Rows -> the sum of the rows, up to twelve vectors of columns at a time in registers; the bits of row_sums.h, and
+// included as that is.
+#pragma once
+
+#if defined(__x86_64__)
+#include "common/lanes_avx2.h"
+#include "common/row_sums.h"
+
+namespace embrow {
+namespace {
+
+// Sums `vectors` vectors of columns from `column` on.
+template <class Lanes, size_t vectors, class Rows>
+inline void sum_vectors(const Rows& rows, size_t divisor, typename Lanes::value* out, size_t column) noexcept {
+    using sums = typename Lanes::sums;
+    using sum = typename sum_of<typename Lanes::value>::type;
+    sums total[vectors] = {};
+    for (size_t begin = 0; begin < rows.size(); begin += block_terms) {
+        const size_t end = std::min(begin + block_terms, rows.size());
+        sums block[vectors] = {};
+        for (size_t i = begin; i < end; ++i) {
+            rows.template ask_ahead<vectors * Lanes::lanes>(i, column);
+            if (!rows.counts(i)) continue;
+            const auto* row = rows.row(i) + column;
+            if constexpr (Rows::weighted) {
+                const sum weight = rows.weight(i);
+                for (size_t v = 0; v < vectors; ++v) block[v] += weight * Lanes::load(row + v * Lanes::lanes);
+            } else {
+                for (size_t v = 0; v < vectors; ++v) block[v] += Lanes::load(row + v * Lanes::lanes);
+            }
+        }
+        for (size_t v = 0; v < vectors; ++v) total[v] += block[v];
+    }
+    if (divisor != 1) {
+        for (size_t v = 0; v < vectors; ++v) total[v] /= static_cast<sum>(divisor);
+    }
+    for (size_t v = 0; v < vectors; ++v) Lanes::store(out + column + v * Lanes::lanes, total[v]);
+}
+
+// As many steps of `vectors` as there is room for; returns the column behind them.
+template <class Lanes, size_t vectors, class Rows>
+size_t sum_steps(const Rows& rows, size_t divisor, typename Lanes::value* out, size_t column,
+                 size_t last_column) noexcept {
+    constexpr size_t columns = vectors * Lanes::lanes;
+    for (; column + columns <= last_column; column += columns) sum_vectors<Lanes, vectors>(rows, divisor, out, column);
+    return column;
+}
+
+// Twelve sums leave registers for the weight and what is loaded. The columns that the steps leave over take one step
+// more, which reaches back into columns before them and finds the same sums there.
+template <class Lanes, class Rows>
+void sum_rows_avx2(const Rows& rows, size_t divisor, typename Lanes::value* out, size_t first_column,
+                   size_t last_column) noexcept {
+    constexpr size_t lanes = Lanes::lanes;
+    const size_t vectors = (last_column - first_column) / lanes;
+    size_t column = first_column;
+    if (vectors >= 12) {
+        column = sum_steps<Lanes, 12>(rows, divisor, out, column, last_column);
+    } else if (vectors >= 8) {
+        column = sum_steps<Lanes, 8>(rows, divisor, out, column, last_column);
+    } else if (vectors >= 4) {
+        column = sum_steps<Lanes, 4>(rows, divisor, out, column, last_column);
+    } else if (vectors >= 2) {
+        column = sum_steps<Lanes, 2>(rows, divisor, out, column, last_column);
+    } else if (vectors == 1) {
+        column = sum_steps<Lanes, 1>(rows, divisor, out, column, last_column);
+    } else {
+        return sum_rows_serial(rows, divisor, out, column, last_column);
+    }
+    const size_t left = last_column - column;
+    if (left == 0) return;
+    if (left <= lanes) return sum_vectors<Lanes, 1>(rows, divisor, out, last_column - lanes);
+    if (left <= 2 * lanes) return sum_vectors<Lanes, 2>(rows, divisor, out, last_column - 2 * lanes);
+    if (left <= 4 * lanes) return sum_vectors<Lanes, 4>(rows, divisor, out, last_column - 4 * lanes);
+    if (left <= 8 * lanes) return sum_vectors<Lanes, 8>(rows, divisor, out, last_column - 8 * lanes);
+    sum_vectors<Lanes, 12>(rows, divisor, out, last_column - 12 * lanes);
+}
+
+}  // namespace
+}  // namespace embrow
+#endif

@@ -1,0 +1,153 @@
+// The loop over bags, for a `Sum` that sums rows. Included after the pragma that sets the target, if any; the unnamed
+// namespace keeps each includer's code its own.
+#pragma once
+
+#include <algorithm>
+
+#include "common/row_sums.h"
+#include "gather/pool.h"
+
+namespace embrow {
+namespace {
+
+// How far ahead memory is asked for rows, which only the ids foretell. A row is asked for column by column, while the
+// same columns of an earlier one are summed: asked for at once, rows would queue for the core's few miss buffers.
+constexpr size_t ahead_bytes = 16384;
+constexpr size_t most_rows_ahead = 64;
+constexpr size_t line = 64;
+
+// Inlined, for GCC takes a function that only prefetches for one that does nothing. The id is not yet checked, so the
+// row may lie anywhere: a prefetch of no memory does nothing.
+[[gnu::always_inline]] inline void ask_for(const row_table& table, int64_t id, size_t first_byte,
+                                           size_t bytes) noexcept {
+    const uintptr_t from = reinterpret_cast<uintptr_t>(table.data) +
+                           static_cast<uintptr_t>(id) * static_cast<uintptr_t>(table.stride_bytes) + first_byte;
+    for (size_t at = 0; at < bytes; at += line) __builtin_prefetch(reinterpret_cast<const char*>(from + at));
+}
+
+template <class T, class Id, bool has_weights>
+struct bag_rows {
+    using value = T;
+    static constexpr bool weighted = has_weights;
+    row_table table;
+    int64_t padding_idx;
+    const Id* ids;
+    const T* weights;
+    size_t count;
+    size_t distance;  // of the rows that are asked for
+    size_t known;     // ids from `ids` on, this bag's and the next ones'
+
+    size_t size() const noexcept { return count; }
+    bool counts(size_t i) const noexcept { return ids[i] != padding_idx; }
+    const T* row(size_t i) const noexcept {
+        return reinterpret_cast<const T*>(table.data + static_cast<int64_t>(ids[i]) * table.stride_bytes);
+    }
+    typename sum_of<T>::type weight(size_t i) const noexcept {
+        return static_cast<typename sum_of<T>::type>(weights[i]);
+    }
+    template <size_t columns>
+    [[gnu::always_inline]] void ask_ahead(size_t i, size_t first_column) const noexcept {
+        if (i + distance >= known) return;
+        ask_for(table, ids[i + distance], first_column * sizeof(T), columns * sizeof(T));
+    }
+};
+
+// `out` and `winners` are rows of their tables; `winners` may be null. At least one row counts.
+template <class Rows>
+void max_rows(const Rows& rows, typename Rows::value* out, int64_t* winners, size_t dim) noexcept {
+    using value = typename Rows::value;
+    using wide = typename sum_of<value>::type;
+    constexpr size_t width = 64;
+    size_t first = 0;
+    while (!rows.counts(first)) ++first;
+    for (size_t column = 0; column < dim; column += width) {
+        const size_t columns = std::min(width, dim - column);
+        wide most[width];
+        int32_t winner[width];
+        for (size_t j = 0; j < columns; ++j) {
+            most[j] = static_cast<wide>(rows.row(first)[column + j]);
+            winner[j] = static_cast<int32_t>(first);
+        }
+        for (size_t i = first + 1; i < rows.size(); ++i) {
+            rows.template ask_ahead<width>(i, column);
+            if (!rows.counts(i)) continue;
+            const value* row = rows.row(i) + column;
+            for (size_t j = 0; j < columns; ++j) {
+                const auto candidate = static_cast<wide>(row[j]);
+                const bool more = candidate > most[j];
+                most[j] = more ? candidate : most[j];
+                winner[j] = more ? static_cast<int32_t>(i) : winner[j];
+            }
+        }
+        for (size_t j = 0; j < columns; ++j) out[column + j] = narrow<value>(most[j]);
+        if (winners == nullptr) continue;
+        for (size_t j = 0; j < columns; ++j) winners[column + j] = rows.ids[winner[j]];
+    }
+}
+
+template <class Sum, class T, class Id, bool has_weights>
+size_t pool_each(const pool_job& job, size_t first, size_t last) noexcept {
+    const row_table& table = job.table;
+    const auto* ids = static_cast<const Id*>(job.ids.data);
+    const size_t dim = table.row_bytes / sizeof(T);
+    const size_t distance = std::clamp<size_t>(ahead_bytes / std::max<size_t>(table.row_bytes, 1), 2, most_rows_ahead);
+    const size_t stop = job.bags.end(last - 1);
+    const size_t start = job.bags.begin(first);
+    for (size_t i = start; i < std::min(start + distance, stop); ++i) ask_for(table, ids[i], 0, table.row_bytes);
+    for (size_t bag = first; bag < last; ++bag) {
+        const size_t begin = job.bags.begin(bag);
+        const size_t end = job.bags.end(bag);
+        size_t kept = 0;
+        for (size_t i = begin; i < end; ++i) {
+            if (ids[i] < 0 || ids[i] >= table.rows) return i;
+            kept += ids[i] != job.padding_idx;
+        }
+        const bag_rows<T, Id, has_weights> rows{
+            .table = table,
+            .padding_idx = job.padding_idx,
+            .ids = ids + begin,
+            .weights = has_weights ? reinterpret_cast<const T*>(job.weights) + begin : nullptr,
+            .count = end - begin,
+            .distance = distance,
+            .known = stop - begin};
+        auto* out = reinterpret_cast<T*>(job.out) + bag * dim;
+        int64_t* winners = job.winners == nullptr ? nullptr : job.winners + bag * dim;
+        if (kept > 0 && job.mode == pooling::max) {
+            max_rows(rows, out, winners, dim);
+        } else if (kept > 0) {
+            Sum::template sum<T>(rows, job.mode == pooling::mean ? kept : 1, out, dim);
+        } else {
+            std::fill_n(out, dim, T{});
+            if (winners != nullptr) std::fill_n(winners, dim, -1);
+        }
+    }
+    return job.ids.count;
+}
+
+template <class Sum, class T>
+size_t pool_elements(const pool_job& job, size_t first, size_t last) noexcept {
+    if (job.weights != nullptr) {
+        return job.ids.is_int64 ? pool_each<Sum, T, int64_t, true>(job, first, last)
+                                : pool_each<Sum, T, int32_t, true>(job, first, last);
+    }
+    return job.ids.is_int64 ? pool_each<Sum, T, int64_t, false>(job, first, last)
+                            : pool_each<Sum, T, int32_t, false>(job, first, last);
+}
+
+template <class Sum>
+size_t pool_with(const pool_job& job, size_t first, size_t last) noexcept {
+    switch (job.type) {
+        case element::float32:
+            return pool_elements<Sum, float>(job, first, last);
+        case element::float64:
+            return pool_elements<Sum, double>(job, first, last);
+        case element::bfloat16:
+            return pool_elements<Sum, bfloat16>(job, first, last);
+        case element::float16:
+            return pool_elements<Sum, float16>(job, first, last);
+    }
+    return job.ids.count;
+}
+
+}  // namespace
+}  // namespace embrow

@@ -1,0 +1,95 @@
+"""Whether a tensor's memory may be read here and now, as our kernels do, and what they are told about it."""
+
+from __future__ import annotations
+
+import mmap
+
+import torch
+from torch import Tensor
+from torch._C import _is_tracing, _len_torch_dispatch_stack, _len_torch_function_stack
+from torch.autograd import forward_ad
+from torch.nn import Parameter
+
+from embrow import _core
+
+_functorch_is_active = torch._C._are_functorch_transforms_active
+_is_compiling = torch.compiler.is_compiling
+_int32 = torch.int32
+_int64 = torch.int64
+_strided = torch.strided
+elements = {
+    torch.float32: _core.Element.float32,
+    torch.float64: _core.Element.float64,
+    torch.bfloat16: _core.Element.bfloat16,
+    torch.float16: _core.Element.float16,
+}
+
+# Larger blocks the C library maps anew each time (its greatest M_MMAP_THRESHOLD), which are zero until written; smaller
+# ones it has at hand, and clearing them is cheaper than page faults.
+_lazy_bytes = 32 << 20
+
+
+def is_eager() -> bool:
+    """Whether an operation runs now, for its result alone: nothing records, transforms or overrides it."""
+    return (
+        not _functorch_is_active()
+        and not _len_torch_dispatch_stack()
+        and not _len_torch_function_stack()
+        and not _is_tracing()
+    )
+
+
+def is_plain(tensor: Tensor) -> bool:
+    """Whether a tensor is nothing but elements in the CPU's memory."""
+    kind = type(tensor)
+    return (
+        (kind is Tensor or kind is Parameter)
+        and tensor.is_cpu
+        and tensor.layout is _strided
+        and not tensor.is_nested
+        and not tensor.is_neg()
+        # Wrappers that hide behind the type Tensor have no memory of their own.
+        and _has_memory(tensor)
+    )
+
+
+def is_lookup_served(ids: Tensor, weight: Tensor) -> bool:
+    """Whether reading both tensors' memory here and now is all that the caller of a lookup can want."""
+    if _is_compiling():
+        return False
+    return (
+        is_eager()
+        and forward_ad._current_level < 0
+        and is_plain(weight)
+        and are_plain_ids(ids)
+        and weight.dtype in elements
+        and weight.dim() == 2
+        and (weight.is_contiguous() or weight.stride(1) == 1)
+    )
+
+
+def are_plain_ids(ids: Tensor) -> bool:
+    return is_plain(ids) and (ids.dtype is _int64 or ids.dtype is _int32)
+
+
+def _has_memory(tensor: Tensor) -> bool:
+    try:
+        return tensor.data_ptr() != 0 or tensor.numel() == 0
+    except RuntimeError:
+        return False
+
+
+def row_stride_bytes(table: Tensor) -> int:
+    # Of a table of one row or column, PyTorch's strides may be anything.
+    return (table.size(1) if table.is_contiguous() else table.stride(0)) * table.itemsize
+
+
+def zero_table(rows: int, dim: int, dtype: torch.dtype) -> tuple[Tensor, bool]:
+    """Make a table of zeros; tell whether it is fresh from the system, without a page before it is written."""
+    if rows * dim * dtype.itemsize <= _lazy_bytes:
+        return torch.zeros((rows, dim), dtype=dtype, device="cpu"), False
+    # torch.zeros writes all of them.
+    pages = mmap.mmap(-1, rows * dim * dtype.itemsize, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    flat = torch.frombuffer(pages, dtype=dtype)
+    # Not a view of `flat`, since what becomes .grad may have to be detached in place.
+    return torch.empty(0, dtype=dtype, device="cpu").set_(flat.untyped_storage(), 0, (rows, dim), (dim, 1)), True

@@ -1,0 +1,118 @@
+"""The lookup of one row per id, and its gradient."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch._C._functorch import is_legacy_batchedtensor
+from torch.nn.functional import embedding as _torch_embedding
+
+from embrow import _core
+from embrow._eager import elements, is_eager, is_lookup_served, is_plain, row_stride_bytes, zero_table
+
+_is_grad_enabled = torch.is_grad_enabled
+_get_num_threads = torch.get_num_threads
+_int64 = torch.int64
+# Unlike embedding_dense_backward it can be differentiated when sparse, too.
+embedding_backward = torch.ops.aten.embedding_backward
+
+
+def embedding(
+    input: Tensor,
+    weight: Tensor,
+    padding_idx: int | None = None,
+    max_norm: float | None = None,
+    norm_type: float = 2.0,
+    scale_grad_by_freq: bool = False,
+    sparse: bool = False,
+) -> Tensor:
+    if not is_lookup_served(input, weight):
+        return _torch_embedding(input, weight, padding_idx, max_norm, norm_type, scale_grad_by_freq, sparse)
+    rows, dim = weight.shape
+    if padding_idx is None:
+        padding_idx = -1
+    else:
+        if not -rows <= padding_idx < rows:
+            raise AssertionError("Padding_idx must be within num_embeddings")
+        if padding_idx < 0:
+            padding_idx += rows
+    ids = input if input.is_contiguous() else input.contiguous()
+    if max_norm is not None:
+        _core.check_ids(ids.data_ptr(), ids.numel(), ids.dtype is _int64, rows)
+        with torch.no_grad():
+            torch.embedding_renorm_(weight, ids, max_norm, norm_type)
+    if weight.requires_grad and _is_grad_enabled():
+        rows_of_ids: Tensor = _apply(weight, ids, rows, dim, padding_idx, scale_grad_by_freq, sparse)
+        return rows_of_ids
+    return _gather(weight, ids, rows, dim)
+
+
+def _gather(weight: Tensor, ids: Tensor, rows: int, dim: int) -> Tensor:
+    out = weight.new_empty((*ids.shape, dim))
+    _core.gather_rows(
+        weight.data_ptr(),
+        rows,
+        row_stride_bytes(weight),
+        dim * weight.itemsize,
+        ids.data_ptr(),
+        ids.numel(),
+        ids.dtype is _int64,
+        out.data_ptr(),
+        _get_num_threads(),
+    )
+    return out
+
+
+class _Lookup(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx: Any, weight: Tensor, ids: Tensor, rows: int, dim: int, padding_idx: int, by_freq: bool, sparse: bool
+    ) -> Tensor:
+        ctx.save_for_backward(ids)
+        ctx.settings = (rows, padding_idx, by_freq, sparse)
+        return _gather(weight, ids, rows, dim)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> Any:
+        (ids,) = ctx.saved_tensors
+        rows, padding_idx, by_freq, sparse = ctx.settings
+        if sparse or not is_gradient_served(grad):
+            table = embedding_backward(grad, ids, rows, padding_idx, by_freq, sparse)
+        else:
+            table = _scatter(grad, ids, rows, padding_idx, by_freq)
+        return table, None, None, None, None, None, None
+
+
+# Function.apply prepares for functorch, which is_lookup_served has ruled out; what it then calls is this.
+_apply: Callable[..., Any] = super(torch.autograd.Function, _Lookup).apply
+
+
+def is_gradient_served(grad: Tensor) -> bool:
+    """Whether our kernels may handle a gradient in a backward pass of ours."""
+    # Grad mode is on only when the backward is to be differentiated in its turn.
+    return not _is_grad_enabled() and not is_legacy_batchedtensor(grad) and is_eager() and is_plain(grad)
+
+
+def _scatter(grad: Tensor, ids: Tensor, rows: int, padding_idx: int, by_freq: bool) -> Tensor:
+    grad = grad.contiguous()
+    dim = grad.size(-1)
+    out, untouched = zero_table(rows, dim, grad.dtype)
+    _core.scatter_rows(
+        ids.data_ptr(),
+        ids.numel(),
+        ids.dtype is _int64,
+        grad.data_ptr(),
+        dim * grad.itemsize,
+        out.data_ptr(),
+        rows,
+        dim,
+        elements[grad.dtype],
+        padding_idx,
+        by_freq,
+        untouched,
+        _get_num_threads(),
+    )
+    return out

@@ -1,0 +1,261 @@
+"""The lookup of one row per bag of ids, and its gradients."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+from torch.nn.functional import embedding_bag as _torch_embedding_bag
+
+from embrow import _core
+from embrow._eager import are_plain_ids, elements, is_lookup_served, is_plain, row_stride_bytes, zero_table
+from embrow._embedding import embedding, embedding_backward, is_gradient_served
+
+_is_grad_enabled = torch.is_grad_enabled
+_get_num_threads = torch.get_num_threads
+_int64 = torch.int64
+_modes = {"sum": _core.Pooling.sum, "mean": _core.Pooling.mean, "max": _core.Pooling.max}
+_sum, _mean, _max = _modes.values()
+_weights_backward = torch.ops.aten._embedding_bag_per_sample_weights_backward
+
+
+@dataclass(slots=True)
+class _Bags:
+    """Ids in one piece, and where each bag starts; without offsets all are `width` long."""
+
+    ids: Tensor
+    offsets: Tensor | None
+    count: int
+    width: int
+
+    def arguments(self) -> tuple[int, int, bool, int, bool, int, int]:
+        """Return what kernels are told."""
+        ids, offsets = self.ids, self.offsets
+        return (
+            ids.data_ptr(),
+            ids.numel(),
+            ids.dtype is _int64,
+            0 if offsets is None else offsets.data_ptr(),
+            offsets is not None and offsets.dtype is _int64,
+            self.count,
+            self.width,
+        )
+
+    def of_ids(self) -> Tensor:
+        """Return the bag that each id lies in."""
+        bags = torch.arange(self.count, dtype=self.ids.dtype, device="cpu")
+        if self.offsets is None:
+            return bags.repeat_interleave(self.width)
+        ends = torch.cat([self.offsets[1 : self.count], self.offsets.new_tensor([self.ids.numel()])])
+        return bags.repeat_interleave(ends - self.offsets[: self.count])
+
+
+class _Settings(NamedTuple):
+    mode: _core.Pooling
+    rows: int
+    dim: int
+    padding_idx: int  # -1: none
+    by_freq: bool
+    sparse: bool
+
+
+def embedding_bag(
+    input: Tensor,
+    weight: Tensor,
+    offsets: Tensor | None = None,
+    max_norm: float | None = None,
+    norm_type: float = 2.0,
+    scale_grad_by_freq: bool = False,
+    mode: str = "mean",
+    sparse: bool = False,
+    per_sample_weights: Tensor | None = None,
+    include_last_offset: bool = False,
+    padding_idx: int | None = None,
+) -> Tensor:
+    bags = settings = None
+    if is_lookup_served(input, weight) and _are_weights_served(per_sample_weights, input, weight, mode):
+        bags = _served_bags(input, offsets, include_last_offset)
+        settings = _served_settings(weight, mode, padding_idx, scale_grad_by_freq, sparse)
+    if bags is None or settings is None:
+        return _torch_embedding_bag(
+            input,
+            weight,
+            offsets,
+            max_norm,
+            norm_type,
+            scale_grad_by_freq,
+            mode,
+            sparse,
+            per_sample_weights,
+            include_last_offset,
+            padding_idx,
+        )
+    if per_sample_weights is not None:
+        per_sample_weights = per_sample_weights.reshape(-1).contiguous()
+    if max_norm is not None:
+        _core.check_bag_ids(*bags.arguments()[:3], settings.rows)
+        with torch.no_grad():
+            torch.embedding_renorm_(weight, bags.ids, max_norm, norm_type)
+    trained = weight.requires_grad or (per_sample_weights is not None and per_sample_weights.requires_grad)
+    if trained and _is_grad_enabled():
+        rows_of_bags: Tensor = _apply(weight, per_sample_weights, bags, settings)
+        return rows_of_bags
+    return _pool(weight, per_sample_weights, bags, settings, None)
+
+
+# What these refuse is PyTorch's: the errors, and offsets that fall or end before the ids do.
+
+
+def _are_weights_served(per_sample_weights: Tensor | None, input: Tensor, weight: Tensor, mode: str) -> bool:
+    return per_sample_weights is None or (
+        is_plain(per_sample_weights)
+        and per_sample_weights.dtype is weight.dtype
+        and per_sample_weights.shape == input.shape
+        and mode == "sum"
+    )
+
+
+def _served_bags(input: Tensor, offsets: Tensor | None, include_last_offset: bool) -> _Bags | None:
+    if input.dim() == 2:
+        if offsets is not None or input.size(1) == 0:
+            return None
+        return _Bags(input.reshape(-1).contiguous(), None, *input.shape)
+    if input.dim() != 1 or offsets is None or not are_plain_ids(offsets) or offsets.dim() != 1:
+        return None
+    offsets = offsets.contiguous()
+    starts = offsets.numel()
+    where = (offsets.data_ptr(), starts, offsets.dtype is _int64)
+    if not _core.are_bag_offsets(*where, input.numel(), include_last_offset):
+        return None
+    return _Bags(input.contiguous(), offsets, starts - 1 if include_last_offset else starts, 0)
+
+
+def _served_settings(
+    weight: Tensor, mode: str, padding_idx: int | None, by_freq: bool, sparse: bool
+) -> _Settings | None:
+    rows, dim = weight.shape
+    if padding_idx is None:
+        padding_idx = -1
+    elif -rows <= padding_idx < rows:
+        padding_idx %= rows
+    else:
+        return None
+    if mode not in _modes or (mode == "max" and (by_freq or sparse)):
+        return None
+    return _Settings(_modes[mode], rows, dim, padding_idx, by_freq, sparse)
+
+
+def _pool(weight: Tensor, weights: Tensor | None, bags: _Bags, settings: _Settings, winners: Tensor | None) -> Tensor:
+    out = weight.new_empty((bags.count, settings.dim))
+    _core.pool_bags(
+        settings.mode,
+        elements[weight.dtype],
+        weight.data_ptr(),
+        settings.rows,
+        row_stride_bytes(weight),
+        settings.dim,
+        *bags.arguments(),
+        0 if weights is None else weights.data_ptr(),
+        settings.padding_idx,
+        out.data_ptr(),
+        0 if winners is None else winners.data_ptr(),
+        _get_num_threads(),
+    )
+    return out
+
+
+class _BagLookup(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, weight: Tensor, weights: Tensor | None, bags: _Bags, settings: _Settings) -> Tensor:
+        winners = None
+        if settings.mode is _max:
+            winners = torch.empty((bags.count, settings.dim), dtype=_int64, device="cpu")
+        # A table that only its own gradient would need may change before backward.
+        table = weight if ctx.needs_input_grad[1] else None
+        ctx.save_for_backward(bags.ids, bags.offsets, table, weights, winners)
+        ctx.bags = bags.count, bags.width
+        ctx.settings = settings
+        return _pool(weight, weights, bags, settings, winners)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> Any:
+        ids, offsets, weight, weights, winners = ctx.saved_tensors
+        bags = _Bags(ids, offsets, *ctx.bags)
+        settings = ctx.settings
+        served = is_gradient_served(grad)
+        table = shares = None
+        if ctx.needs_input_grad[0]:
+            if winners is not None:
+                table = _scatter_to_winners(grad, winners, settings.rows)
+            elif served and not settings.sparse:
+                table = _scatter(grad, weights, bags, settings)
+            else:
+                table = _scatter_by_id(grad, weights, bags, settings)
+        if ctx.needs_input_grad[1]:
+            shares = (_weigh if served else _weigh_by_id)(grad, weight, bags, settings)
+        return table, shares, None, None
+
+
+# Function.apply prepares for functorch, which is_lookup_served has ruled out; what it then calls is this.
+_apply: Callable[..., Any] = super(torch.autograd.Function, _BagLookup).apply
+
+
+def _scatter(grad: Tensor, weights: Tensor | None, bags: _Bags, settings: _Settings) -> Tensor:
+    grad = grad.contiguous()
+    out, untouched = zero_table(settings.rows, settings.dim, grad.dtype)
+    _core.scatter_bags(
+        *bags.arguments(),
+        settings.mode,
+        0 if weights is None else weights.data_ptr(),
+        grad.data_ptr(),
+        settings.dim * grad.itemsize,
+        out.data_ptr(),
+        settings.rows,
+        settings.dim,
+        elements[grad.dtype],
+        settings.padding_idx,
+        settings.by_freq,
+        untouched,
+        _get_num_threads(),
+    )
+    return out
+
+
+def _scatter_by_id(grad: Tensor, weights: Tensor | None, bags: _Bags, settings: _Settings) -> Tensor:
+    """Do as _scatter, but differentiably, and sparse where that is asked for: with a gradient for each id."""
+    of_ids = bags.of_ids()
+    if settings.mode is _mean:
+        counted = (bags.ids != settings.padding_idx).to(grad.dtype)
+        sizes = torch.zeros(bags.count, dtype=grad.dtype, device="cpu").index_add_(0, of_ids, counted)
+        grad = grad / sizes.clamp(min=1).unsqueeze(1)
+    by_id = embedding(of_ids, grad)
+    if weights is not None:
+        by_id = by_id * weights.unsqueeze(1)
+    table: Tensor = embedding_backward(
+        by_id, bags.ids, settings.rows, settings.padding_idx, settings.by_freq, settings.sparse
+    )
+    return table
+
+
+def _scatter_to_winners(grad: Tensor, winners: Tensor, rows: int) -> Tensor:
+    empty = winners < 0
+    grads = grad.masked_fill(empty, 0)
+    wide = torch.float32 if grad.dtype.itemsize == 2 else grad.dtype
+    table = torch.zeros((rows, grad.size(1)), dtype=wide, device="cpu")
+    return table.scatter_add(0, winners.masked_fill(empty, 0), grads.to(wide)).to(grad.dtype)
+
+
+def _weigh(grad: Tensor, weight: Tensor, bags: _Bags, settings: _Settings) -> Tensor:
+    """Return how a change of each id's weight would change the result: its row times its bag's gradient."""
+    of_ids = bags.of_ids()
+    shares: Tensor = _weights_backward(grad.contiguous(), weight, bags.ids, of_ids, of_ids, 0, settings.padding_idx)
+    return shares
+
+
+def _weigh_by_id(grad: Tensor, weight: Tensor, bags: _Bags, settings: _Settings) -> Tensor:
+    """Do as _weigh, but differentiably."""
+    shares = (embedding(bags.ids, weight) * embedding(bags.of_ids(), grad)).sum(1)
+    return shares.masked_fill(bags.ids == settings.padding_idx, 0)
