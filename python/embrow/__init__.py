@@ -15,6 +15,7 @@ from embrow.vocab import Vocab
 
 if TYPE_CHECKING:
     from embrow import functional, nn, optim
+    from embrow._patch import patch
     from embrow.classifier import TextClassifier
 
 __all__ = [
@@ -31,6 +32,7 @@ __all__ = [
     "nn",
     "optim",
     "pad_sequences",
+    "patch",
     "show_config",
 ]
 
@@ -43,6 +45,8 @@ def __getattr__(name: str) -> Any:
         return importlib.import_module(f"embrow.{name}")
     if name == "TextClassifier":
         return importlib.import_module("embrow.classifier").TextClassifier
+    if name == "patch":
+        return importlib.import_module("embrow._patch").patch
     raise AttributeError(f"module 'embrow' has no attribute {name!r}")
 
 

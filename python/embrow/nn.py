@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABCMeta
 from typing import TYPE_CHECKING, Any, TypeVar
 
 try:
@@ -12,6 +13,9 @@ from torch import Tensor
 from torch.nn.functional import embedding as _torch_embedding
 from torch.nn.functional import embedding_bag as _torch_embedding_bag
 
+# By these names embrow.patch leaves PyTorch's layers alone.
+from torch.nn.modules import sparse as _torch_nn
+
 from embrow import _embedding, _embedding_bag
 
 if TYPE_CHECKING:
@@ -20,10 +24,25 @@ if TYPE_CHECKING:
 
 __all__ = ["Embedding", "EmbeddingBag"]
 
-_Layer = TypeVar("_Layer", bound=torch.nn.Embedding | torch.nn.EmbeddingBag)
+_Layer = TypeVar("_Layer", bound=_torch_nn.Embedding | _torch_nn.EmbeddingBag)
 
 
-class Embedding(torch.nn.Embedding):
+# ABCMeta, so that classes may inherit from a layer and an abstract class at once.
+class _StandIn(ABCMeta):
+    """Whoever asks `isinstance(layer, torch.nn.Embedding)` under `embrow.patch` means PyTorch's layers, too."""
+
+    def __instancecheck__(cls, instance: Any) -> bool:
+        return type.__instancecheck__(cls._asked_for(), instance)
+
+    def __subclasscheck__(cls, subclass: type) -> bool:
+        return type.__subclasscheck__(cls._asked_for(), subclass)
+
+    def _asked_for(cls) -> type:
+        base: type | None = cls.__base__
+        return base if base is not None and getattr(torch.nn, cls.__name__, None) is cls else cls
+
+
+class Embedding(_torch_nn.Embedding, metaclass=_StandIn):
     """A table of `num_embeddings` rows, looked up by id: `torch.nn.Embedding` over embrow's kernels.
 
     Arguments, attributes, initialisation, state_dict and behaviour are those of `torch.nn.Embedding`; see
@@ -73,7 +92,7 @@ class Embedding(torch.nn.Embedding):
             )
 
     @classmethod
-    def from_nn(cls, module: torch.nn.Embedding) -> Embedding:
+    def from_nn(cls, module: _torch_nn.Embedding) -> Embedding:
         """Make a layer that shares the Parameter of `module`.
 
         Parameters
@@ -90,13 +109,13 @@ class Embedding(torch.nn.Embedding):
         TypeError
             `module` is not a torch.nn.Embedding.
         """
-        if not isinstance(module, torch.nn.Embedding):
+        if not isinstance(module, _torch_nn.Embedding):
             raise TypeError(f"Embedding.from_nn takes a torch.nn.Embedding, found {type(module).__name__}")
         return _share(module, cls)
 
-    def to_nn(self) -> torch.nn.Embedding:
+    def to_nn(self) -> _torch_nn.Embedding:
         """Make a torch.nn.Embedding that shares this layer's Parameter, for code that asks for that very type."""
-        return _share(self, torch.nn.Embedding)
+        return _share(self, _torch_nn.Embedding)
 
     @classmethod
     def from_vectors(
@@ -140,7 +159,7 @@ class Embedding(torch.nn.Embedding):
         return layer
 
 
-class EmbeddingBag(torch.nn.EmbeddingBag):
+class EmbeddingBag(_torch_nn.EmbeddingBag, metaclass=_StandIn):
     """A table of `num_embeddings` rows, pooled by bags of ids: `torch.nn.EmbeddingBag` over embrow's kernels.
 
     Arguments, attributes, initialisation, state_dict and behaviour are those of `torch.nn.EmbeddingBag`; see
@@ -196,7 +215,7 @@ class EmbeddingBag(torch.nn.EmbeddingBag):
             )
 
     @classmethod
-    def from_nn(cls, module: torch.nn.EmbeddingBag) -> EmbeddingBag:
+    def from_nn(cls, module: _torch_nn.EmbeddingBag) -> EmbeddingBag:
         """Make a layer that shares the Parameter of `module`.
 
         Parameters
@@ -213,16 +232,16 @@ class EmbeddingBag(torch.nn.EmbeddingBag):
         TypeError
             `module` is not a torch.nn.EmbeddingBag.
         """
-        if not isinstance(module, torch.nn.EmbeddingBag):
+        if not isinstance(module, _torch_nn.EmbeddingBag):
             raise TypeError(f"EmbeddingBag.from_nn takes a torch.nn.EmbeddingBag, found {type(module).__name__}")
         return _share(module, cls)
 
-    def to_nn(self) -> torch.nn.EmbeddingBag:
+    def to_nn(self) -> _torch_nn.EmbeddingBag:
         """Make a torch.nn.EmbeddingBag that shares this layer's Parameter, for code that asks for that very type."""
-        return _share(self, torch.nn.EmbeddingBag)
+        return _share(self, _torch_nn.EmbeddingBag)
 
 
-def _share(module: torch.nn.Embedding | torch.nn.EmbeddingBag, kind: type[_Layer]) -> _Layer:
+def _share(module: _torch_nn.Embedding | _torch_nn.EmbeddingBag, kind: type[_Layer]) -> _Layer:
     names = [name for name in kind.__constants__ if hasattr(module, name)]
     layer = kind(**{name: getattr(module, name) for name in names}, _weight=module.weight)
     layer.weight = module.weight
