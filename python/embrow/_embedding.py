@@ -11,6 +11,7 @@ from torch._C._functorch import is_legacy_batchedtensor
 from torch.nn.functional import embedding as _torch_embedding
 
 from embrow import _core
+from embrow._compiled import define, define_gradient, is_training_compiled
 from embrow._eager import elements, is_eager, is_lookup_served, is_plain, row_stride_bytes, zero_table
 
 _is_grad_enabled = torch.is_grad_enabled
@@ -18,6 +19,7 @@ _get_num_threads = torch.get_num_threads
 _int64 = torch.int64
 # Unlike embedding_dense_backward it can be differentiated when sparse, too.
 embedding_backward = torch.ops.aten.embedding_backward
+_ops = torch.ops.embrow
 
 
 def embedding(
@@ -30,6 +32,10 @@ def embedding(
     sparse: bool = False,
 ) -> Tensor:
     if not is_lookup_served(input, weight):
+        in_graph = max_norm is None and not scale_grad_by_freq and not sparse and is_training_compiled(input, weight)
+        if in_graph and (padding_idx is None or 0 <= padding_idx < weight.size(0)):
+            rows_in_graph: Tensor = _ops.lookup(weight, input, -1 if padding_idx is None else padding_idx)
+            return rows_in_graph
         return _torch_embedding(input, weight, padding_idx, max_norm, norm_type, scale_grad_by_freq, sparse)
     rows, dim = weight.shape
     if padding_idx is None:
@@ -116,3 +122,50 @@ def _scatter(grad: Tensor, ids: Tensor, rows: int, padding_idx: int, by_freq: bo
         _get_num_threads(),
     )
     return out
+
+
+# The same as operators for graphs.
+
+
+def _lookup(weight: Tensor, ids: Tensor, padding_idx: int) -> Tensor:
+    weight = weight if weight.stride(1) == 1 else weight.contiguous()
+    return _gather(weight, ids.contiguous(), *weight.shape)
+
+
+def _scatter_in_graph(grad: Tensor, ids: Tensor, rows: int, padding_idx: int) -> Tensor:
+    return _scatter(grad, ids.contiguous(), rows, padding_idx, False)
+
+
+def _lookup_fake(weight: Tensor, ids: Tensor, padding_idx: int) -> Tensor:
+    return weight.new_empty((*ids.shape, weight.size(1)))
+
+
+def _scatter_fake(grad: Tensor, ids: Tensor, rows: int, padding_idx: int) -> Tensor:
+    return grad.new_empty((rows, grad.size(-1)))
+
+
+def _lookup_setup(ctx: Any, inputs: tuple[Tensor, Tensor, int], output: Tensor) -> None:
+    weight, ids, ctx.padding_idx = inputs
+    ctx.save_for_backward(ids)
+    ctx.rows = weight.size(0)
+
+
+def _lookup_backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:
+    return _ops.scatter(grad, *ctx.saved_tensors, ctx.rows, ctx.padding_idx), None, None
+
+
+def _scatter_setup(ctx: Any, inputs: tuple[Tensor, Tensor, int, int], output: Tensor) -> None:
+    _, ids, _, ctx.padding_idx = inputs
+    ctx.save_for_backward(ids)
+
+
+def _scatter_backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None, None]:
+    (ids,) = ctx.saved_tensors
+    rows = _ops.lookup(grad, ids, ctx.padding_idx)
+    return rows.masked_fill((ids == ctx.padding_idx).unsqueeze(-1), 0), None, None, None
+
+
+define("lookup(Tensor weight, Tensor ids, int padding_idx) -> Tensor", _lookup, _lookup_fake)
+define("scatter(Tensor grad, Tensor ids, SymInt rows, int padding_idx) -> Tensor", _scatter_in_graph, _scatter_fake)
+define_gradient("lookup", _lookup_backward, _lookup_setup)
+define_gradient("scatter", _scatter_backward, _scatter_setup)

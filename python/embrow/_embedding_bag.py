@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.nn.functional import embedding_bag as _torch_embedding_bag
 
 from embrow import _core
+from embrow._compiled import define, define_gradient, is_training_compiled
 from embrow._eager import are_plain_ids, elements, is_lookup_served, is_plain, row_stride_bytes, zero_table
 from embrow._embedding import embedding, embedding_backward, is_gradient_served
 
@@ -19,6 +20,7 @@ _get_num_threads = torch.get_num_threads
 _int64 = torch.int64
 _modes = {"sum": _core.Pooling.sum, "mean": _core.Pooling.mean, "max": _core.Pooling.max}
 _sum, _mean, _max = _modes.values()
+_ops = torch.ops.embrow
 _weights_backward = torch.ops.aten._embedding_bag_per_sample_weights_backward
 
 
@@ -79,6 +81,20 @@ def embedding_bag(
     if is_lookup_served(input, weight) and _are_weights_served(per_sample_weights, input, weight, mode):
         bags = _served_bags(input, offsets, include_last_offset)
         settings = _served_settings(weight, mode, padding_idx, scale_grad_by_freq, sparse)
+    elif (
+        offsets is None
+        and max_norm is None
+        and not scale_grad_by_freq
+        and not sparse
+        and per_sample_weights is None
+        and mode in ("sum", "mean")
+        and is_training_compiled(input, weight)
+        and input.dim() == 2
+        and input.size(1) > 0
+        and (padding_idx is None or 0 <= padding_idx < weight.size(0))
+    ):
+        rows_in_graph: Tensor = _ops.pool(weight, input, mode, -1 if padding_idx is None else padding_idx)
+        return rows_in_graph
     if bags is None or settings is None:
         return _torch_embedding_bag(
             input,
@@ -259,3 +275,47 @@ def _weigh_by_id(grad: Tensor, weight: Tensor, bags: _Bags, settings: _Settings)
     """Do as _weigh, but differentiably."""
     shares = (embedding(bags.ids, weight) * embedding(bags.of_ids(), grad)).sum(1)
     return shares.masked_fill(bags.ids == settings.padding_idx, 0)
+
+
+# The same as operators for graphs, of bags that are equally long: whether offsets are such as our kernels take, a graph
+# cannot tell.
+
+
+def _pool_in_graph(weight: Tensor, ids: Tensor, mode: str, padding_idx: int) -> Tensor:
+    weight = weight if weight.stride(1) == 1 else weight.contiguous()
+    bags = _Bags(ids.reshape(-1).contiguous(), None, *ids.shape)
+    return _pool(
+        weight, None, bags, _Settings(_modes[mode], weight.size(0), weight.size(1), padding_idx, False, False), None
+    )
+
+
+def _scatter_in_graph(grad: Tensor, ids: Tensor, rows: int, mode: str, padding_idx: int) -> Tensor:
+    bags = _Bags(ids.reshape(-1).contiguous(), None, *ids.shape)
+    return _scatter(grad, None, bags, _Settings(_modes[mode], rows, grad.size(1), padding_idx, False, False))
+
+
+def _pool_fake(weight: Tensor, ids: Tensor, mode: str, padding_idx: int) -> Tensor:
+    return weight.new_empty((ids.size(0), weight.size(1)))
+
+
+def _scatter_fake(grad: Tensor, ids: Tensor, rows: int, mode: str, padding_idx: int) -> Tensor:
+    return grad.new_empty((rows, grad.size(1)))
+
+
+def _pool_setup(ctx: Any, inputs: tuple[Tensor, Tensor, str, int], output: Tensor) -> None:
+    weight, ids, *ctx.settings = inputs
+    ctx.save_for_backward(ids)
+    ctx.rows = weight.size(0)
+
+
+def _pool_backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None, None]:
+    return _ops.scatter_pooled(grad, *ctx.saved_tensors, ctx.rows, *ctx.settings), None, None, None
+
+
+define("pool(Tensor weight, Tensor ids, str mode, int padding_idx) -> Tensor", _pool_in_graph, _pool_fake)
+define(
+    "scatter_pooled(Tensor grad, Tensor ids, SymInt rows, str mode, int padding_idx) -> Tensor",
+    _scatter_in_graph,
+    _scatter_fake,
+)
+define_gradient("pool", _pool_backward, _pool_setup)

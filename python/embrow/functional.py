@@ -56,7 +56,8 @@ def embedding(
     -----
     Plain CPU tensors of float32, float64, bfloat16 and float16 use embrow's kernels, on as many threads as
     `torch.get_num_threads()` says. Everything else is handed to PyTorch: other dtypes and devices, tensor subclasses,
-    functorch transforms, forward-mode differentiation, tracing, scripting and compiling.
+    functorch transforms, forward-mode differentiation, tracing, scripting and exporting. `torch.compile` puts embrow's
+    operators in its graph where the table is trained, which is where they are faster.
     The results are the same bits for every number of threads.
 
     Examples
@@ -128,7 +129,8 @@ def embedding_bag(
 
     Notes
     -----
-    What :func:`embedding` says of devices, dtypes, threads and bits holds here too. No row is copied on the way: a
+    What :func:`embedding` says of devices, dtypes, threads and bits holds here too; of compiling only without `offsets`
+    and `per_sample_weights`, and not for "max". No row is copied on the way: a
     bag's rows are added up where they lie, and a dense gradient is summed straight from the bags' own. bfloat16 and
     float16 are added in float32. `scale_grad_by_freq` counts as :func:`embedding` does, where PyTorch on a CPU mistakes
     the ids it counts. Where PyTorch's kernels do not serve, the backward pass can be differentiated again.
