@@ -230,6 +230,7 @@ def test_maxima_of_equals_go_to_the_first() -> None:
     table = torch.tensor([[1.0, 2.0], [1.0, 3.0], [1.0, 3.0]], requires_grad=True)
     F.embedding_bag(torch.tensor([[0, 1, 2]]), table, mode="max").sum().backward()
     assert table.grad is not None and table.grad.tolist() == [[1.0, 0.0], [0.0, 1.0], [0.0, 0.0]]
+    assert not table.grad._is_view()
 
 
 def test_a_table_past_the_allocator_s_own_memory() -> None:
