@@ -14,18 +14,13 @@ namespace {
 constexpr std::array<variant, 4> all_variants = {variant::serial, variant::avx2, variant::avx512, variant::neon};
 
 #if defined(__x86_64__)
-// Clang before 18 does not know __builtin_cpu_supports("f16c"). Asked once: in a virtual machine each cpuid is a trap.
-bool find_f16c() noexcept {
+// Clang before 18 does not know __builtin_cpu_supports("f16c").
+bool cpu_has_f16c() noexcept {
     unsigned eax = 0;
     unsigned ebx = 0;
     unsigned ecx = 0;
     unsigned edx = 0;
     return __get_cpuid(1, &eax, &ebx, &ecx, &edx) && (ecx & bit_F16C) != 0;
-}
-
-bool cpu_has_f16c() noexcept {
-    static const bool has = find_f16c();
-    return has;
 }
 #endif
 
