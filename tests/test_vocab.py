@@ -349,3 +349,17 @@ def test_to_another_device(vocab: embrow.Vocab) -> None:
     assert vocab.to("cpu") is vocab
     with pytest.raises(RuntimeError, match="encodes on the CPU alone"):
         vocab.to("cuda")
+
+
+def test_a_counter_of_tokens_that_never_occurred_is_refused() -> None:
+    with pytest.raises(ValueError, match="the count at position 1 is 0"):
+        embrow.TokenCounter().__setstate__(("whitespace", False, [("a", 2), ("b", 0)]))
+
+
+def test_ranks_of_counts_below_and_beyond_those_that_are_counted_out() -> None:
+    counts = {"rare": 1, "b": 65535, "a": 65535, "d": 65536, "c": 65536, "e": 70_000, "last": 1}
+    counter = embrow.TokenCounter()
+    counter.__setstate__(("whitespace", False, list(counts.items())))
+    assert [token for token, _ in counter.most_common(7)] == sorted(counts, key=counts.__getitem__, reverse=True)
+    by_token = counter.to_vocab(ties="token", specials=())
+    assert by_token.tokens == sorted(counts, key=lambda token: (-counts[token], token))

@@ -69,9 +69,7 @@ class row_encoder {
 
   private:
     static constexpr size_t none = SIZE_MAX;
-    // Tokens looked up together: enough that what the first waits for is there when the last is hashed, and few enough
-    // that all stay in the first-level cache.
-    static constexpr size_t batch = 256;
+    static constexpr size_t batch = token_batch;
 
     void take(const token_run& run) {
         for (size_t done = 0; done < run.count;) {

@@ -26,7 +26,7 @@ class row_counter {
     }
 
   private:
-    static constexpr size_t batch = 64;
+    static constexpr size_t batch = token_batch;
 
     void take(const token_run& run) {
         for (size_t done = 0; done < run.count;) {
@@ -40,7 +40,7 @@ class row_counter {
     }
 
     void add_pending() {
-        for (size_t i = 0; i < pending_; ++i) counts_.add(tokens_[i], 1);
+        counts_.add_batch(tokens_, pending_);
         pending_ = 0;
     }
 
@@ -68,7 +68,13 @@ void count_tokens(token_counts& counts, const text_rows& rows, const text_option
         counter->run(rows, rows.size() * part / parts, rows.size() * (part + 1) / parts, fault);
     });
     if (fault) return;
-    for (const auto& part : counted) counts.merge(*part);
+    for (const auto& part : counted) {
+        if (counts.tokens().size() == 0) {
+            counts = std::move(*part);
+        } else {
+            counts.merge(*part);
+        }
+    }
 }
 
 }  // namespace embrow

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <memory>
+#include <numeric>
 #include <stdexcept>
 #include <string>
 
@@ -10,6 +11,19 @@ namespace embrow {
 void token_counts::count(std::pair<size_t, bool> inserted, int64_t times) {
     if (inserted.second) counts_.push_back(0);
     counts_[inserted.first] += times;
+}
+
+void token_counts::add_batch(const hashed_token* tokens, size_t count) {
+    uint32_t numbers[token_batch];
+    tokens_.find_slots(tokens, count, numbers);
+    for (size_t i = 0; i < count; ++i) {
+        const size_t entry = size_t{numbers[i]} - 1;
+        if (numbers[i] != 0 && tokens_.holds(entry, tokens[i].key)) [[likely]] {
+            ++counts_[entry];
+        } else {
+            add(tokens[i], 1);  // new, though one before it in the batch may have been it
+        }
+    }
 }
 
 void token_counts::add(const hashed_token& token, int64_t times) {
@@ -35,14 +49,33 @@ void token_counts::merge(const token_counts& other) {
 }
 
 std::vector<uint32_t> token_counts::ranked(int64_t min_freq, bool by_token) const {
+    // Few tokens are frequent. The others have a counter for each count, which sorts them in the order they have.
+    constexpr int64_t frequent = int64_t{1} << 16;
     std::vector<uint32_t> entries;
+    std::vector<uint32_t> ends(frequent);  // of the entries of each count, the highest first
     for (uint32_t entry = 0; entry < counts_.size(); ++entry) {
-        if (counts_[entry] >= min_freq) entries.push_back(entry);
+        if (counts_[entry] < min_freq) continue;
+        if (counts_[entry] >= frequent) {
+            entries.push_back(entry);
+        } else {
+            ++ends[frequent - 1 - counts_[entry]];
+        }
     }
-    std::sort(entries.begin(), entries.end(), [&](uint32_t a, uint32_t b) {
-        if (counts_[a] != counts_[b]) return counts_[a] > counts_[b];
-        return by_token ? tokens_.token(a) < tokens_.token(b) : a < b;
-    });
+    std::sort(entries.begin(), entries.end(),
+              [&](uint32_t a, uint32_t b) { return counts_[a] != counts_[b] ? counts_[a] > counts_[b] : a < b; });
+    ends[0] += static_cast<uint32_t>(entries.size());
+    std::partial_sum(ends.begin(), ends.end(), ends.begin());
+    entries.resize(ends.back());
+    for (size_t entry = counts_.size(); entry-- > 0;) {
+        if (counts_[entry] < min_freq || counts_[entry] >= frequent) continue;
+        entries[--ends[frequent - 1 - counts_[entry]]] = static_cast<uint32_t>(entry);
+    }
+    if (!by_token) return entries;
+    for (auto begin = entries.begin(); begin != entries.end();) {
+        const auto end = std::find_if(begin, entries.end(), [&](uint32_t e) { return counts_[e] != counts_[*begin]; });
+        std::sort(begin, end, [&](uint32_t a, uint32_t b) { return tokens_.token(a) < tokens_.token(b); });
+        begin = end;
+    }
     return entries;
 }
 

@@ -114,29 +114,16 @@ int32_t vocab_table::find(std::string_view token) const noexcept {
 }
 
 void vocab_table::find_batch(const hashed_token* tokens, size_t count, int32_t unknown, int32_t* ids) const noexcept {
-    const uint64_t* const index = parts_.index.data();
-    const uint64_t mask = mask_;
-    // Key i - 1 is id i - 1's, as a slot counts ids from 1. Also that of an empty slot is fetched, as a branch would
-    // cost more: what is fetched in vain is no fault, wherever it is.
-    const uintptr_t keys_from_1 = reinterpret_cast<uintptr_t>(parts_.keys.data()) - sizeof(token_key);
-    for (size_t i = 0; i < count; ++i) {
-        const uint64_t hash = tokens[i].hash;
-        uint64_t slot = index[hash & mask];
-        if (!slot_matches(slot, hash)) [[unlikely]] {
-            for (size_t at = hash; slot && !slot_matches(slot, hash);) slot = index[++at & mask];
-        }
-        const auto number = static_cast<uint32_t>(slot);
-        ids[i] = static_cast<int32_t>(number);
-        __builtin_prefetch(reinterpret_cast<const char*>(keys_from_1 + sizeof(token_key) * number));
-    }
     const token_key* const keys = parts_.keys.data();
+    uint32_t numbers[token_batch];
+    find_slots(parts_.index, keys, tokens, count, numbers);
     for (size_t i = 0; i < count; ++i) {
-        const int32_t id = ids[i] - 1;
-        if (id != no_id && keys[id] == tokens[i].key) [[likely]] {
-            ids[i] = id;
+        const size_t id = size_t{numbers[i]} - 1;
+        if (numbers[i] != 0 && keys[id] == tokens[i].key) [[likely]] {
+            ids[i] = static_cast<int32_t>(id);
         } else {
             // An unknown token, a long one, whose key tells where it lies, or one that shares half of its hash.
-            const int32_t found = id == no_id ? no_id : probe(tokens[i]);
+            const int32_t found = numbers[i] == 0 ? no_id : probe(tokens[i]);
             ids[i] = found == no_id ? unknown : found;
         }
     }

@@ -53,7 +53,8 @@ class vocab_table {
     int32_t find(std::string_view token) const noexcept;
 
     // A batched lookup: first the slot of each token is fetched, as soon as its hash is known; when some are,
-    // find_batch reads the slots, and then the keys that they name. Unknown tokens get `unknown`.
+    // find_batch reads the slots, and then the keys that they name, for at most token_batch tokens. Unknown ones get
+    // `unknown`.
     auto prefetcher() const noexcept {
         return
             [index = parts_.index.data(), mask = mask_](uint64_t hash) { __builtin_prefetch(index + (hash & mask)); };
@@ -99,6 +100,25 @@ inline std::string_view stored_text(const token_key& key, const char* arena) noe
 inline bool stores(const token_key& key, const char* arena, const token_key& token) noexcept {
     if (key.high != token.high) return false;
     return key.is_inline() ? key.low == token.low : std::memcmp(arena + key.low, token.address(), key.size()) == 0;
+}
+
+// The ids, counted from 1, that the slots of hashes name, 0 where there is none, and asks for their keys, which are
+// still to be compared: half of a hash may be another token's.
+inline void find_slots(std::span<const uint64_t> index, const token_key* keys, const hashed_token* tokens, size_t count,
+                       uint32_t* numbers) noexcept {
+    const uint64_t* const slots = index.data();
+    const uint64_t mask = index.size() - 1;
+    // Also for 0, as a branch would cost more: what is fetched in vain is no fault, wherever it is.
+    const uintptr_t keys_from_1 = reinterpret_cast<uintptr_t>(keys) - sizeof(token_key);
+    for (size_t i = 0; i < count; ++i) {
+        const uint64_t hash = tokens[i].hash;
+        uint64_t slot = slots[hash & mask];
+        if (!slot_matches(slot, hash)) [[unlikely]] {
+            for (size_t at = hash; slot && !slot_matches(slot, hash);) slot = slots[++at & mask];
+        }
+        numbers[i] = static_cast<uint32_t>(slot);
+        __builtin_prefetch(reinterpret_cast<const char*>(keys_from_1 + sizeof(token_key) * numbers[i]));
+    }
 }
 
 // Puts every id's slot into an empty index.

@@ -65,6 +65,10 @@ inline uint64_t hash_long(const char* text, size_t size, const hash_seed& seed) 
     return hash_words(load8(text + size - 16) ^ state, load8(text + size - 8), seed);
 }
 
+// Tokens looked up together: enough that what the first waits for is there when the last is hashed, and few enough that
+// all stay in the first-level cache.
+inline constexpr size_t token_batch = 256;
+
 struct hashed_token {
     token_key key;
     uint64_t hash;

@@ -18,8 +18,7 @@ hashed_token token_index::hashed(size_t entry) const noexcept {
 size_t token_index::probe(const hashed_token& token) const noexcept {
     const size_t mask = index_.size() - 1;
     size_t at = token.hash & mask;
-    while (index_[at] &&
-           !(slot_matches(index_[at], token.hash) && stores(keys_[slot_id(index_[at])], arena_.data(), token.key))) {
+    while (index_[at] && !(slot_matches(index_[at], token.hash) && holds(slot_id(index_[at]), token.key))) {
         at = (at + 1) & mask;
     }
     return at;

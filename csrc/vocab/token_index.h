@@ -28,6 +28,14 @@ class token_index {
 
     void prefetch(uint64_t hash) const noexcept { __builtin_prefetch(&index_[hash & (index_.size() - 1)]); }
 
+    // The entries that tokens may be, counted from 1, their keys to be compared; 0 for a new one.
+    void find_slots(const hashed_token* tokens, size_t count, uint32_t* numbers) const noexcept {
+        embrow::find_slots(index_, keys_.data(), tokens, count, numbers);
+    }
+    bool holds(size_t entry, const token_key& token) const noexcept {
+        return stores(keys_[entry], arena_.data(), token);
+    }
+
     // The entry of a token, or no_entry.
     int64_t find(std::string_view token) const noexcept;
 

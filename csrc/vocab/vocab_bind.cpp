@@ -199,6 +199,11 @@ void add(shared_counts& shared, const py::typing::List<py::str>& tokens, const s
         throw py::value_error("TokenCounter: " + std::to_string(texts.get().size()) + " tokens have " +
                               std::to_string(times.size()) + " counts");
     }
+    const auto below = std::find_if(times.begin(), times.end(), [](int64_t count) { return count < 1; });
+    if (below != times.end()) {
+        throw py::value_error("TokenCounter: the count at position " + std::to_string(below - times.begin()) + " is " +
+                              std::to_string(*below));
+    }
     shared.without_gil([&](token_counts& counts) {
         for (size_t i = 0; i < times.size(); ++i) counts.add(texts.get()[i], times[i]);
     });
