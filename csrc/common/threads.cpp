@@ -26,7 +26,7 @@ struct job {
 
 class pool {
   public:
-    void run(int threads, job& work) {
+    void run(int threads, job& work, task_ref meanwhile) {
         const bool one_helper = work.helpers_wanted == 1;  // once queued, it is the workers' to change
         {
             std::unique_lock lock(mutex_);
@@ -41,6 +41,7 @@ class pool {
         } else {
             wake_.notify_all();
         }
+        meanwhile(0);
         drain(work);
         std::unique_lock lock(mutex_);
         queue_.erase(std::remove(queue_.begin(), queue_.end(), &work), queue_.end());
@@ -103,13 +104,18 @@ pool& shared_pool() {
 }  // namespace
 
 void parallel_for(int threads, size_t tasks, task_ref body) {
+    parallel_for(threads, tasks, body, [](size_t) {});
+}
+
+void parallel_for(int threads, size_t tasks, task_ref body, task_ref meanwhile) {
     threads = static_cast<int>(std::min(static_cast<size_t>(std::max(threads, 1)), tasks));
     if (threads <= 1) {
+        meanwhile(0);
         for (size_t task = 0; task < tasks; ++task) body(task);
         return;
     }
     job work{.body = body, .tasks = tasks, .helpers_wanted = threads - 1, .error = nullptr};
-    shared_pool().run(threads, work);
+    shared_pool().run(threads, work, meanwhile);
     if (work.error) std::rethrow_exception(work.error);
 }
 

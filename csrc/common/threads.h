@@ -27,6 +27,9 @@ class task_ref {
 // May be called from many threads at once. The caller must not hold the GIL if a body may wait for it.
 void parallel_for(int threads, size_t tasks, task_ref body);
 
+// The same, but the caller calls meanwhile(0), which must not throw, before it takes tasks, when others may have begun.
+void parallel_for(int threads, size_t tasks, task_ref body, task_ref meanwhile);
+
 // How many tasks of at least `grain` units make up `units`, 1 or more unless units is 0.
 constexpr size_t task_count(size_t units, size_t grain) {
     return (units + grain - 1) / grain;

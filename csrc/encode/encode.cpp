@@ -5,8 +5,6 @@
 #include <span>
 #include <string>
 
-#include "common/threads.h"
-
 namespace embrow {
 namespace {
 
@@ -207,7 +205,7 @@ id_pieces encode_picked(const vocab_table& table, const text_rows& rows, const e
     made.rows_per_piece = std::max<size_t>(1, rows.size() * ids_per_piece / (ids + 1));
     made.pieces.resize(task_count(rows.size(), made.rows_per_piece));
     std::vector<int32_t> joined(static_cast<size_t>(encoded.offsets.back()));
-    join_pieces(encoded, joined.data(), threads);
+    join_pieces(encoded, joined.data(), threads, [](size_t) {});
     made.arena = std::make_unique<id_arena>();
     const std::span<int32_t> room = made.arena->take(ids);
     parallel_for(threads, made.pieces.size(), [&](size_t task) {
@@ -275,9 +273,9 @@ void encode_padded(const vocab_table& table, const text_rows& rows, const encode
 }
 
 template <class Id>
-void pad_pieces(const id_pieces& ids, const pad_layout<Id>& layout, Id* out, int threads) {
+void pad_pieces(const id_pieces& ids, const pad_layout<Id>& layout, Id* out, int threads, task_ref meanwhile) {
     const size_t rows = ids.offsets.size() - 1;
-    parallel_for(threads, ids.pieces.size(), [&](size_t task) {
+    const auto pad = [&](size_t task) {
         const int32_t* from = ids.pieces[task].data();
         const size_t end = std::min(rows, (task + 1) * ids.rows_per_piece);
         for (size_t row = task * ids.rows_per_piece; row < end; ++row) {
@@ -285,23 +283,25 @@ void pad_pieces(const id_pieces& ids, const pad_layout<Id>& layout, Id* out, int
             pad_row(layout, from, count, out + row * layout.width);
             from += count;
         }
-    });
+    };
+    parallel_for(threads, ids.pieces.size(), pad, meanwhile);
 }
 
 template <class Id>
-void join_pieces(const id_pieces& ids, Id* out, int threads) {
-    parallel_for(threads, ids.pieces.size(), [&](size_t task) {
+void join_pieces(const id_pieces& ids, Id* out, int threads, task_ref meanwhile) {
+    const auto join = [&](size_t task) {
         std::copy(ids.pieces[task].begin(), ids.pieces[task].end(), out + ids.offsets[task * ids.rows_per_piece]);
-    });
+    };
+    parallel_for(threads, ids.pieces.size(), join, meanwhile);
 }
 
 template void encode_padded(const vocab_table&, const text_rows&, const encode_options&, const pad_layout<int32_t>&,
                             int32_t*, int64_t*, int, row_fault&);
 template void encode_padded(const vocab_table&, const text_rows&, const encode_options&, const pad_layout<int64_t>&,
                             int64_t*, int64_t*, int, row_fault&);
-template void pad_pieces(const id_pieces&, const pad_layout<int32_t>&, int32_t*, int);
-template void pad_pieces(const id_pieces&, const pad_layout<int64_t>&, int64_t*, int);
-template void join_pieces(const id_pieces&, int32_t*, int);
-template void join_pieces(const id_pieces&, int64_t*, int);
+template void pad_pieces(const id_pieces&, const pad_layout<int32_t>&, int32_t*, int, task_ref);
+template void pad_pieces(const id_pieces&, const pad_layout<int64_t>&, int64_t*, int, task_ref);
+template void join_pieces(const id_pieces&, int32_t*, int, task_ref);
+template void join_pieces(const id_pieces&, int64_t*, int, task_ref);
 
 }  // namespace embrow

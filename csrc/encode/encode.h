@@ -9,6 +9,7 @@
 
 #include "common/fault.h"
 #include "common/huge_pages.h"
+#include "common/threads.h"
 #include "pad/pad.h"
 #include "text/rows.h"
 #include "text/tokens.h"
@@ -62,10 +63,11 @@ template <class Id>
 void encode_padded(const vocab_table& table, const text_rows& rows, const encode_options& options,
                    const pad_layout<Id>& layout, Id* out, int64_t* lengths, int threads, row_fault& fault);
 
-// Pieces into a rectangle at least as wide as the longest row, or one after another into `out` of offsets.back() ids.
+// Pieces into a rectangle at least as wide as the longest row, or one after another into `out` of offsets.back() ids;
+// the calling thread calls meanwhile(0) first.
 template <class Id>
-void pad_pieces(const id_pieces& ids, const pad_layout<Id>& layout, Id* out, int threads);
+void pad_pieces(const id_pieces& ids, const pad_layout<Id>& layout, Id* out, int threads, task_ref meanwhile);
 template <class Id>
-void join_pieces(const id_pieces& ids, Id* out, int threads);
+void join_pieces(const id_pieces& ids, Id* out, int threads, task_ref meanwhile);
 
 }  // namespace embrow

@@ -1,5 +1,6 @@
 // The bindings of encode: encode_padded, encode_ragged.
 #include <algorithm>
+#include <optional>
 #include <string>
 
 #include "bind.h"
@@ -28,6 +29,14 @@ struct encode_call {
         options.eos_id = eos_id;
         options.max_length = max_length;
         options.truncate_left = truncate_left;
+    }
+
+    // What the thread that holds the GIL does while others lay out ids: it lets go of the text, then of the GIL.
+    auto dropping_text(std::optional<py::gil_scoped_release>& released) {
+        return [&](size_t) {
+            rows.drop();
+            released.emplace();
+        };
     }
 
     void check() const {
@@ -81,10 +90,9 @@ py::typing::Tuple<py::array, py::array_t<int64_t>> padded(encode_call& call, con
     }
     py::array_t<Id> made = rectangle<Id>(out, rows, layout.width, "encode");
     Id* const to = made.mutable_data();
-    {
-        const py::gil_scoped_release released;
-        pad_pieces(ids, layout, to, call.threads);
-    }
+    std::optional<py::gil_scoped_release> released;
+    pad_pieces(ids, layout, to, call.threads, call.dropping_text(released));
+    released.reset();
     return py::make_tuple(made, lengths);
 }
 
@@ -93,10 +101,9 @@ py::typing::Tuple<py::array, py::array_t<int64_t>> ragged(encode_call& call, con
     const id_pieces ids = ragged_pieces(call, table);
     py::array_t<Id> values(ids.offsets.back());
     Id* const to = values.mutable_data();
-    {
-        const py::gil_scoped_release released;
-        join_pieces(ids, to, call.threads);
-    }
+    std::optional<py::gil_scoped_release> released;
+    join_pieces(ids, to, call.threads, call.dropping_text(released));
+    released.reset();
     return py::make_tuple(values,
                           py::array_t<int64_t>(static_cast<py::ssize_t>(ids.offsets.size()), ids.offsets.data()));
 }

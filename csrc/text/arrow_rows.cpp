@@ -84,7 +84,7 @@ class reader {
         return array.null_count != 0 && valid && !(valid[bit / 8] >> (bit % 8) & 1);
     }
 
-    void append(const char* format, const ArrowArray& array, std::vector<text_row>& rows) {
+    void append(const char* format, const ArrowArray& array, huge_page_vector<text_row>& rows) {
         if (!std::strcmp(format, "u") || !std::strcmp(format, "z")) {
             append_offsets<int32_t>(array, rows);
         } else if (!std::strcmp(format, "U") || !std::strcmp(format, "Z")) {
@@ -97,7 +97,7 @@ class reader {
         }
     }
 
-    void append_row(const char* data, int64_t size, std::vector<text_row>& rows) const {
+    void append_row(const char* data, int64_t size, huge_page_vector<text_row>& rows) const {
         if (size < 0) {
             throw py::value_error(std::string(rules_.doing) + ": row " + std::to_string(rows.size()) +
                                   ": Arrow offsets decrease");
@@ -105,13 +105,13 @@ class reader {
         rows.emplace_back(data, static_cast<size_t>(size), encoding::unchecked_utf8);
     }
 
-    void append_null(std::vector<text_row>& rows) const {
+    void append_null(huge_page_vector<text_row>& rows) const {
         if (!rules_.nulls_empty) rules_.refuse_null(rows.size());
         rows.emplace_back();
     }
 
     template <class Offset>
-    void append_offsets(const ArrowArray& array, std::vector<text_row>& rows) {
+    void append_offsets(const ArrowArray& array, huge_page_vector<text_row>& rows) {
         if (array.length == 0) return;
         const auto* offsets = static_cast<const Offset*>(array.buffers[1]) + array.offset;
         const auto* data = static_cast<const char*>(array.buffers[2]);
@@ -127,7 +127,7 @@ class reader {
 
     // Views of 16 bytes: size: 4, then 12 bytes of text or prefix: 4, buffer: 4, offset: 4. Buffers: validity, views,
     // the data buffers, their sizes.
-    void append_views(const ArrowArray& array, std::vector<text_row>& rows) {
+    void append_views(const ArrowArray& array, huge_page_vector<text_row>& rows) {
         if (array.length == 0) return;
         struct view {
             int32_t size;

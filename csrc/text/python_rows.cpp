@@ -1,6 +1,7 @@
 #include "text/python_rows.h"
 
 #include <string>
+#include <utility>
 
 namespace py = pybind11;
 
@@ -68,11 +69,13 @@ text_options text_options_of(const std::string& tokenizer_name, bool lowercase) 
                           "\"; choose \"whitespace\", \"words\" or a callable from str to a list of str");
 }
 
-borrowed_text::~borrowed_text() {
+void borrowed_text::drop_references() noexcept {
     constexpr size_t ahead = 16;
-    for (size_t i = 0; i < references.size(); ++i) {
-        if (i + ahead < references.size()) __builtin_prefetch(references[i + ahead], 1);
-        Py_DECREF(references[i]);
+    // Moved away first: what an object's end runs may come back here.
+    const auto dropped = std::exchange(references, {});
+    for (size_t i = 0; i < dropped.size(); ++i) {
+        if (i + ahead < dropped.size()) __builtin_prefetch(dropped[i + ahead], 1);
+        Py_DECREF(dropped[i]);
     }
 }
 
@@ -93,13 +96,14 @@ void read_objects(PyObject* const* items, size_t count, const text_rules& rules,
         read_token_lists(items, count, rules, text);
         return;
     }
-    text.rows.rows.resize(count);
+    text.rows.rows.reserve(count);
     text.references.reserve(count);
     constexpr size_t ahead = 16;
     for (size_t row = 0; row < count; ++row) {
         if (row + ahead < count) __builtin_prefetch(items[row + ahead], 1);
         PyObject* const item = items[row];
-        if (borrow(item, text.rows.rows[row])) {
+        text_row& taken = text.rows.rows.emplace_back();
+        if (borrow(item, taken)) {
             Py_INCREF(item);
             text.references.push_back(item);
         } else if (item != Py_None) {

@@ -29,14 +29,16 @@ class locked_text {
 struct borrowed_text {
     text_rows rows;
     std::vector<pybind11::object> owners;
-    std::vector<PyObject*> references;  // one each to the items of a list, which may change meanwhile
-    std::shared_ptr<void> memory;       // of foreign code
+    huge_page_vector<PyObject*> references;  // one each to the items of a list, which may change meanwhile
+    std::shared_ptr<void> memory;            // of foreign code
     std::unique_ptr<locked_text> locked;
 
     borrowed_text() = default;
     borrowed_text(const borrowed_text&) = delete;
     borrowed_text& operator=(const borrowed_text&) = delete;
-    ~borrowed_text();
+    ~borrowed_text() { drop_references(); }
+
+    void drop_references() noexcept;
 };
 
 // How rows are taken, and what errors about them begin with.
@@ -73,6 +75,9 @@ class python_rows {
         }
         if (null && !rules_.nulls_empty) rules_.refuse_null(*null);
     }
+
+    // Lets go of the rows' objects, and so of their text, before this ends. With the GIL held.
+    void drop() noexcept { text_.drop_references(); }
 
     // Raises the error that says what is wrong with a row.
     [[noreturn]] void raise(int64_t row, const text_fault& fault) const;

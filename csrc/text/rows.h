@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "common/huge_pages.h"
 #include "text/utf8.h"
 
 namespace embrow {
@@ -32,7 +33,7 @@ class text_row {
 struct text_rows {
     static constexpr int64_t none = -1;
 
-    std::vector<text_row> rows;
+    huge_page_vector<text_row> rows;
     std::vector<int64_t> offsets;
     std::vector<int64_t> picks;
     bool picked = false;

@@ -164,7 +164,7 @@ void check_encoding(const vocab_table& table, const id_map& ids, const text_rows
     require_fault(fault, refused);
     if (!fault) {
         std::vector<int64_t> joined(static_cast<size_t>(pieces.offsets.back()));
-        join_pieces(pieces, joined.data(), threads);
+        join_pieces(pieces, joined.data(), threads, [](size_t) {});
         std::vector<int64_t> flat;
         for (size_t row = 0; row < expected.size(); ++row) {
             require(pieces.offsets[row] == static_cast<int64_t>(flat.size()), "a row starts elsewhere");
