@@ -234,3 +234,14 @@ def test_text_is_not_cached_inside_str_objects() -> None:
     before = sys.getsizeof(text)
     embrow.Vocab.build([text]).encode([text])
     assert sys.getsizeof(text) == before
+
+
+def test_the_first_row_at_fault_is_named_whatever_the_order_of_a_dictionary() -> None:
+    vocab = embrow.Vocab(["a", "b"], specials=())
+    pa = pytest.importorskip("pyarrow")
+    rows = pa.DictionaryArray.from_arrays(pa.array([2, 1, 0], pa.int8()), pa.array(["unknown 0", "unknown 1", "a"]))
+    with pytest.raises(KeyError, match=r"row 1, token 0 \('unknown'\)"):
+        vocab.encode_ragged(rows)
+    swapped = pa.DictionaryArray.from_arrays(pa.array([1, 0], pa.int8()), pa.array(["z", "y"]))
+    with pytest.raises(KeyError, match=r"row 0, token 0 \('y'\)"):
+        vocab.encode_ragged(swapped)

@@ -24,10 +24,9 @@ struct huge_page_allocator {
 
     T* allocate(size_t count) {
         constexpr size_t page = size_t{1} << 21;
-        const size_t bytes = count * sizeof(T);
-        // Half of a page is worth a whole one; below, malloc's are as good.
         if (count > PTRDIFF_MAX / sizeof(T)) throw std::bad_alloc();
-        const bool large = bytes >= page / 2;
+        const size_t bytes = count * sizeof(T);
+        const bool large = bytes >= page / 2;  // half of a page is worth a whole one
         void* const found = large ? std::aligned_alloc(page, (bytes + page - 1) / page * page) : std::malloc(bytes);
         if (!found) throw std::bad_alloc();
 #if defined(__linux__)

@@ -136,11 +136,11 @@ class row_framer {
     std::vector<int32_t> framed_;
 };
 
-// Runs body(task, encoder, begin, end) over all rows. A task behind the first fault known so far is not begun.
+// Runs body(task, encoder, begin, end) over all rows, `grain` of them a task. A task behind the first fault known so
+// far is not begun.
 template <class Body>
-void for_each_task(const vocab_table& table, const text_rows& rows, const encode_options& options, int threads,
-                   const row_fault& fault, Body&& body) {
-    const size_t grain = rows_per_task(rows);
+void for_each_task(const vocab_table& table, const text_rows& rows, const encode_options& options, size_t grain,
+                   int threads, const row_fault& fault, Body&& body) {
     parallel_for(threads, task_count(rows.size(), grain), [&](size_t task) {
         const size_t begin = task * grain;
         if (fault.position() < static_cast<int64_t>(begin)) return;
@@ -156,7 +156,9 @@ std::span<int32_t> id_arena::take(size_t count) {
     const std::scoped_lock lock(mutex_);
     if (left_ < count || blocks_.empty()) {
         const size_t next = blocks_.empty() ? 0 : std::min(most, 2 * blocks_.back().size());
-        blocks_.emplace_back().resize(std::max(count, next));
+        id_vector block;
+        block.resize(std::max(count, next));
+        blocks_.push_back(std::move(block));
         left_ = blocks_.back().size();
     }
     const std::span<int32_t> all(blocks_.back());
@@ -176,24 +178,28 @@ size_t rows_per_task(const text_rows& rows) noexcept {
 
 namespace {
 
-// The ids of rows that are values of a dictionary: each value is encoded once, its ids are copied to its rows.
+// The ids of rows that are values of a dictionary: each value is encoded once, its ids are copied to its rows. Values
+// come in the order in which rows first are them, so that the first with a fault is the first such row's; a value that
+// no row is may be anything, so it is not read.
 id_pieces encode_picked(const vocab_table& table, const text_rows& rows, const encode_options& options, int threads,
                         row_fault& fault) {
     text_rows values;
-    values.rows.resize(rows.rows.size() + 1);  // the last is that of rows that are none
-    // A value that no row is may be anything, so it is not read.
-    for (const int64_t value : rows.picks) {
-        if (value != text_rows::none) values.rows[value] = rows.rows[value];
+    constexpr size_t unseen = SIZE_MAX;
+    std::vector<size_t> numbers(rows.rows.size() + 1, unseen);  // the last is that of rows that are none
+    const auto number_of = [&](size_t row) -> size_t& {
+        return numbers[rows.picks[row] == text_rows::none ? rows.rows.size() : static_cast<size_t>(rows.picks[row])];
+    };
+    for (size_t row = 0; row < rows.size(); ++row) {
+        if (number_of(row) != unseen) continue;
+        number_of(row) = values.rows.size();
+        values.rows.push_back(rows.text(row));
     }
     row_fault value_fault;
     const id_pieces encoded = encode_ragged(table, values, options, threads, value_fault);
-    const auto value_of = [&](size_t row) {
-        return rows.picks[row] == text_rows::none ? values.rows.size() - 1 : static_cast<size_t>(rows.picks[row]);
-    };
     id_pieces made;
     made.offsets.resize(rows.size() + 1);
     for (size_t row = 0; row < rows.size(); ++row) {
-        const size_t value = value_of(row);
+        const size_t value = number_of(row);
         if (value_fault && value == static_cast<size_t>(value_fault.position())) {
             fault.report(static_cast<int64_t>(row), value_fault.detail());
             return made;
@@ -213,7 +219,7 @@ id_pieces encode_picked(const vocab_table& table, const text_rows& rows, const e
         const size_t end = std::min(rows.size(), begin + made.rows_per_piece);
         int32_t* to = room.data() + made.offsets[begin];
         for (size_t row = begin; row < end; ++row) {
-            const size_t value = value_of(row);
+            const size_t value = number_of(row);
             to = std::copy(joined.data() + encoded.offsets[value], joined.data() + encoded.offsets[value + 1], to);
         }
         made.pieces[task] = room.subspan(made.offsets[begin], made.offsets[end] - made.offsets[begin]);
@@ -231,7 +237,7 @@ id_pieces encode_ragged(const vocab_table& table, const text_rows& rows, const e
     made.pieces.resize(task_count(rows.size(), made.rows_per_piece));
     made.offsets.resize(rows.size() + 1);
     made.arena = std::make_unique<id_arena>();
-    for_each_task(table, rows, options, threads, fault,
+    for_each_task(table, rows, options, made.rows_per_piece, threads, fault,
                   [&](size_t task, row_encoder& encoder, size_t begin, size_t end) {
                       // Its own memory, which the next task gets again, until all of the task's ids are known.
                       id_vector piece;
@@ -262,14 +268,15 @@ id_pieces encode_ragged(const vocab_table& table, const text_rows& rows, const e
 template <class Id>
 void encode_padded(const vocab_table& table, const text_rows& rows, const encode_options& options,
                    const pad_layout<Id>& layout, Id* out, int64_t* lengths, int threads, row_fault& fault) {
-    for_each_task(table, rows, options, threads, fault, [&](size_t, row_encoder& encoder, size_t begin, size_t end) {
-        row_framer framer(options);
-        encoder.run_rows(begin, end, fault, [&](size_t row, std::span<const int32_t> ids) {
-            const auto framed = framer.frame(ids);
-            pad_row(layout, framed.data(), framed.size(), out + row * layout.width);
-            if (lengths) lengths[row] = static_cast<int64_t>(framed.size());
-        });
-    });
+    for_each_task(table, rows, options, rows_per_task(rows), threads, fault,
+                  [&](size_t, row_encoder& encoder, size_t begin, size_t end) {
+                      row_framer framer(options);
+                      encoder.run_rows(begin, end, fault, [&](size_t row, std::span<const int32_t> ids) {
+                          const auto framed = framer.frame(ids);
+                          pad_row(layout, framed.data(), framed.size(), out + row * layout.width);
+                          if (lengths) lengths[row] = static_cast<int64_t>(framed.size());
+                      });
+                  });
 }
 
 template <class Id>

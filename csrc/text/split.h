@@ -35,11 +35,10 @@ struct split_counts {
 // multiple of split_block bytes. Writes places relative to `text`, in order, to `starts` and `ends`, which hold
 // size + split_slack entries each:
 //
-//     words        where tokens start, and where they end. A token that crosses segments has its start in one and its
-//                  end in another; one that reaches the row's end may lack its end.
-//     whitespace   where bytes of white space end, to `ends` alone: what lies between two of them is a token or
-//     nothing,
-//                  and most text has one space between tokens, so that half of the places suffice.
+//     words        where tokens start, and where they end. A token that crosses segments has its start
+//                  in one and its end in another; one that reaches the row's end may lack its end.
+//     whitespace   where bytes of white space end, to `ends` alone: what lies between two of them is a
+//                  token or nothing. Most text has one space between tokens, so half of the places do.
 using split_kernel = split_counts(const char* text, size_t size, const char* row_end, uint32_t* starts, uint32_t* ends,
                                   split_state& state);
 

@@ -27,10 +27,12 @@ void token_counts::add_batch(const hashed_token* tokens, size_t count) {
 }
 
 void token_counts::add(const hashed_token& token, int64_t times) {
+    reserve_one(counts_);
     count(tokens_.insert(token), times);
 }
 
 void token_counts::add(std::string_view token, int64_t times) {
+    reserve_one(counts_);
     count(tokens_.insert(token), times);
 }
 

@@ -33,8 +33,8 @@ struct token_key {
     bool is_inline() const noexcept { return high >> 56 != long_mark; }
     size_t size() const noexcept { return is_inline() ? high >> 56 : static_cast<uint32_t>(high); }
     const char* address() const noexcept {
-        return reinterpret_cast<const char*>(low);
-    }  // NOLINT(performance-no-int-to-ptr)
+        return reinterpret_cast<const char*>(low);  // NOLINT(performance-no-int-to-ptr)
+    }
     bool operator==(const token_key&) const = default;
 };
 

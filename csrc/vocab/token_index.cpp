@@ -35,6 +35,10 @@ std::pair<size_t, bool> token_index::insert(const hashed_token& token) {
     if (index_[at]) return {slot_id(index_[at]), false};
     if (keys_.size() == max_tokens) throw std::length_error("more than " + std::to_string(max_tokens) + " tokens");
     const size_t entry = keys_.size();
+    // All memory first: if there is none, nothing has changed.
+    std::vector<uint64_t> larger(2 * (entry + 1) > index_.size() ? index_slots(entry + 1) : 0);
+    reserve_one(keys_);
+    reserve_one(hashes_);
     token_key key = token.key;
     if (!key.is_inline()) {
         const char* const text = key.address();
@@ -43,12 +47,11 @@ std::pair<size_t, bool> token_index::insert(const hashed_token& token) {
     }
     keys_.push_back(key);
     hashes_.push_back(token.hash);
-    if (2 * keys_.size() > index_.size()) {
-        std::vector<uint64_t> larger(index_slots(keys_.size()));
-        fill_index(larger, hashes_);
-        index_ = std::move(larger);
-    } else {
+    if (larger.empty()) {
         index_[at] = make_slot(token.hash, entry);
+    } else {
+        fill_index(larger, hashes_);
+        index_.swap(larger);
     }
     return {entry, true};
 }

@@ -13,6 +13,12 @@ namespace embrow {
 
 inline constexpr int64_t no_entry = -1;
 
+// Makes room for one more element, so that its push_back does not throw.
+template <class T>
+void reserve_one(std::vector<T>& elements) {
+    if (elements.size() == elements.capacity()) elements.reserve(2 * elements.size() + 1);
+}
+
 // Lookups may run on many threads while nobody inserts.
 class token_index {
   public:
