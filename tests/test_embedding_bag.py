@@ -120,6 +120,33 @@ def test_weights_are_trained_as_torch_s(sparse: bool, padding_idx: int | None) -
         torch.testing.assert_close(*grads)
 
 
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+@pytest.mark.parametrize("padding_idx", [None, 0])
+def test_means_of_long_bags_divide_16_bit_gradients_by_their_sizes(dtype: torch.dtype, padding_idx: int | None) -> None:
+    ids = torch.arange(8192).reshape(2, 4096) % 4096
+    settings: dict[str, Any] = {"mode": "mean", "padding_idx": padding_idx}
+
+    def gradient(lookup: Any, create_graph: bool = False, **more: Any) -> Tensor:
+        weight = torch.ones(4096, 2, dtype=dtype, requires_grad=True)
+        found = torch.autograd.grad(lookup(ids, weight, **settings, **more).sum(), weight, create_graph=create_graph)
+        return found[0].detach()
+
+    expected = gradient(aten, sparse=True)._values()
+    torch.testing.assert_close(gradient(F.embedding_bag, sparse=True)._values(), expected, rtol=0.02, atol=0)
+    plain = gradient(F.embedding_bag)
+    assert torch.equal(
+        plain[1].float(), torch.full((2,), 2 / (4096 if padding_idx is None else 4095)).to(dtype).float()
+    )
+    torch.testing.assert_close(gradient(F.embedding_bag, create_graph=True), plain, rtol=0.02, atol=0)
+
+
+def test_a_bag_longer_than_float16_counts_has_a_gradient() -> None:
+    weight = torch.ones(4, 2, dtype=torch.float16, requires_grad=True)
+    F.embedding_bag(torch.zeros(1, 70_000).long(), weight, sparse=True).backward(torch.full((1, 2), 7e4 / 2))
+    assert weight.grad is not None
+    torch.testing.assert_close(weight.grad._values()[0], torch.full((2,), 0.5).half())
+
+
 def test_construction_is_torch_s() -> None:
     torch.manual_seed(3)
     ours = EmbeddingBag(7, 5, padding_idx=-2)

@@ -244,9 +244,11 @@ def _scatter_by_id(grad: Tensor, weights: Tensor | None, bags: _Bags, settings: 
     """Do as _scatter, but differentiably, and sparse where that is asked for: with a gradient for each id."""
     of_ids = bags.of_ids()
     if settings.mode is _mean:
-        counted = (bags.ids != settings.padding_idx).to(grad.dtype)
-        sizes = torch.zeros(bags.count, dtype=grad.dtype, device="cpu").index_add_(0, of_ids, counted)
-        grad = grad / sizes.clamp(min=1).unsqueeze(1)
+        counted = (bags.ids != settings.padding_idx).to(_int64)
+        sizes = torch.zeros(bags.count, dtype=_int64, device="cpu").index_add_(0, of_ids, counted)
+        # float16 ends at 65504.
+        wide = _wide_dtype(grad.dtype)
+        grad = (grad.to(wide) / sizes.clamp(min=1).to(wide).unsqueeze(1)).to(grad.dtype)
     by_id = embedding(of_ids, grad)
     if weights is not None:
         by_id = by_id * weights.unsqueeze(1)
@@ -256,10 +258,15 @@ def _scatter_by_id(grad: Tensor, weights: Tensor | None, bags: _Bags, settings: 
     return table
 
 
+def _wide_dtype(dtype: torch.dtype) -> torch.dtype:
+    """Return what numbers of a dtype are computed in."""
+    return torch.float32 if dtype.itemsize == 2 else dtype
+
+
 def _scatter_to_winners(grad: Tensor, winners: Tensor, rows: int, in_place: bool) -> Tensor:
     dim = grad.size(1)
     empty = winners < 0
-    wide = torch.float32 if grad.dtype.itemsize == 2 else grad.dtype
+    wide = _wide_dtype(grad.dtype)
     terms = grad.masked_fill(empty, 0).to(wide).reshape(-1)
     # One dimension, which PyTorch adds up in order: by columns it is many times slower.
     places = (winners.masked_fill(empty, 0) * dim + torch.arange(dim, device="cpu")).reshape(-1)
