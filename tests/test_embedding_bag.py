@@ -147,6 +147,17 @@ def test_a_bag_longer_than_float16_counts_has_a_gradient() -> None:
     torch.testing.assert_close(weight.grad._values()[0], torch.full((2,), 0.5).half())
 
 
+@pytest.mark.parametrize("mode", ["sum", "mean", "max"])
+def test_a_table_without_rows_has_a_gradient_without_rows(mode: str) -> None:
+    ids = torch.zeros(0).long()
+    for create_graph in (False, True):
+        weight = torch.ones(0, 3, requires_grad=True)
+        rows = F.embedding_bag(ids, weight, torch.tensor([0, 0]), mode=mode)
+        assert torch.equal(rows, torch.zeros(2, 3))
+        (found,) = torch.autograd.grad(rows.sum(), weight, create_graph=create_graph)
+        assert found.shape == (0, 3)
+
+
 def test_construction_is_torch_s() -> None:
     torch.manual_seed(3)
     ours = EmbeddingBag(7, 5, padding_idx=-2)

@@ -264,6 +264,8 @@ def _wide_dtype(dtype: torch.dtype) -> torch.dtype:
 
 
 def _scatter_to_winners(grad: Tensor, winners: Tensor, rows: int, in_place: bool) -> Tensor:
+    if rows == 0:
+        return grad[:0].clone()
     dim = grad.size(1)
     empty = winners < 0
     wide = _wide_dtype(grad.dtype)
