@@ -363,6 +363,21 @@ def test_an_id_outside_the_table_changes_nothing() -> None:
     assert not parameter.any()
 
 
+@pytest.mark.parametrize("shape", [(4,), (4, 3), (4, 3, 2), (0,), (0, 3, 2)], ids=str)
+@pytest.mark.parametrize("kind", [optim.SGD, optim.Adagrad, optim.RowwiseAdagrad, optim.Adam, optim.AdamW])
+def test_a_sparse_gradient_may_have_no_entries(kind: Any, shape: tuple[int, ...]) -> None:
+    parameter = nn.Parameter(torch.ones(shape))
+    one = kind([parameter], lr=0.1)
+    parameter.grad = sparse_grad(parameter, [])
+    one.step()
+    assert torch.equal(parameter, torch.ones(shape))
+    if shape[0]:
+        parameter.grad = sparse_grad(parameter, [2])
+        one.step()
+        assert [bool((row != 1).all()) for row in parameter] == [False, False, True, False]
+        assert torch.equal(parameter[:2], torch.ones(2, *shape[1:]))
+
+
 def test_errors_name_what_was_found() -> None:
     parameter = nn.Parameter(torch.zeros(4, 3, dtype=torch.complex64))
     parameter.grad = sparse_grad(parameter, [1])

@@ -52,6 +52,7 @@ class Table:
         trained: Tensor | None,
     ):
         rows = _rows(parameter)
+        self._dim = parameter.numel() // rows if rows else 0
         self.parameter = parameter
         self.dtype, self.shape = parameter.dtype, parameter.shape
         self.states = states
@@ -62,7 +63,7 @@ class Table:
             rule,
             _elements[parameter.dtype],
             rows,
-            parameter.numel() // rows if rows else 0,
+            self._dim,
             step,
             0 if self.row_steps is None else self.row_steps.data_ptr(),
             0 if trained is None else trained.data_ptr(),
@@ -82,7 +83,7 @@ class Table:
         if values.dtype is not self.dtype:
             values = values.to(self.dtype)
         if values.dim() != 2 or values.stride(1) != 1:
-            values = values.reshape(count, -1).contiguous()
+            values = values.reshape(count, self._dim).contiguous()
         if not indices.is_contiguous():
             indices = indices.contiguous()
         self._place()
