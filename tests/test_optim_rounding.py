@@ -144,6 +144,30 @@ def test_other_dtypes_are_refused(kind: Any) -> None:
         train(model, [optimizer], batches(1))
 
 
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"stochastic_rounding": True}, "stochastic_rounding is for"),
+        ({"seed": -1}, "seed must be"),
+        ({"rows": torch.ones(3).bool()}, "rows of a parameter of shape"),
+    ],
+    ids=str,
+)
+def test_a_group_that_is_refused_is_not_added(settings: dict[str, Any], message: str) -> None:
+    first = nn.Parameter(torch.ones(2, 3))
+    half, single = nn.Parameter(torch.ones(3, 2).bfloat16()), nn.Parameter(torch.ones(4, 2))
+    optimizer = optim.SGD([first], lr=0.5)
+    with pytest.raises(ValueError, match=message):
+        optimizer.add_param_group({"params": [half, single], **settings})
+    assert len(optimizer.param_groups) == 1
+    assert not optimizer._masks and not optimizer._seeds
+    optimizer.add_param_group({"params": [half, single]})
+    for parameter in (first, half, single):
+        parameter.grad = torch.ones_like(parameter)
+    optimizer.step()
+    assert all(torch.equal(p, torch.full_like(p, 0.5)) for p in (first, half, single))
+
+
 def test_groups_choose_for_themselves() -> None:
     model = Model(True, torch.bfloat16)
     model.linear.float()

@@ -240,16 +240,25 @@ class SparseRows(torch.optim.Optimizer):
             stochastic = param_group.pop("stochastic_rounding", stochastic)
             seed = param_group.pop("seed", seed)
             mask = param_group.pop("rows", None)
-        super().add_param_group(param_group)
         name = type(self).__name__
         if not 0 <= operator.index(seed) < 1 << 64:
             raise ValueError(f"{name}: seed must be 0 to 2^64 - 1, found {seed}")
-        for parameter in self.param_groups[-1]["params"]:
-            if stochastic:
-                _check_rounded(name, parameter)
-                self._seeds[parameter] = operator.index(seed)
-            if mask is not None:
-                self._masks[parameter] = _copy_mask(name, parameter, mask)
+        super().add_param_group(param_group)
+        parameters = self.param_groups[-1]["params"]
+        masks = {}
+        # Only PyTorch's tells which parameters a group holds.
+        try:
+            for parameter in parameters:
+                if stochastic:
+                    _check_rounded(name, parameter)
+                if mask is not None:
+                    masks[parameter] = _copy_mask(name, parameter, mask)
+        except Exception:
+            self.param_groups.pop()
+            raise
+        if stochastic:
+            self._seeds.update(dict.fromkeys(parameters, operator.index(seed)))
+        self._masks.update(masks)
 
     def _has(self, parameter: Tensor) -> bool:
         return any(p is parameter for group in self.param_groups for p in group["params"])
