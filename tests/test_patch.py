@@ -53,6 +53,18 @@ def test_blocks_nest() -> None:
         assert torch.nn.Embedding is Embedding
 
 
+def test_one_patch_serves_several_blocks() -> None:
+    patch = embrow.patch()
+    assert torch.nn.Embedding is Embedding
+    for _ in range(2):
+        with patch:
+            assert torch.nn.Embedding is Embedding and torch.nn.EmbeddingBag is EmbeddingBag
+            with patch:
+                assert torch.nn.Embedding is Embedding
+            assert torch.nn.Embedding is Embedding and torch.nn.EmbeddingBag is EmbeddingBag
+        assert torch.nn.Embedding is sparse.Embedding and torch.nn.EmbeddingBag is sparse.EmbeddingBag
+
+
 def test_a_plain_call_lasts() -> None:
     code = (
         "import embrow, torch; embrow.patch(); assert torch.nn.Embedding is embrow.nn.Embedding\n"

@@ -20,6 +20,7 @@ class patch:
     """Make the names `torch.nn.Embedding` and `torch.nn.EmbeddingBag` mean embrow's layers.
 
     A plain call lasts; as a context manager it lasts for the block, after which the names mean what they did before.
+    The same one may serve several blocks, one after another or nested.
 
     Notes
     -----
@@ -38,15 +39,26 @@ class patch:
     """
 
     def __init__(self) -> None:
-        self._before = {name: getattr(torch.nn, name) for name in _names}
-        for name in _names:
-            setattr(torch.nn, name, getattr(nn, name))
+        self._before = [_set_names()]
+        self._has_entered = False
 
     def __enter__(self) -> None:
-        pass
+        before = _set_names()
+        # The first block goes back to what was before the call.
+        if self._has_entered:
+            self._before.append(before)
+        self._has_entered = True
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        for name, layer in self._before.items():
+        for name, layer in self._before.pop().items():
             setattr(torch.nn, name, layer)
+
+
+def _set_names() -> dict[str, type]:
+    """Make the names mean embrow's layers; return what they meant."""
+    before = {name: getattr(torch.nn, name) for name in _names}
+    for name in _names:
+        setattr(torch.nn, name, getattr(nn, name))
+    return before
