@@ -2,7 +2,7 @@
 
 Inductor's backward pass of a lookup writes the gradient of a large table several times over. Forward and backward of
 820 x 20 ids in a table of 100,000 x 300 took it 3.0 times as long as through our operators, of 1,638 x 20 ids in
-1,000,000 x 128 4.5 times, pooled to means 2.8 and 4.4 times (two threads of an AMD EPYC); of 4 x 20 ids in 1,000 x 16,
+1,000,000 x 128 4.5 times, pooled to means 2.8 and 4.5 times (two threads of an AMD EPYC); of 4 x 20 ids in 1,000 x 16,
 where all is overhead, 0.7 and 0.9 times. A lookup that is not trained it fuses with what follows, and neither won
 throughout: 0.4 to 1.8 times. So inference is left to PyTorch, as is whatever needs an operator's rarer arguments.
 """
