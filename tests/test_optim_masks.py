@@ -132,3 +132,12 @@ def test_masks_are_checked() -> None:
             optim.Adam([weight], rows={weight: mask})  # type: ignore[dict-item]
     with pytest.raises(ValueError, match=r"SGD: rows names a parameter of shape \(1,\) that is not among"):
         optim.SGD([weight], rows={model.linear.bias: torch.ones(1).bool()})
+
+
+def test_a_mask_of_a_table_that_grew_is_refused() -> None:
+    parameter = nn.Parameter(torch.zeros(3, 2))
+    optimizer = optim.SGD([parameter], lr=0.1, rows={parameter: torch.ones(3).bool()})
+    parameter.data = torch.zeros(4, 2)
+    parameter.grad = torch.ones(4, 2)
+    with pytest.raises(ValueError, match=r"must be a bool tensor of shape \(4,\), found torch\.bool, shape \(3,\)"):
+        optimizer.step()

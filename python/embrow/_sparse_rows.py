@@ -13,13 +13,8 @@ from torch import Tensor
 from torch.utils.hooks import RemovableHandle
 
 from embrow import _core
+from embrow._eager import elements
 
-_elements = {
-    torch.float32: _core.Element.float32,
-    torch.float64: _core.Element.float64,
-    torch.bfloat16: _core.Element.bfloat16,
-    torch.float16: _core.Element.float16,
-}
 _rounded_dtypes = (torch.bfloat16, torch.float16)
 _get_num_threads = torch.get_num_threads
 _increment_version = torch.autograd.graph.increment_version
@@ -61,7 +56,7 @@ class Table:
         self.trained = trained
         self._kernel = _core.UpdatedTable(
             rule,
-            _elements[parameter.dtype],
+            elements[parameter.dtype],
             rows,
             self._dim,
             step,
@@ -141,7 +136,7 @@ def _check_served(name: str, parameter: Tensor, grad: Tensor) -> None:
     about = f"{name}: a parameter of shape {tuple(parameter.shape)} with {why}"
     if not parameter.is_cpu:
         raise ValueError(f"{about} must lie on the CPU, found {parameter.device}")
-    if parameter.dtype not in _elements:
+    if parameter.dtype not in elements:
         found = str(parameter.dtype).removeprefix("torch.")
         raise TypeError(f"{about} must be float32, float64, bfloat16 or float16, found {found}")
     if is_sparse and grad.sparse_dim() != 1:
@@ -159,8 +154,8 @@ def _check_rounded(name: str, parameter: Tensor) -> None:
         )
 
 
-def _copy_mask(name: str, parameter: Tensor, mask: Any) -> Tensor:
-    """Return the mask of trained rows as the kernels read it."""
+def _check_mask(name: str, parameter: Tensor, mask: Any) -> None:
+    """Raise for what is no mask of a parameter's rows."""
     expected = (_rows(parameter),)
     if not isinstance(mask, Tensor) or mask.dtype is not torch.bool or tuple(mask.shape) != expected:
         found = f"{mask.dtype}, shape {tuple(mask.shape)}" if isinstance(mask, Tensor) else type(mask).__name__
@@ -168,7 +163,13 @@ def _copy_mask(name: str, parameter: Tensor, mask: Any) -> Tensor:
             f"{name}: rows of a parameter of shape {tuple(parameter.shape)} must be a bool tensor of shape {expected}, "
             f"found {found}"
         )
-    return mask.detach().to("cpu", copy=True).contiguous()
+
+
+def _copy_mask(name: str, parameter: Tensor, mask: Any) -> Tensor:
+    """Return the mask of trained rows as the kernels read it."""
+    _check_mask(name, parameter, mask)
+    copied: Tensor = mask.detach().to("cpu", copy=True).contiguous()
+    return copied
 
 
 def _check_states(name: str, parameter: Tensor, states: list[Tensor | None]) -> None:
@@ -328,8 +329,10 @@ class SparseRows(torch.optim.Optimizer):
             _check_rounded(name, parameter)
         if rule is not _core.UpdateRule.rowwise_adagrad:
             _check_states(name, parameter, states)
-        mask = self._masks.get(parameter)
-        trained = None if mask is None else _copy_mask(name, parameter, mask)
+        trained = self._masks.get(parameter)
+        if trained is not None:
+            # The parameter may have changed its shape.
+            _check_mask(name, parameter, trained)
         late = self._catches_up or rule is _core.UpdateRule.momentum
         return Table(rule, parameter, states, count, late, trained)
 
