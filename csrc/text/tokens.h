@@ -115,7 +115,7 @@ size_t token_reader::split_whitespace(const span& text, Take&& take) {
     split_state state;
     const size_t copied_from = text.loadable_behind ? SIZE_MAX : copy_end(text);
     size_t open = 0;   // where the piece begins whose end is not found yet
-    size_t taken = 0;  // right where a token can be too long
+    size_t taken = 0;  // tokens; those within a segment count only in a row that may have one too long
     for (size_t at = 0; at < text.size; at += segment) {
         const size_t size = std::min(segment, text.size - at);
         size_t bounds = split_(text.begin + at, size, text.begin + text.size, starts_, ends_ + 1, state).ends;

@@ -93,7 +93,7 @@ inline bool slot_matches(uint64_t slot, uint64_t hash) noexcept {
 
 // The text of a stored key, in the key itself or in the arena.
 inline std::string_view stored_text(const token_key& key, const char* arena) noexcept {
-    return key_text(key, arena + key.low);
+    return key_text(key, key.is_inline() ? nullptr : arena + key.low);
 }
 
 // Whether a stored key is that of a token.
