@@ -167,8 +167,14 @@ std::span<int32_t> id_arena::take(size_t count) {
     return taken;
 }
 
+namespace {
+
+constexpr size_t bytes_per_task = size_t{1} << 16;
+constexpr size_t ids_per_task = bytes_per_task / 4;  // seldom more
+
+}  // namespace
+
 size_t rows_per_task(const text_rows& rows) noexcept {
-    constexpr size_t bytes_per_task = size_t{1} << 16;
     size_t bytes = 0;
     for (const text_row& row : rows.rows) bytes += row.units();
     // A row costs something even when it is empty.
@@ -241,6 +247,7 @@ id_pieces encode_ragged(const vocab_table& table, const text_rows& rows, const e
                   [&](size_t task, row_encoder& encoder, size_t begin, size_t end) {
                       // Its own memory, which the next task gets again, until all of the task's ids are known.
                       id_vector piece;
+                      piece.reserve(ids_per_task);
                       row_framer framer(options);
                       if (framer.leaves_rows()) {
                           size_t from = 0;

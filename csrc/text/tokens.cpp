@@ -24,7 +24,9 @@ void token_reader::prefetch(const text_rows& rows, size_t row) noexcept {
     constexpr size_t most_bytes = 4 * line_bytes;  // what follows, the CPU fetches by itself
     const text_row soon = rows.text(row);
     const char* const begin = static_cast<const char*>(soon.data());
-    for (size_t at = 0; at < std::min(soon.units(), most_bytes); at += line_bytes) __builtin_prefetch(begin + at);
+    const size_t bytes = std::min(soon.units(), most_bytes);
+    for (size_t at = 0; at < bytes; at += line_bytes) __builtin_prefetch(begin + at);
+    __builtin_prefetch(begin + bytes);  // where the last line is not as far from the one before
 }
 
 void token_reader::release() noexcept {

@@ -23,14 +23,14 @@ size_t index_slots(size_t tokens) noexcept {
     return std::bit_ceil(std::max<size_t>(2 * tokens, 2));
 }
 
-void fill_index(std::span<uint64_t> index, std::span<const uint64_t> hashes) noexcept {
-    const size_t mask = index.size() - 1;
+void fill_index(std::span<uint32_t> index, std::span<const uint64_t> hashes) noexcept {
+    const uint32_t mask = slot_mask(index);
     constexpr size_t ahead = 16;
     for (size_t id = 0; id < hashes.size(); ++id) {
         if (id + ahead < hashes.size()) __builtin_prefetch(&index[hashes[id + ahead] & mask], 1);
         size_t at = hashes[id] & mask;
         while (index[at]) at = (at + 1) & mask;
-        index[at] = make_slot(hashes[id], id);
+        index[at] = make_slot(hashes[id], id, mask);
     }
 }
 
@@ -42,21 +42,20 @@ vocab_table vocab_table::build(std::span<const std::string_view> tokens, const h
     size_t arena_bytes = 0;
     for (const std::string_view token : tokens) arena_bytes += token.size() > inline_token_bytes ? token.size() : 0;
     made->arena.reserve(arena_bytes);
-    const size_t mask = made->index.size() - 1;
+    const uint32_t mask = slot_mask(made->index);
     for (const std::string_view token : tokens) {
         const size_t id = made->keys.size();
         if (token.size() > max_token_bytes) throw damaged("token " + std::to_string(id) + " is longer than 4 GiB");
         hashed_token entry = hash_token(token, seed);
         size_t at = entry.hash & mask;
         for (; made->index[at]; at = (at + 1) & mask) {
-            if (!slot_matches(made->index[at], entry.hash)) continue;
-            const token_key& other = made->keys[slot_id(made->index[at])];
-            if (stores(other, made->arena.data(), entry.key)) {
-                throw damaged("token " + std::to_string(id) + " is token " + std::to_string(slot_id(made->index[at])) +
-                              " once more");
+            if (!slot_matches(made->index[at], entry.hash, mask)) continue;
+            const size_t other = slot_id(made->index[at], mask);
+            if (stores(made->keys[other], made->arena.data(), entry.key)) {
+                throw damaged("token " + std::to_string(id) + " is token " + std::to_string(other) + " once more");
             }
         }
-        made->index[at] = make_slot(entry.hash, id);
+        made->index[at] = make_slot(entry.hash, id, mask);
         if (!entry.key.is_inline()) {
             entry.key.low = made->arena.size();
             made->arena.insert(made->arena.end(), token.begin(), token.end());
@@ -84,10 +83,11 @@ vocab_table vocab_table::adopt(parts from) {
         }
     }
     size_t used = 0;
-    for (const uint64_t slot : from.index) {
+    const uint32_t mask = slot_mask(from.index);
+    for (const uint32_t slot : from.index) {
         if (!slot) continue;
         ++used;
-        if (slot_id(slot) >= tokens) throw damaged("a slot holds id " + std::to_string(slot_id(slot)));
+        if (slot_id(slot, mask) >= tokens) throw damaged("a slot holds id " + std::to_string(slot_id(slot, mask)));
     }
     if (used != tokens) {
         throw damaged(std::to_string(used) + " slots are used for " + std::to_string(tokens) + " tokens");
@@ -101,10 +101,10 @@ std::string_view vocab_table::token(size_t id) const noexcept {
 
 int32_t vocab_table::probe(const hashed_token& token) const noexcept {
     for (size_t at = token.hash & mask_; parts_.index[at]; at = (at + 1) & mask_) {
-        const uint64_t slot = parts_.index[at];
-        if (slot_matches(slot, token.hash) && stores(parts_.keys[slot_id(slot)], parts_.arena.data(), token.key)) {
-            return static_cast<int32_t>(slot_id(slot));
-        }
+        const uint32_t slot = parts_.index[at];
+        if (!slot_matches(slot, token.hash, mask_)) continue;
+        const uint32_t id = slot_id(slot, mask_);
+        if (stores(parts_.keys[id], parts_.arena.data(), token.key)) return static_cast<int32_t>(id);
     }
     return no_id;
 }
@@ -113,19 +113,22 @@ int32_t vocab_table::find(std::string_view token) const noexcept {
     return token.size() > max_token_bytes ? no_id : probe(hash_token(token, seed()));
 }
 
+// What find_batch does not find at once: an unknown token, a long one, whose key tells where it lies, or one that
+// shares bits of its hash.
+[[gnu::noinline]] int32_t vocab_table::settle(const hashed_token& token, uint32_t number,
+                                              int32_t unknown) const noexcept {
+    const int32_t found = number == 0 ? no_id : probe(token);
+    return found == no_id ? unknown : found;
+}
+
 void vocab_table::find_batch(const hashed_token* tokens, size_t count, int32_t unknown, int32_t* ids) const noexcept {
     const token_key* const keys = parts_.keys.data();
     uint32_t numbers[token_batch];
     find_slots(parts_.index, keys, tokens, count, numbers);
-    for (size_t i = 0; i < count; ++i) {
-        const size_t id = size_t{numbers[i]} - 1;
-        if (numbers[i] != 0 && keys[id] == tokens[i].key) [[likely]] {
-            ids[i] = static_cast<int32_t>(id);
-        } else {
-            // An unknown token, a long one, whose key tells where it lies, or one that shares half of its hash.
-            const int32_t found = numbers[i] == 0 ? no_id : probe(tokens[i]);
-            ids[i] = found == no_id ? unknown : found;
-        }
+    const uint32_t* number = numbers;
+    for (const hashed_token* token = tokens; token != tokens + count; ++token, ++number, ++ids) {
+        const size_t id = size_t{*number} - 1;
+        *ids = *number && keys[id] == token->key ? static_cast<int32_t>(id) : settle(*token, *number, unknown);
     }
 }
 

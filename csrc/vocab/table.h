@@ -1,10 +1,11 @@
 // tokens -> table: an immutable hash table from token to id, and from id to token.
 //
-//     index   one 8-byte slot each, open addressing, at most half full:  | hash: 4 | id + 1: 4 |   0 is empty
+//     index   2^b slots of 32 bits, open addressing, at most half full:  | 32 - b bits of hash | id + 1: b |
+//             0 is empty
 //     keys    one 16-byte key for each id (token.h)
 //     arena   the bytes of the tokens too long for their key
 //
-// A lookup reads a slot, and a key only if 32 bits of hash agree. Ids are dense and frequent tokens have low ones, so
+// A lookup reads a slot, and a key only if the bits of hash agree. Ids are dense and frequent tokens have low ones, so
 // the keys that are read lie together. Three arrays without pointers: what is saved is what is loaded.
 #pragma once
 
@@ -21,12 +22,30 @@ namespace embrow {
 inline constexpr size_t max_tokens = INT32_MAX - 1;
 inline constexpr int32_t no_id = -1;
 
+// Slots for `tokens` tokens: a power of two, at most half of them used.
+size_t index_slots(size_t tokens) noexcept;
+
+// The bits of a hash that choose a slot, and those of a slot that hold a number, an id counted from 1.
+inline uint32_t slot_mask(std::span<const uint32_t> index) noexcept {
+    return static_cast<uint32_t>(index.size() - 1);
+}
+inline uint32_t make_slot(uint64_t hash, size_t id, uint32_t mask) noexcept {
+    return (static_cast<uint32_t>(hash >> 32) & ~mask) | static_cast<uint32_t>(id + 1);
+}
+// For an empty slot, no_id as an unsigned number.
+inline uint32_t slot_id(uint32_t slot, uint32_t mask) noexcept {
+    return (slot & mask) - 1;
+}
+inline bool slot_matches(uint32_t slot, uint64_t hash, uint32_t mask) noexcept {
+    return ((slot ^ static_cast<uint32_t>(hash >> 32)) & ~mask) == 0;
+}
+
 class vocab_table {
   public:
     // What a table is made of. `owner` keeps the memory behind the spans.
     struct parts {
         hash_seed seed;
-        std::span<const uint64_t> index;  // a power of two
+        std::span<const uint32_t> index;  // a power of two
         std::span<const token_key> keys;
         std::span<const char> arena;
         std::shared_ptr<const void> owner;
@@ -62,34 +81,21 @@ class vocab_table {
     void find_batch(const hashed_token* tokens, size_t count, int32_t unknown, int32_t* ids) const noexcept;
 
   private:
-    explicit vocab_table(parts from) noexcept : parts_(std::move(from)), mask_(parts_.index.size() - 1) {}
+    explicit vocab_table(parts from) noexcept : parts_(std::move(from)), mask_(slot_mask(parts_.index)) {}
 
     int32_t probe(const hashed_token& token) const noexcept;
+    int32_t settle(const hashed_token& token, uint32_t number, int32_t unknown) const noexcept;
 
     parts parts_;
-    uint64_t mask_;
+    uint32_t mask_;
 };
 
 // What a table that this program makes is kept in.
 struct table_storage {
-    std::vector<uint64_t> index;
+    std::vector<uint32_t> index;
     std::vector<token_key> keys;
     std::vector<char> arena;
 };
-
-// Slots for `tokens` tokens: a power of two, at most half of them used.
-size_t index_slots(size_t tokens) noexcept;
-
-inline uint64_t make_slot(uint64_t hash, size_t id) noexcept {
-    return (hash & 0xFFFFFFFF00000000) | (id + 1);
-}
-// For an empty slot, no_id as an unsigned number.
-inline uint64_t slot_id(uint64_t slot) noexcept {
-    return (slot & 0xFFFFFFFF) - 1;
-}
-inline bool slot_matches(uint64_t slot, uint64_t hash) noexcept {
-    return ((slot ^ hash) >> 32) == 0;
-}
 
 // The text of a stored key, in the key itself or in the arena.
 inline std::string_view stored_text(const token_key& key, const char* arena) noexcept {
@@ -103,25 +109,26 @@ inline bool stores(const token_key& key, const char* arena, const token_key& tok
 }
 
 // The ids, counted from 1, that the slots of hashes name, 0 where there is none, and asks for their keys, which are
-// still to be compared: half of a hash may be another token's.
-inline void find_slots(std::span<const uint64_t> index, const token_key* keys, const hashed_token* tokens, size_t count,
+// still to be compared: some bits of a hash may be another token's.
+inline void find_slots(std::span<const uint32_t> index, const token_key* keys, const hashed_token* tokens, size_t count,
                        uint32_t* numbers) noexcept {
-    const uint64_t* const slots = index.data();
-    const uint64_t mask = index.size() - 1;
+    const uint32_t* const slots = index.data();
+    const uint32_t mask = slot_mask(index);
     // Also for 0, as a branch would cost more: what is fetched in vain is no fault, wherever it is.
     const uintptr_t keys_from_1 = reinterpret_cast<uintptr_t>(keys) - sizeof(token_key);
-    for (size_t i = 0; i < count; ++i) {
-        const uint64_t hash = tokens[i].hash;
-        uint64_t slot = slots[hash & mask];
-        if (!slot_matches(slot, hash)) [[unlikely]] {
-            for (size_t at = hash; slot && !slot_matches(slot, hash);) slot = slots[++at & mask];
+    for (const hashed_token* token = tokens; token != tokens + count; ++token, ++numbers) {
+        uint64_t at = token->hash & mask;
+        uint32_t slot = slots[at];
+        if (!slot_matches(slot, token->hash, mask)) [[unlikely]] {
+            while (slot && !slot_matches(slot, token->hash, mask)) slot = slots[at = (at + 1) & mask];
         }
-        numbers[i] = static_cast<uint32_t>(slot);
-        __builtin_prefetch(reinterpret_cast<const char*>(keys_from_1 + sizeof(token_key) * numbers[i]));
+        const uint64_t number = slot & mask;
+        *numbers = static_cast<uint32_t>(number);
+        __builtin_prefetch(reinterpret_cast<const char*>(keys_from_1 + sizeof(token_key) * number));
     }
 }
 
 // Puts every id's slot into an empty index.
-void fill_index(std::span<uint64_t> index, std::span<const uint64_t> hashes) noexcept;
+void fill_index(std::span<uint32_t> index, std::span<const uint64_t> hashes) noexcept;
 
 }  // namespace embrow

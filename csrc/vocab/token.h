@@ -35,7 +35,9 @@ struct token_key {
     const char* address() const noexcept {
         return reinterpret_cast<const char*>(low);  // NOLINT(performance-no-int-to-ptr)
     }
-    bool operator==(const token_key&) const = default;
+    bool operator==(const token_key& other) const noexcept {
+        return ((low ^ other.low) | (high ^ other.high)) == 0;  // one branch
+    }
 };
 
 // The text of a key: in the key itself, or for a long one at `long_text`.

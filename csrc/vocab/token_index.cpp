@@ -16,9 +16,9 @@ hashed_token token_index::hashed(size_t entry) const noexcept {
 }
 
 size_t token_index::probe(const hashed_token& token) const noexcept {
-    const size_t mask = index_.size() - 1;
+    const uint32_t mask = slot_mask(index_);
     size_t at = token.hash & mask;
-    while (index_[at] && !(slot_matches(index_[at], token.hash) && holds(slot_id(index_[at]), token.key))) {
+    while (index_[at] && !(slot_matches(index_[at], token.hash, mask) && holds(slot_id(index_[at], mask), token.key))) {
         at = (at + 1) & mask;
     }
     return at;
@@ -26,17 +26,17 @@ size_t token_index::probe(const hashed_token& token) const noexcept {
 
 int64_t token_index::find(std::string_view token) const noexcept {
     if (token.size() > max_token_bytes) return no_entry;
-    const uint64_t slot = index_[probe(hash_token(token, seed_))];
-    return slot ? static_cast<int64_t>(slot_id(slot)) : no_entry;
+    const uint32_t slot = index_[probe(hash_token(token, seed_))];
+    return slot ? static_cast<int64_t>(slot_id(slot, slot_mask(index_))) : no_entry;
 }
 
 std::pair<size_t, bool> token_index::insert(const hashed_token& token) {
     const size_t at = probe(token);
-    if (index_[at]) return {slot_id(index_[at]), false};
+    if (index_[at]) return {slot_id(index_[at], slot_mask(index_)), false};
     if (keys_.size() == max_tokens) throw std::length_error("more than " + std::to_string(max_tokens) + " tokens");
     const size_t entry = keys_.size();
     // All memory first: if there is none, nothing has changed.
-    std::vector<uint64_t> larger(2 * (entry + 1) > index_.size() ? index_slots(entry + 1) : 0);
+    std::vector<uint32_t> larger(2 * (entry + 1) > index_.size() ? index_slots(entry + 1) : 0);
     reserve_one(keys_);
     reserve_one(hashes_);
     token_key key = token.key;
@@ -48,7 +48,7 @@ std::pair<size_t, bool> token_index::insert(const hashed_token& token) {
     keys_.push_back(key);
     hashes_.push_back(token.hash);
     if (larger.empty()) {
-        index_[at] = make_slot(token.hash, entry);
+        index_[at] = make_slot(token.hash, entry, slot_mask(index_));
     } else {
         fill_index(larger, hashes_);
         index_.swap(larger);

@@ -55,7 +55,7 @@ class token_index {
     size_t probe(const hashed_token& token) const noexcept;
 
     hash_seed seed_;
-    std::vector<uint64_t> index_;  // as vocab_table's, entries for ids
+    std::vector<uint32_t> index_;  // as vocab_table's, entries for ids
     std::vector<token_key> keys_;
     std::vector<uint64_t> hashes_;
     std::vector<char> arena_;

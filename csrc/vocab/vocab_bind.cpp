@@ -75,7 +75,7 @@ vocab_table table_from_parts(const byte_array& seed, const byte_array& index, co
     if (words.size() != parts.seed.word.size())
         throw py::value_error("vocabulary table: the seed has 2 words of 8 bytes");
     std::copy(words.begin(), words.end(), parts.seed.word.begin());
-    parts.index = span_of<uint64_t>(index, "index");
+    parts.index = span_of<uint32_t>(index, "index");
     parts.keys = span_of<token_key>(keys, "keys");
     parts.arena = span_of<char>(arena, "arena");
     // The arrays are let go of with the GIL held, whoever drops the table.

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from typing import Self
 
 PAD, UNK = "<pad>", "<unk>"
-FORMAT = "embrow vocabulary 2"
+FORMAT = "embrow vocabulary 3"
 
 
 class Vocab:
