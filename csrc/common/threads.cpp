@@ -8,6 +8,8 @@
 #include <mutex>
 #include <thread>
 
+#include "common/scheduling.h"
+
 #if defined(__unix__) || defined(__APPLE__)
 #include <pthread.h>
 #endif
@@ -15,52 +17,90 @@
 namespace embrow {
 namespace {
 
+// Waking a thread that sleeps takes tens of microseconds, many times that in a virtual machine whose core has halted.
+// Calls often follow one another at once, as forward, backward and step do, so threads look for work this often before
+// they sleep: for some 0.1 ms.
+constexpr int spins = 4096;
+
+inline void pause() noexcept {
+#if defined(__x86_64__)
+    __builtin_ia32_pause();
+#elif defined(__aarch64__)
+    asm volatile("isb");
+#endif
+}
+
+template <class Condition>
+void spin_until(const Condition& holds) noexcept {
+    for (int i = 0; i < spins && !holds(); ++i) pause();
+}
+
 struct job {
     task_ref body;
     size_t tasks;
-    int helpers_wanted;
+    int helpers_wanted;  // guarded by the pool's mutex, as is `error`
     std::atomic<size_t> next{0};
-    int helpers = 0;  // guarded by the pool's mutex, as is `error`
-    std::exception_ptr error;
+    std::atomic<int> helpers{0};  // changed under the mutex
+    std::exception_ptr error{};
+    int owner_core = current_core();
 };
 
 class pool {
   public:
     void run(int threads, job& work, task_ref meanwhile) {
-        const bool one_helper = work.helpers_wanted == 1;  // once queued, it is the workers' to change
+        int wanted_asleep;
         {
-            std::unique_lock lock(mutex_);
+            const std::scoped_lock lock(mutex_);
             while (workers_ < threads - 1) {
                 std::thread([this] { serve(); }).detach();
                 ++workers_;
             }
+            // Those that spin may be after the jobs that are queued already.
+            wanted_asleep = work.helpers_wanted - (queue_.empty() ? spinning_ : 0);
             queue_.push_back(&work);
         }
-        if (one_helper) {
+        posted_.fetch_add(1, std::memory_order_relaxed);
+        if (wanted_asleep == 1) {
             wake_.notify_one();
-        } else {
+        } else if (wanted_asleep > 1) {
             wake_.notify_all();
         }
         meanwhile(0);
         drain(work);
+        {
+            const std::scoped_lock lock(mutex_);
+            queue_.erase(std::remove(queue_.begin(), queue_.end(), &work), queue_.end());
+        }
+        const auto is_done = [&] { return work.helpers.load(std::memory_order_acquire) == 0; };
+        spin_until(is_done);
+        if (is_done()) return;
         std::unique_lock lock(mutex_);
-        queue_.erase(std::remove(queue_.begin(), queue_.end(), &work), queue_.end());
-        done_.wait(lock, [&] { return work.helpers == 0; });
+        done_.wait(lock, is_done);
     }
 
   private:
     [[noreturn]] void serve() {
+        ask_for_short_slices();
         std::unique_lock lock(mutex_);
         for (;;) {
-            wake_.wait(lock, [&] { return !queue_.empty(); });
+            if (queue_.empty()) {
+                const unsigned seen = posted_.load(std::memory_order_relaxed);
+                ++spinning_;
+                lock.unlock();
+                spin_until([&] { return posted_.load(std::memory_order_relaxed) != seen; });
+                lock.lock();
+                --spinning_;
+                wake_.wait(lock, [&] { return !queue_.empty(); });
+            }
             job& work = *queue_.front();
-            ++work.helpers;
+            work.helpers.fetch_add(1, std::memory_order_relaxed);
             if (--work.helpers_wanted == 0) queue_.pop_front();
             lock.unlock();
+            if (current_core() == work.owner_core) leave_core(work.owner_core);
             drain(work);
             lock.lock();
-            // `work` may be gone once its owner sees no helpers, which needs the mutex held here.
-            if (--work.helpers == 0) done_.notify_all();
+            // `work` may be gone once its owner sees no helpers.
+            if (work.helpers.fetch_sub(1, std::memory_order_release) == 1) done_.notify_all();
         }
     }
 
@@ -83,6 +123,8 @@ class pool {
     std::condition_variable done_;
     std::deque<job*> queue_;
     int workers_ = 0;
+    int spinning_ = 0;
+    std::atomic<unsigned> posted_{0};  // jobs so far: what those that spin watch
 };
 
 // Never destroyed: workers live until the process ends. A forked child has none of the parent's workers and perhaps a
@@ -114,7 +156,7 @@ void parallel_for(int threads, size_t tasks, task_ref body, task_ref meanwhile) 
         for (size_t task = 0; task < tasks; ++task) body(task);
         return;
     }
-    job work{.body = body, .tasks = tasks, .helpers_wanted = threads - 1, .error = nullptr};
+    job work{.body = body, .tasks = tasks, .helpers_wanted = threads - 1};
     shared_pool().run(threads, work, meanwhile);
     if (work.error) std::rethrow_exception(work.error);
 }

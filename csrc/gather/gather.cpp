@@ -11,8 +11,8 @@ namespace {
 
 constexpr size_t task_bytes = 256 << 10;
 
-// Up to this much one thread is done by the time another has woken.
-constexpr size_t inline_bytes = 1 << 20;
+// Up to this much one thread is done as soon as two that share it.
+constexpr size_t inline_bytes = 512 << 10;
 
 constexpr candidate<gather_kernel> kernels[] = {
 #if defined(__x86_64__)

@@ -13,8 +13,8 @@ namespace {
 // Waking a thread costs about as much as updating this much.
 constexpr size_t task_bytes = 256 << 10;
 
-// Up to this much one thread is done by the time another has woken.
-constexpr size_t inline_bytes = 1 << 20;
+// Up to this much one thread is done as soon as two that share it.
+constexpr size_t inline_bytes = 512 << 10;
 
 constexpr candidate<update_kernel> kernels[] = {
 #if defined(__x86_64__)
