@@ -58,6 +58,24 @@ def test_embedding(table: Table, scaled: Callable[[int], int], threads: int) -> 
     table.note_ratios("torch")
 
 
+LARGE_BYTES = 512 << 20
+
+
+@pytest.mark.parametrize("dim", [128, 300])
+def test_out(table: Table, scaled: Callable[[int], int], dim: int) -> None:
+    """Look up into memory that is there, from a table many times as large as caches are: see "of copy rate"."""
+    rows, count = scaled(LARGE_BYTES) // (dim * 4), scaled(LARGE_BYTES // 8) // (dim * 4)
+    weight, out, other = torch.ones(rows, dim), torch.empty(count, dim), torch.empty(count, dim)
+    for name, ids in batches(rows, count):
+        table.compare(
+            f"{rows:,} x {dim}, {count:,} ids, {name}, out=",
+            lambda ids=ids: F.embedding(ids, weight, out=out),
+            [Peer(f"{TORCH} index_select", lambda ids=ids: torch.index_select(weight, 0, ids, out=other), same)],
+            items=count,
+            moved=2 * count * dim * 4,
+        )
+
+
 BAG = 20
 BAG_SHAPES = [(100_000, 300, 16_400), (1_000_000, 128, 32_760)]
 

@@ -141,3 +141,36 @@ def test_numpy_memory_is_read_where_it_lies() -> None:
     table = np.arange(12, dtype=np.float32).reshape(4, 3)
     found = F.embedding(torch.from_numpy(np.array([3, 1])), torch.from_numpy(table))
     assert np.array_equal(found.numpy(), table[[3, 1]])
+
+
+def test_out_receives_the_rows(threads: int) -> None:
+    table, ids = torch.randn(500, 300), torch.randint(0, 500, (40, 31))
+    out = torch.empty(40, 31, 300)
+    version = out._version
+    assert F.embedding(ids, table, out=out) is out
+    assert out._version > version
+    assert torch.equal(out, table[ids])
+    numbers = torch.zeros(3, 2, dtype=torch.int64)
+    assert F.embedding(torch.tensor([1, 0, 1]), torch.tensor([[1, 2], [3, 4]]), out=numbers) is numbers
+    assert numbers.tolist() == [[3, 4], [1, 2], [3, 4]]
+
+
+@pytest.mark.parametrize(
+    ("out", "message"),
+    [
+        (torch.empty(3, 3), r"out must be a torch.float32 tensor of shape \(2, 3\) on cpu, found torch.float32, shape"),
+        (torch.empty(2, 3).double(), "on cpu, found torch.float64, shape"),
+        (torch.empty(3, 2).T, r"out must be contiguous, found strides \(1, 2\)"),
+    ],
+)
+def test_out_that_does_not_fit(out: Tensor, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        F.embedding(torch.tensor([1, 0]), torch.randn(4, 3), out=out)
+
+
+def test_out_is_not_for_training() -> None:
+    table = torch.randn(4, 3, requires_grad=True)
+    with pytest.raises(RuntimeError, match=r"out=\.\.\. arguments don't support automatic differentiation"):
+        F.embedding(torch.tensor([1, 0]), table, out=torch.empty(2, 3))
+    with torch.no_grad():
+        assert torch.equal(F.embedding(torch.tensor([1, 0]), table, out=torch.empty(2, 3)), table[[1, 0]])

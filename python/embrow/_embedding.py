@@ -16,6 +16,7 @@ from embrow._eager import elements, is_eager, is_lookup_served, is_plain, row_st
 
 _is_grad_enabled = torch.is_grad_enabled
 _get_num_threads = torch.get_num_threads
+_increment_version = torch.autograd.graph.increment_version
 _int64 = torch.int64
 # Unlike embedding_dense_backward it can be differentiated when sparse, too.
 embedding_backward = torch.ops.aten.embedding_backward
@@ -30,8 +31,15 @@ def embedding(
     norm_type: float = 2.0,
     scale_grad_by_freq: bool = False,
     sparse: bool = False,
+    out: Tensor | None = None,
 ) -> Tensor:
-    if not is_lookup_served(input, weight):
+    if out is not None:
+        _check_out(out, input, weight)
+    if not is_lookup_served(input, weight) or (out is not None and not is_plain(out)):
+        if out is not None:
+            return out.copy_(
+                _torch_embedding(input, weight, padding_idx, max_norm, norm_type, scale_grad_by_freq, sparse)
+            )
         in_graph = max_norm is None and not scale_grad_by_freq and not sparse and is_training_compiled(input, weight)
         if in_graph and (padding_idx is None or 0 <= padding_idx < weight.size(0)):
             rows_in_graph: Tensor = _ops.lookup(weight, input, -1 if padding_idx is None else padding_idx)
@@ -50,6 +58,10 @@ def embedding(
         _core.check_ids(ids.data_ptr(), ids.numel(), ids.dtype is _int64, rows)
         with torch.no_grad():
             torch.embedding_renorm_(weight, ids, max_norm, norm_type)
+    if out is not None:
+        _gather_into(out, weight, ids, rows, dim)
+        _increment_version(out)
+        return out
     if weight.requires_grad and _is_grad_enabled():
         rows_of_ids: Tensor = _apply(weight, ids, rows, dim, padding_idx, scale_grad_by_freq, sparse)
         return rows_of_ids
@@ -58,6 +70,11 @@ def embedding(
 
 def _gather(weight: Tensor, ids: Tensor, rows: int, dim: int) -> Tensor:
     out = weight.new_empty((*ids.shape, dim))
+    _gather_into(out, weight, ids, rows, dim)
+    return out
+
+
+def _gather_into(out: Tensor, weight: Tensor, ids: Tensor, rows: int, dim: int) -> None:
     _core.gather_rows(
         weight.data_ptr(),
         rows,
@@ -69,7 +86,22 @@ def _gather(weight: Tensor, ids: Tensor, rows: int, dim: int) -> Tensor:
         out.data_ptr(),
         _get_num_threads(),
     )
-    return out
+
+
+def _check_out(out: Tensor, input: Tensor, weight: Tensor) -> None:
+    if _is_grad_enabled() and (weight.requires_grad or out.requires_grad):
+        raise RuntimeError(
+            "embedding(): functions with out=... arguments don't support automatic differentiation, but one of the "
+            "arguments requires grad; call it under torch.no_grad()"
+        )
+    shape = (*input.shape, weight.size(-1))
+    if tuple(out.shape) != shape or out.dtype != weight.dtype or out.device != weight.device:
+        raise ValueError(
+            f"embedding: out must be a {weight.dtype} tensor of shape {shape} on {weight.device}, found {out.dtype}, "
+            f"shape {tuple(out.shape)}, on {out.device}"
+        )
+    if not out.is_contiguous():
+        raise ValueError(f"embedding: out must be contiguous, found strides {out.stride()}")
 
 
 class _Lookup(torch.autograd.Function):

@@ -23,6 +23,8 @@ def embedding(
     norm_type: float = 2.0,
     scale_grad_by_freq: bool = False,
     sparse: bool = False,
+    *,
+    out: Tensor | None = None,
 ) -> Tensor:
     """Look up rows of a table: `torch.nn.functional.embedding` over embrow's kernels.
 
@@ -42,6 +44,9 @@ def embedding(
         Divide a row's gradient by how often the batch holds its id.
     sparse : bool
         Make the table's gradient an uncoalesced sparse COO tensor of one entry per id.
+    out : contiguous tensor, shape (*input.shape, dim), dtype and device of weight, optional
+        Where the rows go, instead of fresh memory; must not overlap the table. As in PyTorch, not where a gradient
+        would be recorded. After an IndexError it holds part of the rows.
 
     Returns
     -------
@@ -49,6 +54,10 @@ def embedding(
 
     Raises
     ------
+    ValueError
+        `out` has another shape, dtype or device, or is not contiguous.
+    RuntimeError
+        `out` is given, and a gradient would be recorded.
     IndexError
         An id is outside the table; names its position in the flattened input.
 
@@ -69,9 +78,10 @@ def embedding(
     """
     # Scripting compiles neither the condition nor its else, but all that follows.
     if torch.jit.is_scripting():  # type: ignore[attr-defined]
-        return _torch_embedding(input, weight, padding_idx, max_norm, norm_type, scale_grad_by_freq, sparse)
+        rows = _torch_embedding(input, weight, padding_idx, max_norm, norm_type, scale_grad_by_freq, sparse)
+        return rows if out is None else out.copy_(rows)
     else:
-        return _embedding.embedding(input, weight, padding_idx, max_norm, norm_type, scale_grad_by_freq, sparse)
+        return _embedding.embedding(input, weight, padding_idx, max_norm, norm_type, scale_grad_by_freq, sparse, out)
 
 
 def embedding_bag(
