@@ -159,6 +159,16 @@ def test_rowwise_adagrad_of_dense_gradients_is_the_same() -> None:
     assert_same(sparse, dense)
 
 
+@pytest.mark.parametrize("shape", [(0, 4), (4, 0), (0,)])
+def test_rowwise_adagrad_of_parameters_without_elements(shape: tuple[int, ...]) -> None:
+    parameter = nn.Parameter(torch.ones(shape))
+    parameter.grad = torch.ones(shape)
+    one = optim.RowwiseAdagrad([parameter])
+    one.step()
+    assert one.state[parameter]["step"] == 1
+    assert one.state[parameter]["sum"].tolist() == [0.0] * shape[0]
+
+
 def test_rowwise_adagrad_keeps_float32_sums_through_a_state_dict() -> None:
     model = Model(True, torch.bfloat16)
     one = optim.RowwiseAdagrad(model.groups(), lr=0.1)

@@ -282,9 +282,10 @@ class RowwiseAdagrad(SparseRows):
         assert grad is not None
         assert sums is not None
         grad = (-grad if group["maximize"] else grad).add(parameter, alpha=decay)
-        flat = grad.reshape(sums.numel(), -1)
-        sums += flat.pow(2).mean(1)
-        parameter.add_((flat / (sums.sqrt() + eps).unsqueeze(1)).reshape(grad.shape).to(grad.dtype), alpha=-size)
+        if grad.numel():
+            flat = grad.reshape(sums.numel(), -1)
+            sums += flat.pow(2).mean(1)
+            parameter.add_((flat / (sums.sqrt() + eps).unsqueeze(1)).reshape(grad.shape).to(grad.dtype), alpha=-size)
         state["step"] += 1
 
     def _rows_state(self, parameter: Tensor, state: dict[str, Any], group: dict[str, Any]) -> RowsState:
