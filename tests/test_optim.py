@@ -252,7 +252,7 @@ def test_no_forward_pass_reads_a_row_that_is_behind() -> None:
 
 
 def test_a_long_history_is_forgotten_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("embrow._sparse_rows._most_remembered", 7)
+    monkeypatch.setattr("embrow._row_table._most_remembered", 7)
     ours, theirs = Model(True), Model(False)
     one = optim.Adam(ours.groups(), lr=0.01, catch_up=True)
     one.attach(ours.table)

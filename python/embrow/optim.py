@@ -13,7 +13,8 @@ except ModuleNotFoundError as error:
 from torch import Tensor
 
 from embrow import _core
-from embrow._sparse_rows import Numbers, RowsState, SparseRows, new_step
+from embrow._row_table import Numbers
+from embrow._sparse_rows import RowsState, SparseRows, new_step
 
 __all__ = ["SGD", "Adagrad", "Adam", "AdamW", "RowwiseAdagrad", "clip_grad_norm_"]
 
