@@ -24,8 +24,11 @@ EMBROW_TARGET_AVX2 inline void prefetch_row(const row_table& table, int64_t id) 
     // Not yet checked, so it may lie anywhere: a prefetch of no memory does nothing.
     const uintptr_t row = reinterpret_cast<uintptr_t>(table.data) +
                           static_cast<uintptr_t>(id) * static_cast<uintptr_t>(table.stride_bytes);
-    const size_t lines = std::min(table.row_bytes / line + 1, most_lines);
-    for (size_t i = 0; i < lines; ++i) _mm_prefetch(reinterpret_cast<const char*>(row + i * line), _MM_HINT_T0);
+    // The lines that the row lies in, and none more: of short rows one is much of their traffic.
+    const uintptr_t end = row + std::min(table.row_bytes, most_lines * line);
+    for (uintptr_t at = row & ~uintptr_t{line - 1}; at < end; at += line) {
+        _mm_prefetch(reinterpret_cast<const char*>(at), _MM_HINT_T0);
+    }
 }
 
 // The last vector overlaps the one before it when `bytes` is no multiple of 32.
