@@ -6,6 +6,8 @@
 #include <cstdint>
 #include <span>
 
+#include "common/threads.h"
+
 namespace embrow {
 
 // One term: the row in the upper half, the position in the batch in the lower; the order of sorting is the order of
@@ -42,6 +44,14 @@ inline size_t row_bound(std::span<const row_term> terms, size_t at) noexcept {
     if (at >= terms.size()) return terms.size();
     if (at == 0 || term_row(terms[at]) != term_row(terms[at - 1])) return at;
     return static_cast<size_t>(std::ranges::upper_bound(terms, term_row(terms[at]), {}, term_row) - terms.begin());
+}
+
+// Calls body(begin, end) on pieces of about `per_task` terms that are cut where a row's terms begin.
+template <class Body>
+void for_each_piece(int threads, std::span<const row_term> terms, size_t per_task, const Body& body) {
+    parallel_for(threads, task_count(terms.size(), per_task), [&](size_t task) {
+        body(row_bound(terms, task * per_task), row_bound(terms, (task + 1) * per_task));
+    });
 }
 
 // Sorts by row, then position; `rows` bounds the rows. `scratch` is as long as `terms`.

@@ -41,7 +41,7 @@ class lookahead {
         : job_(job),
           terms_(terms),
           row_bytes_(job.dim * element_bytes(job.type)),
-          lines_(std::min(row_bytes_ / line + 1, most_lines)),
+          lines_(std::min(task_count(row_bytes_, line), most_lines)),
           distance_(std::clamp<size_t>(ahead_bytes / std::max<size_t>(row_bytes_, 1), 2, most_terms_ahead)),
           next_(begin) {}
 
@@ -126,9 +126,7 @@ std::optional<bad_id> scatter_rows(const scatter_job& job, int threads) {
     const size_t terms_per_task = std::max<size_t>(task_bytes / row_bytes, 1);
     std::mutex hot_mutex;
     std::vector<std::span<const row_term>> hot;
-    parallel_for(threads, task_count(kept, terms_per_task), [&](size_t task) {
-        size_t begin = row_bound(terms, task * terms_per_task);
-        const size_t last = row_bound(terms, (task + 1) * terms_per_task);
+    for_each_piece(threads, terms, terms_per_task, [&](size_t begin, size_t last) {
         lookahead ahead(job, terms, begin);
         while (begin < last) {
             const size_t end = run_end(terms, begin);

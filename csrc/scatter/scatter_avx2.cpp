@@ -22,9 +22,9 @@ void sum_columns(const scatter_job& job, std::span<const row_term> terms, size_t
     auto* out = reinterpret_cast<value*>(job.out) + term_row(terms[0]) * job.dim;
     const size_t divisor = job.mean ? terms.size() : 1;
     if (job.sources == nullptr) {
-        sum_rows_avx2<Lanes>(term_rows<value>{job, terms}, divisor, out, first_column, last_column);
+        sum_rows_avx2<Lanes>(term_rows<value, false>{job, terms}, divisor, out, first_column, last_column);
     } else {
-        sum_rows_avx2<Lanes>(shared_term_rows<value>{job, terms}, divisor, out, first_column, last_column);
+        sum_rows_avx2<Lanes>(term_rows<value, true>{job, terms}, divisor, out, first_column, last_column);
     }
 }
 

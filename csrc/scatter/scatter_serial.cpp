@@ -10,9 +10,9 @@ void sum_columns(const scatter_job& job, std::span<const row_term> terms, size_t
     auto* out = reinterpret_cast<T*>(job.out) + term_row(terms[0]) * job.dim;
     const size_t divisor = job.mean ? terms.size() : 1;
     if (job.sources == nullptr) {
-        sum_rows_serial(term_rows<T>{job, terms}, divisor, out, first_column, last_column);
+        sum_rows_serial(term_rows<T, false>{job, terms}, divisor, out, first_column, last_column);
     } else {
-        sum_rows_serial(shared_term_rows<T>{job, terms}, divisor, out, first_column, last_column);
+        sum_rows_serial(term_rows<T, true>{job, terms}, divisor, out, first_column, last_column);
     }
 }
 

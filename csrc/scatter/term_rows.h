@@ -9,11 +9,11 @@
 namespace embrow {
 namespace {
 
-// Where every id has a gradient of its own.
-template <class T>
+// `shared`: the ids of a bag share its gradient, else every id has one of its own.
+template <class T, bool shared>
 struct term_rows {
     using value = T;
-    static constexpr bool weighted = false;
+    static constexpr bool weighted = shared;
     const scatter_job& job;
     std::span<const row_term> terms;
 
@@ -22,31 +22,13 @@ struct term_rows {
     template <size_t columns>
     static void ask_ahead(size_t, size_t) noexcept {}
     const T* row(size_t i) const noexcept {
-        return reinterpret_cast<const T*>(job.grads + term_position(terms[i]) * job.grad_stride_bytes);
-    }
-};
-
-// Where the ids of a bag share its gradient.
-template <class T>
-struct shared_term_rows {
-    using value = T;
-    static constexpr bool weighted = true;
-    const scatter_job& job;
-    std::span<const row_term> terms;
-
-    size_t size() const noexcept { return terms.size(); }
-    static bool counts(size_t) noexcept { return true; }
-    template <size_t columns>
-    static void ask_ahead(size_t, size_t) noexcept {}
-    const T* row(size_t i) const noexcept {
-        return reinterpret_cast<const T*>(job.grads + source(i).row * job.grad_stride_bytes);
+        const size_t position = term_position(terms[i]);
+        const size_t grad = shared ? job.sources[position].row : position;
+        return reinterpret_cast<const T*>(job.grads + grad * job.grad_stride_bytes);
     }
     typename sum_of<T>::type weight(size_t i) const noexcept {
-        return static_cast<typename sum_of<T>::type>(source(i).weight);
+        return static_cast<typename sum_of<T>::type>(job.sources[term_position(terms[i])].weight);
     }
-
-  private:
-    const gradient_source& source(size_t i) const noexcept { return job.sources[term_position(terms[i])]; }
 };
 
 }  // namespace

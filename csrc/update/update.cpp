@@ -56,11 +56,9 @@ size_t rows_per_task(const update_job& job) noexcept {
 
 void update_terms(const update_job& job, std::span<const row_term> terms, bool has_grads, int threads) {
     update_kernel* update = choose(kernels);
-    const size_t per_task = rows_per_task(job);
     if (terms.size() * job.dim * element_bytes(job.type) <= inline_bytes) threads = 1;
-    parallel_for(threads, task_count(terms.size(), per_task), [&](size_t task) {
-        update(job, terms, row_bound(terms, task * per_task), row_bound(terms, (task + 1) * per_task), has_grads);
-    });
+    for_each_piece(threads, terms, rows_per_task(job),
+                   [&](size_t begin, size_t end) { update(job, terms, begin, end, has_grads); });
 }
 
 }  // namespace
