@@ -9,6 +9,16 @@ import pytest
 from embrow import _core
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--flips", type=int, default=500, help="damaged bytes in each file of test_vectors_damage.py")
+
+
+@pytest.fixture
+def flips(pytestconfig: pytest.Config) -> int:
+    count: int = pytestconfig.getoption("--flips")
+    return count
+
+
 @pytest.fixture(params=_core.available_variants())
 def variant(request: pytest.FixtureRequest) -> Iterator[str]:
     """Run the test once with each kernel variant that this CPU can run."""

@@ -99,6 +99,40 @@ def test_vectors_info(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert "dim: 3" in out
 
 
+def test_vectors_convert(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    from embrow.vectors import load_vectors
+
+    code, out, err = run(capsys, "vectors", "convert", "vectors.bin", "v.safetensors")
+    assert (code, out, err) == (0, "v.safetensors: 4 of 4 rows of 3, safetensors\n", "")
+    run(capsys, "vocab", "data.csv", "-o", "vocab", "--tokenizer", "words")
+    code, out, err = run(
+        capsys, "vectors", "convert", "v.safetensors", "v.txt", "--format", "glove", "--vocab", "vocab", "--limit", 3
+    )
+    assert (code, out, err) == (0, "v.txt: 3 of 3 rows of 3, glove\n", "")
+    run(capsys, "vectors", "convert", "v.txt", "v.npy", "--dtype", "float16")
+    whole, some = load_vectors("vectors.bin"), load_vectors("v.npy", dtype="float16")
+    assert (some.tokens, some.weight.tobytes()) == (whole.tokens[:3], whole.weight[:3].astype("f2").tobytes())
+    for arguments, message in [
+        (("vectors.bin", "v.xyz"), "the suffix '.xyz' names no format"),
+        (("vectors.bin", "absent/v.vec"), "absent/v.vec"),
+        (("data.csv", "v.vec", "--from-format", "word2vec-text"), "the header must be two whole numbers"),
+        (("vectors.bin", "v.vec", "--from-format", "w2v"), "format must be 'auto' or one of"),
+    ]:
+        code, out, err = run(capsys, "vectors", "convert", *arguments)
+        assert (code, out) == (1, "")
+        assert message in err
+        assert err.count("\n") == 1
+    assert sorted(path.name for path in folder.iterdir()) == [
+        "data.csv",
+        "v.npy",
+        "v.safetensors",
+        "v.txt",
+        "v.words",
+        "vectors.bin",
+        "vocab",
+    ]
+
+
 def compare_with(*arguments: str, data: str = "data.csv", vectors: str = "vectors.bin") -> tuple[str, ...]:
     return ("compare", data, "--vectors", vectors, "--report", "out", "--seeds", "1", "--epochs", "1", *arguments)
 

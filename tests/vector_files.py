@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import gzip
 from pathlib import Path
 
 import numpy as np
 
 from embrow.vectors import WordVectors
+from packed import pack
 
 TOKENS = ["the", "naïve", "日本", "x" * 300, "5", "-", "name@domain.com", "🙂", "a.b", "end"]
 SPACED = [*TOKENS, ". . .", "at name@domain.com", "1 2", "new york"]
 WEIGHT = np.random.default_rng(7).standard_normal((len(SPACED), 6)).astype(np.float32)
 WEIGHT[2] = [0, -0.0, 1e-45, 3.4028235e38, 1e-7, 123456.79]
-FORMATS = ["word2vec-binary", "word2vec-text", "glove", "npy"]
+FORMATS = ["word2vec-binary", "word2vec-text", "glove", "npy", "safetensors"]
 
 
 def make(path: Path, format: str, dtype: str = "float32") -> WordVectors:
@@ -37,9 +37,9 @@ def write(path: Path, data: bytes) -> Path:
     return path
 
 
-def compress(path: Path) -> Path:
+def compress(path: Path, how: str = "gzip") -> Path:
     packed = path.with_suffix(".packed")
-    packed.write_bytes(gzip.compress(path.read_bytes()))
+    packed.write_bytes(pack(path.read_bytes(), how))
     if path.with_suffix(".words").exists():
         assert packed.with_suffix(".words") == path.with_suffix(".words")
     return packed

@@ -1,9 +1,12 @@
+#include <cerrno>
 #include <cstring>
+#include <system_error>
 #include <utility>
 
 #include "bind.h"
 #include "common/threads.h"
 #include "vectors/oov.h"
+#include "vectors/token_file.h"
 #include "vectors/vectors.h"
 #include "vectors/write.h"
 
@@ -141,6 +144,41 @@ py::bytes decimal_rows(const py::typing::List<py::str>& tokens, const rows_of<T>
     return out;
 }
 
+using file_part = std::pair<uint64_t, uint64_t>;
+
+py::array_t<int64_t> find_tokens(int descriptor, const rows_of<uint64_t>& seed, const file_part& index,
+                                 const file_part& keys, const file_part& arena,
+                                 const py::typing::List<py::str>& tokens) {
+    if (seed.size() != 2) throw py::value_error("find_tokens: the seed has 2 words");
+    const token_file file{descriptor,
+                          {{seed.data()[0], seed.data()[1]}},
+                          {index.first, index.second},
+                          {keys.first, keys.second},
+                          {arena.first, arena.second}};
+    const token_index wanted = table_of(tokens);
+    std::vector<std::string_view> texts(wanted.size());
+    for (size_t i = 0; i < texts.size(); ++i) texts[i] = wanted.token(i);
+    if (texts.size() != tokens.size()) throw py::value_error("find_tokens: a token occurs twice");
+    py::array_t<int64_t> ids(static_cast<py::ssize_t>(texts.size()));
+    int64_t* const out = ids.mutable_data();
+    {
+        const py::gil_scoped_release unlocked;
+        find_in_file(file, texts, out);
+    }
+    return ids;
+}
+
+void read_rows(int descriptor, uint64_t begin, const rows_of<int64_t>& rows, py::array& out) {
+    if (out.ndim() != 2 || out.shape(0) != rows.size() || !(out.flags() & py::array::c_style)) {
+        throw py::value_error("read_rows: out must have a row for each number");
+    }
+    const std::span<const int64_t> numbers(rows.data(), static_cast<size_t>(rows.size()));
+    auto* const to = static_cast<std::byte*>(out.mutable_data());
+    const auto row_bytes = static_cast<size_t>(out.shape(1) * out.itemsize());
+    const py::gil_scoped_release unlocked;
+    read_rows_of_file(descriptor, begin, row_bytes, numbers, to);
+}
+
 void fill_oov(rows_of<float> weight, const std::vector<int64_t>& rows, const py::typing::List<py::str>& tokens,
               bool uniform, uint64_t seed, const rows_of<double>& mean, const rows_of<double>& spread, int threads) {
     const auto dim = static_cast<size_t>(weight.shape(1));
@@ -177,6 +215,9 @@ void bind_vectors(py::module_& m) {
             PyErr_SetString(PyExc_EOFError, fault.what());
         } catch (const bad_vectors& fault) {
             PyErr_SetString(PyExc_ValueError, fault.what());
+        } catch (const std::system_error& fault) {
+            errno = fault.code().value();
+            PyErr_SetFromErrno(PyExc_OSError);
         }
     });
     py::class_<row_reader>(m, "RowReader")
@@ -198,6 +239,9 @@ void bind_vectors(py::module_& m) {
     m.def("vectors_binary_rows", &binary_rows, py::arg("tokens"), py::arg("weight").noconvert());
     m.def("vectors_text_rows", &decimal_rows<float>, py::arg("tokens"), py::arg("weight").noconvert());
     m.def("vectors_text_rows", &decimal_rows<double>, py::arg("tokens"), py::arg("weight").noconvert());
+    m.def("vectors_find_tokens", &find_tokens, py::arg("descriptor"), py::arg("seed").noconvert(), py::arg("index"),
+          py::arg("keys"), py::arg("arena"), py::arg("tokens"), "The id of each, or -1.");
+    m.def("vectors_read_rows", &read_rows, py::arg("descriptor"), py::arg("begin"), py::arg("rows"), py::arg("out"));
     m.def("vectors_fill_oov", &fill_oov, py::arg("weight").noconvert(), py::arg("rows"), py::arg("tokens"),
           py::arg("uniform"), py::arg("seed"), py::arg("mean"), py::arg("spread"), py::arg("threads"));
 }

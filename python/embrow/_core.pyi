@@ -37,6 +37,8 @@ __all__: list[str] = [
     "use_variant",
     "vectors_binary_rows",
     "vectors_fill_oov",
+    "vectors_find_tokens",
+    "vectors_read_rows",
     "vectors_text_rows",
 ]
 
@@ -469,6 +471,24 @@ def vectors_fill_oov(
     mean: typing.Annotated[numpy.typing.ArrayLike, numpy.float64],
     spread: typing.Annotated[numpy.typing.ArrayLike, numpy.float64],
     threads: typing.SupportsInt | typing.SupportsIndex,
+) -> None: ...
+def vectors_find_tokens(
+    descriptor: typing.SupportsInt | typing.SupportsIndex,
+    seed: numpy.typing.NDArray[numpy.uint64],
+    index: tuple[typing.SupportsInt | typing.SupportsIndex, typing.SupportsInt | typing.SupportsIndex],
+    keys: tuple[typing.SupportsInt | typing.SupportsIndex, typing.SupportsInt | typing.SupportsIndex],
+    arena: tuple[typing.SupportsInt | typing.SupportsIndex, typing.SupportsInt | typing.SupportsIndex],
+    tokens: list[str],
+) -> numpy.typing.NDArray[numpy.int64]:
+    """
+    The id of each, or -1.
+    """
+
+def vectors_read_rows(
+    descriptor: typing.SupportsInt | typing.SupportsIndex,
+    begin: typing.SupportsInt | typing.SupportsIndex,
+    rows: typing.Annotated[numpy.typing.ArrayLike, numpy.int64],
+    out: numpy.ndarray[typing.Any, numpy.dtype[typing.Any]],
 ) -> None: ...
 @typing.overload
 def vectors_text_rows(tokens: list[str], weight: numpy.typing.NDArray[numpy.float32]) -> bytes: ...

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import codecs
 import contextlib
-import gzip
 import io
 import os
 import secrets
 import sys
-import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any, BinaryIO, cast
+
+from embrow._compression import Source, source_of
 
 StrPath = str | os.PathLike[str]
 
@@ -60,7 +60,7 @@ def name_of(path: StrPath) -> str:
 def opened(path: StrPath, encoding: str = "utf-8", errors: str = "strict") -> Iterator[IO[bytes] | Recoded]:
     """Open a file of text to read as UTF-8, without a byte order mark, or standard input for "-".
 
-    .gz and .zst are told by their first bytes and decompressed. UTF-8 itself is passed on unchecked. Reading raises
+    Compressed files are told by their first bytes and decompressed. UTF-8 itself is passed on unchecked. Reading raises
     ValueError where compressed data is damaged or cut short, or text is not in its encoding.
     """
     name = name_of(path)
@@ -70,12 +70,11 @@ def opened(path: StrPath, encoding: str = "utf-8", errors: str = "strict") -> It
         raise ValueError(f"{name}: {error}") from error
     with contextlib.ExitStack() as stack:
         file = _standard_input() if path == "-" else stack.enter_context(open(path, "rb"))
-        magic = file.peek(4)[:4]
-        if magic[:2] == b"\x1f\x8b":
-            unpacked = stack.enter_context(gzip.GzipFile(fileobj=file, mode="rb"))
-            file = io.BufferedReader(_Unpacked(unpacked.read, name, "gzip", zlib.error), WINDOW_BYTES)
-        elif magic == b"\x28\xb5\x2f\xfd":
-            file = io.BufferedReader(_unpacked_zstd(file, name), WINDOW_BYTES)
+        with _named(name):
+            source = source_of(file)
+        if source.compression is not None:
+            stack.callback(source.stop)
+            file = io.BufferedReader(_Unpacked(source, name), WINDOW_BYTES)
         if not is_utf8:
             yield Recoded(file, name, encoding, errors)
             return
@@ -85,50 +84,26 @@ def opened(path: StrPath, encoding: str = "utf-8", errors: str = "strict") -> It
 
 
 class _Unpacked(io.RawIOBase):
-    """Bytes of a decompressor, whose errors name the file."""
+    """The bytes of a source, whose errors name the file."""
 
-    def __init__(self, read: Callable[[int], bytes], name: str, kind: str, fault: type[Exception]) -> None:
-        self._read, self._name, self._kind = read, name, kind
-        self._faults = (EOFError, gzip.BadGzipFile, fault)
+    def __init__(self, source: Source, name: str) -> None:
+        self._source, self._name = source, name
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: Any) -> int:
-        try:
-            data = self._read(len(buffer))
-        except self._faults as error:
-            raise ValueError(f"{self._name}: damaged {self._kind} file: {error}") from error
-        buffer[: len(data)] = data
-        return len(data)
+        with _named(self._name), memoryview(buffer) as window:
+            return self._source.readinto(window)
 
 
-def _unpacked_zstd(file: BinaryIO, name: str) -> _Unpacked:
+@contextlib.contextmanager
+def _named(name: str) -> Iterator[None]:
     try:
-        import zstandard
-    except ImportError as error:
-        raise ImportError(f"{name} is compressed with zstd; pip install zstandard") from error
-    frames = zstandard.ZstdDecompressor()
-    frame = frames.decompressobj()
-    packed, data = b"", b""
-
-    # Not the library's stream reader, which takes a file cut short for a whole one.
-    def read(size: int) -> bytes:
-        nonlocal frame, packed, data
-        while not data:
-            packed = packed or file.read(1 << 17)
-            if not packed:
-                if not frame.eof:
-                    raise EOFError("it ends within a frame")
-                return b""
-            if frame.eof:
-                frame = frames.decompressobj()
-            data = frame.decompress(packed)
-            packed = frame.unused_data if frame.eof else b""
-        given, data = data[:size], data[size:]
-        return given
-
-    return _Unpacked(read, name, "zstd", zstandard.ZstdError)
+        yield
+    except (EOFError, ValueError, ImportError) as error:
+        kind = ImportError if isinstance(error, ImportError) else ValueError
+        raise kind(f"{name}: {error}") from error
 
 
 def _standard_input() -> io.BufferedReader:

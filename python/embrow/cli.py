@@ -28,6 +28,7 @@ except ModuleNotFoundError as error:
 from embrow import __version__
 from embrow._files import check_writable
 from embrow.data import FORMATS, read_labelled, read_lines
+from embrow.vectors._save import FORMATS as VECTOR_FORMATS
 
 if TYPE_CHECKING:
     from embrow.data import LabelledTexts
@@ -180,7 +181,7 @@ def compare(
 ) -> None:
     """Train random and pretrained tables, frozen and trained, on DATA side by side.
 
-    DATA is CSV, TSV, JSON lines or fastText's format, plain or gzip; - is standard input.
+    DATA is CSV, TSV, JSON lines or fastText's format, plain or compressed; - is standard input.
     """
     from embrow.report import check_folder
 
@@ -402,6 +403,44 @@ def vectors_info(path: str) -> None:
 
     for name, value in info(path).items():
         click.echo(f"{name}: {value}")
+
+
+@vectors.command("convert")
+@click.argument("source")
+@click.argument("target")
+@click.option("--format", type=click.Choice(VECTOR_FORMATS), help="Of TARGET; default: by its suffix.")
+@click.option("--from-format", default="auto", show_default=True, help="Of SOURCE; default: told from its bytes.")
+@click.option("--vocab", "vocab_path", help="Keep only the tokens of this file that `embrow vocab` wrote.")
+@click.option("--limit", type=click.IntRange(min=0), help="Rows of SOURCE to read at most.")
+@click.option("--dtype", type=click.Choice(["float32", "float16", "float64"]), default="float32", show_default=True)
+@click.option("--tokens", help="File of the words, one a line, for a SOURCE without any.")
+@click.option(
+    "--unicode-errors", type=click.Choice(["strict", "replace", "ignore"]), default="strict", show_default=True
+)
+@click.option("--allow-pickle", is_flag=True, help="Read gensim's own files, which are pickles.")
+@_debug_option
+def vectors_convert(
+    *, source: str, target: str, format: str | None, from_format: str, vocab_path: str | None, **options: Any
+) -> None:
+    """Write the vectors of SOURCE to TARGET in another format.
+
+    TARGET is .bin or .vec of word2vec, .npy with .words beside it, .safetensors, which loads within milliseconds, or
+    what --format says.
+    """
+    from embrow.vectors import load_vectors
+    from embrow.vectors._save import save_format
+    from embrow.vocab import Vocab
+
+    format = save_format(target, format)
+    check_writable(target)
+    wanted = None if vocab_path is None else Vocab.load(vocab_path)
+    found = load_vectors(source, wanted, format=from_format, progress=True, **options)
+    found.save(target, format)
+    report = found.report
+    assert report is not None
+    faults = {"duplicates": report.duplicates, "not UTF-8": report.bad_utf8}
+    left = "".join(f", {count} {what}" for what, count in faults.items() if count)
+    click.echo(f"{target}: {len(found)} of {report.rows_read} rows of {found.dim}, {format}{left}")
 
 
 @cli.command()

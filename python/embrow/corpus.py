@@ -39,7 +39,7 @@ def encode_file(
     ----------
     vocab : Vocab
     path : str or path
-        Text, plain, .gz or .zst; "-" is standard input.
+        Text, plain or compressed as .gz, .bz2, .xz, .zst or the single member of a .zip; "-" is standard input.
     output : str or path
         With `max_length` an array of shape (lines, max_length); without it the ids of all lines one after another,
         shape (ids,), and beside it ``offsets_path(output)``, int64, shape (lines + 1,).

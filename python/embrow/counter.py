@@ -75,7 +75,7 @@ class TokenCounter:
         num_threads: int | None = None,
         progress: Callable[[int], object] | None = None,
     ) -> None:
-        """Count the tokens of a text file, plain, .gz or .zst, a row to a line; "-" is standard input.
+        """Count the tokens of a text file, plain or compressed, a row to a line; "-" is standard input.
 
         Memory is bounded: 8 MB and the longest token, or, when the tokenizer is a callable, the longest line.
 

@@ -63,7 +63,7 @@ def read_labelled(
     Parameters
     ----------
     path : str
-        A file, plain, .gz or .zst; "-" is standard input.
+        A file, plain, .gz, .bz2, .xz, .zst or the single member of a .zip; "-" is standard input.
     format : {"auto", "csv", "tsv", "jsonl", "fasttext"}
         "auto" goes by the file's ending, else by its first line.
     text_column, label_column : str
@@ -111,7 +111,7 @@ def read_lines(path: str, *, encoding: str = "utf-8", encoding_errors: str = "st
 
 
 def read_text(path: str, *, encoding: str = "utf-8", encoding_errors: str = "strict") -> str:
-    """Read a whole file, plain, .gz or .zst, or standard input for "-"."""
+    """Read a whole file, plain or compressed, or standard input for "-"."""
     name = name_of(path)
     with opened(path) as file:
         data = file.read()

@@ -130,11 +130,11 @@ def embedding_matrix(
     if oov == "subword":
         raise ValueError('embedding_matrix: oov="subword" needs vectors with subwords, and these have none')
 
-    rows = np.fromiter((vectors._rows.get(token, -1) for token in tokens), np.int64, len(tokens))
+    rows = np.fromiter((vectors._row(token) for token in tokens), np.int64, len(tokens))
     exact = rows >= 0
     if case_fallback:
         for i in np.flatnonzero(~exact):
-            rows[i] = next((vectors._rows[form] for form in _other_cases(tokens[i]) if form in vectors), -1)
+            rows[i] = next((row for form in _other_cases(tokens[i]) if (row := vectors._row(form)) >= 0), -1)
     counted = np.ones(len(tokens), bool)
     if pad_id is not None:
         counted[pad_id] = False

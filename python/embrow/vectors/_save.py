@@ -13,33 +13,37 @@ import numpy.typing as npt
 
 from embrow import _core
 from embrow._files import written_atomically
+from embrow.vectors._cache_file import write_cache
+from embrow.vectors._words import words_path
 
-_BY_SUFFIX = {".bin": "word2vec-binary", ".vec": "word2vec-text", ".npy": "npy"}
+_BY_SUFFIX = {".bin": "word2vec-binary", ".vec": "word2vec-text", ".npy": "npy", ".safetensors": "safetensors"}
 # What a token must not hold, and how to say it.
 _REFUSED = {
     "word2vec-binary": (re.compile(r" |\A\n"), "a space, or starts with a line end"),
     "word2vec-text": (re.compile(r"[ \t\n\r]"), "a space, tab or line end"),
     "glove": (re.compile(r"\n|[ \t]\Z"), "a line end, or ends with a space or tab"),
     "npy": (re.compile(r"\n|\r\Z"), "a line end"),
+    "safetensors": (re.compile(r"(?!)"), "nothing"),
 }
+FORMATS = tuple(_REFUSED)
 _BLOCK_BYTES = 4 << 20
 
 
-def words_path(path: str | os.PathLike[str]) -> Path:
-    """Return where the words of a .npy file lie."""
-    return Path(path).with_suffix(".words")
+def save_format(path: str | os.PathLike[str], format: str | None) -> str:
+    """Return the format to write, which the suffix names unless it is given."""
+    if format is None:
+        suffix = Path(path).suffix
+        if suffix not in _BY_SUFFIX:
+            raise ValueError(f"save: the suffix {suffix!r} names no format; pass format=, one of {', '.join(FORMATS)}")
+        return _BY_SUFFIX[suffix]
+    if format not in FORMATS:
+        raise ValueError(f"save: format must be one of {', '.join(FORMATS)}, found {format!r}")
+    return format
 
 
 def save_vectors(path: str | os.PathLike[str], format: str | None, tokens: list[str], weight: npt.NDArray[Any]) -> None:
     path = Path(path)
-    if format is None:
-        format = _BY_SUFFIX.get(path.suffix)
-        if format is None:
-            raise ValueError(
-                f"save: the suffix {path.suffix!r} names no format; pass format=, one of {', '.join(_REFUSED)}"
-            )
-    if format not in _REFUSED:
-        raise ValueError(f"save: format must be one of {', '.join(_REFUSED)}, found {format!r}")
+    format = save_format(path, format)
     pattern, rule = _REFUSED[format]
     for number, token in enumerate(tokens):
         if pattern.search(token):
@@ -53,6 +57,12 @@ def save_vectors(path: str | os.PathLike[str], format: str | None, tokens: list[
             words_file.write("".join(token + "\n" for token in tokens).encode())
         return
     with written_atomically(path) as file:
+        if format == "safetensors":
+            try:
+                write_cache(file, tokens, weight)
+            except ValueError as error:
+                raise ValueError(f"save: {error}") from None
+            return
         if format != "glove":
             file.write(b"%d %d\n" % weight.shape)
         for block_tokens, block in _blocks(tokens, weight, format):

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 
 from embrow.vectors._source import Window
 
-READABLE = ("word2vec-binary", "word2vec-text", "glove", "npy")
-NOT_YET = ("fasttext", "finalfusion", "safetensors", "gensim")
+READABLE = ("word2vec-binary", "word2vec-text", "glove", "safetensors", "npy", "gensim")
+NOT_YET = ("fasttext", "finalfusion")
+_SELF_DESCRIBING = ("safetensors", "npy", "gensim")
 
 _HEADER = re.compile(rb"[ \t]*(\d+)[ \t]+(\d+)[ \t]*\r?\n")
 _HEADER_CUT = re.compile(rb"[ \t]*\d+[ \t]*\d*[ \t]*\r?")
@@ -38,7 +39,7 @@ def check_format(name: str) -> None:
 
 
 def sniff(window: Window, name: str) -> Layout:
-    """Tell the layout from a filled window. `name` is a format, or "auto"; of "npy" only the name is told."""
+    """Tell the layout from a filled window. `name` is a format, or "auto"; of some formats only that is told."""
     head = window.peek()
     if not head:
         if not window.last:
@@ -48,8 +49,8 @@ def sniff(window: Window, name: str) -> Layout:
         name = _name(head)
         if name != "word2vec":
             check_format(name)
-    if name == "npy":
-        return Layout("npy", 0, None, 0)
+    if name in _SELF_DESCRIBING:
+        return Layout(name, 0, None, 0)
     if name == "glove":
         return Layout("glove", _text_dim(window), None, 0)
     rows, dim, start = _header(head, window.last)

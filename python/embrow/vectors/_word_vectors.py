@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from embrow import _core
 from embrow.vectors._save import save_vectors
 
 if TYPE_CHECKING:
@@ -62,14 +63,35 @@ class WordVectors:
     False
     """
 
+    # Instead of a list of tokens, for vectors that are mapped from a file.
+    _table: _core.VocabTable | None = None
+
     def __init__(self, tokens: Sequence[str], weight: npt.NDArray[Any], report: LoadReport | None = None) -> None:
         if weight.ndim != 2 or weight.shape[0] != len(tokens):
             raise ValueError(f"WordVectors: weight must have shape ({len(tokens)}, dim), found {weight.shape}")
         if weight.dtype.kind != "f":
             raise ValueError(f"WordVectors: weight must be of a float dtype, found {weight.dtype}")
-        self.tokens: list[str] = list(tokens)
+        self.tokens = list(tokens)
         self.weight = weight
         self.report = report
+
+    @classmethod
+    def _mapped(cls, table: _core.VocabTable, weight: npt.NDArray[Any], report: LoadReport) -> WordVectors:
+        """Make vectors whose tokens stay in `table` until the list of them is asked for."""
+        made = cls.__new__(cls)
+        made._table = table
+        made.weight = weight
+        made.report = report
+        return made
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"tokens": self.tokens, "weight": self.weight, "report": self.report}
+
+    @cached_property
+    def tokens(self) -> list[str]:
+        """Every token, in the order of the rows."""
+        assert self._table is not None
+        return self._table.tokens()
 
     @property
     def dim(self) -> int:
@@ -81,15 +103,25 @@ class WordVectors:
         backwards = range(len(self.tokens) - 1, -1, -1)
         return dict(zip(reversed(self.tokens), backwards, strict=True))
 
+    def _row(self, token: str) -> int:
+        """Return the number of a token's row, or -1."""
+        return self._rows.get(token, -1) if self._table is None else self._table.find(token)
+
+    def _known_row(self, token: str) -> int:
+        row = self._row(token)
+        if row < 0:
+            raise KeyError(token)
+        return row
+
     def __len__(self) -> int:
-        return len(self.tokens)
+        return len(self.weight)
 
     def __contains__(self, token: object) -> bool:
-        return token in self._rows
+        return isinstance(token, str) and self._row(token) >= 0
 
     def __getitem__(self, token: str) -> npt.NDArray[Any]:
         """Return the row of `token`, a view; KeyError if there is none."""
-        return self.weight[self._rows[token]]  # type: ignore[no-any-return]
+        return self.weight[self._known_row(token)]  # type: ignore[no-any-return]
 
     def __repr__(self) -> str:
         return f"WordVectors({len(self)} tokens, dim {self.dim}, {self.weight.dtype})"
@@ -116,7 +148,7 @@ class WordVectors:
         -----
         Reads the whole table once. Rows of zeros have cosine 0; of equal cosines the earlier row comes first.
         """
-        row = self._rows[token]
+        row = self._known_row(token)
         weight = self.weight if self.weight.dtype != np.float16 else self.weight.astype(np.float32)
         norms = np.sqrt(np.einsum("ij,ij->i", weight, weight, dtype=np.float64))
         scale = norms * norms[row]
@@ -154,15 +186,16 @@ class WordVectors:
         Parameters
         ----------
         path : path
-        format : {"word2vec-binary", "word2vec-text", "glove", "npy"}, optional
-            Default: by the suffix, `.bin`, `.vec` or `.npy`. "npy" writes the tokens, one a line, beside `path` under
-            the suffix `.words`, where load_vectors finds them.
+        format : {"word2vec-binary", "word2vec-text", "glove", "npy", "safetensors"}, optional
+            Default: by the suffix, `.bin`, `.vec`, `.npy` or `.safetensors`. "npy" writes the tokens, one a line,
+            beside `path` under the suffix `.words`, where load_vectors finds them. "safetensors" holds tokens, rows and
+            an index of the tokens in one file, which load_vectors maps into memory within milliseconds.
 
         Raises
         ------
         ValueError
             A token that the format cannot hold: with a space, tab or line end in word2vec's, with a line end or a final
-            space in "glove" and "npy".
+            space in "glove", with a line end in "npy"; in "safetensors" one that occurs twice.
 
         Notes
         -----

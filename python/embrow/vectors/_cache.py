@@ -1,0 +1,164 @@
+"""A file that WordVectors.save wrote as "safetensors" -> rows: mapped whole, or a few of them read."""
+
+from __future__ import annotations
+
+import mmap
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from embrow import _core
+from embrow._container import ALIGNMENT
+from embrow.vectors._array import StoredArray, read_rows, warn_of_more
+from embrow.vectors._cache_file import CHECKED_BYTES, FORMAT, TABLE, VERSION, Bytes, checksum_of, checksums_of, sums_for
+from embrow.vectors._request import Request
+from embrow.vectors._source import DamagedSource, Window
+from embrow.vectors._word_vectors import LoadReport, WordVectors
+
+if TYPE_CHECKING:
+    from embrow.vectors._safetensors import Header, Tensor
+
+_DAMAGED = "the tokens are damaged: a checksum differs"
+
+
+def is_ours(metadata: dict[str, str]) -> bool:
+    return metadata.get("format") == FORMAT
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """Where the parts of a file of ours lie in it."""
+
+    table: tuple[Tensor, Tensor, Tensor, Tensor]
+    checksums: Tensor
+    weight: Tensor
+
+    @property
+    def start(self) -> int:
+        return self.table[0].begin
+
+
+def parts_of(header: Header) -> Parts:
+    """Find and check the parts of a file of ours."""
+    if header.metadata.get("version") != VERSION:
+        raise ValueError(f"byte 8: the file has version {header.metadata.get('version')!r}; this one reads {VERSION!r}")
+    names = (*TABLE, "checksums", "weight")
+    found = [header.tensors.get(name) for name in names]
+    parts = [tensor for tensor in found if tensor is not None]
+    if len(parts) < len(names) or len(header.tensors) > len(names):
+        raise ValueError(f"byte 8: a file of format {FORMAT!r} has the tensors {', '.join(names)}")
+    seed, index, keys, arena, checksums, weight = parts
+    checked = arena.end - seed.begin
+    rows = weight.shape[0] if len(weight.shape) == 2 else -1
+    fits = (
+        [tensor.begin for tensor in parts] == sorted(tensor.begin for tensor in parts)
+        and [tensor.dtype for tensor in parts[:5]] == ["U64", "U32", "U64", "U8", "U64"]
+        and weight.dtype in ("F16", "F32", "F64")
+        and seed.shape == (2,)
+        and len(index.shape) == 1
+        and keys.shape == (rows, 2)
+        and checksums.shape == (sums_for(checked),)
+        and weight.begin % ALIGNMENT == 0
+        and header.start % ALIGNMENT == 0
+        and len(arena.shape) == 1
+    )
+    if not fits:
+        raise ValueError(f"byte 8: the shapes or dtypes of the tensors are not those of format {FORMAT!r}")
+    return Parts((seed, index, keys, arena), checksums, weight)
+
+
+def load(request: Request, parts: Parts) -> WordVectors:
+    """Map the file, or read some of it. The window stands behind the header."""
+    array = parts.weight.as_array()
+    plain = request.source.compression is None and request.source.total > 0
+    if plain and request.source.total > parts.weight.end:
+        raise ValueError(f"byte {parts.weight.end}: other bytes follow the row of the last token")
+    everything = request.wanted is None and request.limit >= array.rows and request.dtype == array.dtype
+    if plain and everything:
+        mapped = np.frombuffer(mmap.mmap(request.source.file.fileno(), 0, access=mmap.ACCESS_COPY), np.uint8)
+        table = _adopt(mapped[parts.start : parts.weight.begin], parts)
+        weight = mapped[parts.weight.begin : parts.weight.end].view(array.dtype).reshape(array.rows, array.dim)
+        return WordVectors._mapped(table, weight, LoadReport(array.rows, array.rows, array.rows, 0, 0))
+    read = min(request.limit, array.rows)
+    if plain and request.wanted is not None:
+        kept, rows = _choose(request.wanted, _find(request, parts), read)
+        weight = _read_some(request, array, rows)
+    else:
+        table = _adopt(_read(request.window, parts), parts)
+        if request.wanted is None:
+            kept, rows = table.tokens()[:read], np.arange(read)
+        else:
+            ids = np.fromiter(map(table.find, request.wanted), np.int64, len(request.wanted))
+            kept, rows = _choose(request.wanted, ids, read)
+        weight = read_rows(request, array, rows=rows, limit=read)
+        if read == array.rows:
+            warn_of_more(request.window, parts.weight.end, array.rows)
+    return WordVectors(kept, weight, LoadReport(read, array.rows, len(kept), 0, 0))
+
+
+def _choose(wanted: list[str], ids: npt.NDArray[np.int64], read: int) -> tuple[list[str], npt.NDArray[np.intp]]:
+    """Return the tokens that have an id below `read`, and these, in ascending order."""
+    order = np.argsort(ids, kind="stable")
+    order = order[(ids[order] >= 0) & (ids[order] < read)]
+    return [wanted[i] for i in order], ids[order].astype(np.intp)
+
+
+def _adopt(checked: Bytes, parts: Parts) -> _core.VocabTable:
+    """Return the table of the bytes from the seed to the rows."""
+    sums = checked[parts.checksums.begin - parts.start : parts.checksums.end - parts.start]
+    if not np.array_equal(checksums_of(checked[: parts.checksums.begin - parts.start]), sums.view("<u8")):
+        raise ValueError(f"{_DAMAGED} between byte {parts.start} and byte {parts.checksums.end}")
+    seed, index, keys, arena = (checked[part.begin - parts.start : part.end - parts.start] for part in parts.table)
+    return _core.VocabTable.from_parts(seed=seed, index=index, keys=keys, arena=arena)
+
+
+def _read(window: Window, parts: Parts) -> Bytes:
+    """Read the bytes from the seed to the rows."""
+    size = parts.weight.begin - parts.start
+    read = bytearray()
+    while len(read) < size:
+        if window.size == 0:
+            if window.last:
+                raise EOFError(f"the file ends at byte {parts.start + len(read)}, before token 0")
+            try:
+                window.fill()
+            except DamagedSource as error:
+                raise type(error.fault)(f"{error.fault}, before token 0") from None
+        with window.view() as held:
+            step = min(len(held), size - len(read))
+            read += held[:step]
+        window.use(step)
+    # Copied, so that it is aligned.
+    return np.array(read, np.uint8)
+
+
+def _find(request: Request, parts: Parts) -> npt.NDArray[np.int64]:
+    """Look the wanted tokens up in the table where it lies, after its checksums are verified in bounded memory."""
+    descriptor = request.source.file.fileno()
+    sums = np.frombuffer(
+        os.pread(descriptor, parts.checksums.end - parts.checksums.begin, parts.checksums.begin), "<u8"
+    )
+    block = np.empty(CHECKED_BYTES, np.uint8)
+    for number, begin in enumerate(range(parts.start, parts.checksums.begin, CHECKED_BYTES)):
+        got = os.preadv(descriptor, [block[: min(CHECKED_BYTES, parts.checksums.begin - begin)].data], begin)
+        if checksum_of(block[:got]) != sums[number]:
+            raise ValueError(f"{_DAMAGED} between byte {begin} and byte {begin + got}")
+    seed, index, keys, arena = parts.table
+    return _core.vectors_find_tokens(
+        descriptor,
+        seed=np.frombuffer(os.pread(descriptor, 16, seed.begin), "<u8"),
+        index=(index.begin, index.end),
+        keys=(keys.begin, keys.end),
+        arena=(arena.begin, arena.end),
+        tokens=request.wanted or [],
+    )
+
+
+def _read_some(request: Request, array: StoredArray, rows: npt.NDArray[np.intp]) -> npt.NDArray[Any]:
+    found = np.empty((len(rows), array.dim), array.dtype)
+    _core.vectors_read_rows(request.source.file.fileno(), array.start, rows, found)
+    with np.errstate(over="ignore", invalid="ignore"):  # infinities and any NaN are as good as others
+        return found.astype(request.dtype, copy=False)

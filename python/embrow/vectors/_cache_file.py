@@ -1,0 +1,78 @@
+"""Tokens and rows in one safetensors file that is mapped, not read: what WordVectors.save writes as "safetensors".
+
+    seed, index, keys, arena   the table of the tokens as csrc/vocab/table.h has it in memory, its hash seed included
+    checksums                  of seed to arena, one for each CHECKED_BYTES
+    weight                     the rows, from a multiple of 64 bytes on
+
+Any safetensors reader opens the file.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Sequence
+from typing import Any, BinaryIO
+
+import numpy as np
+import numpy.typing as npt
+
+from embrow import _core
+from embrow._container import ALIGNMENT, NAMES
+from embrow._threads import resolve_num_threads
+
+FORMAT = "embrow-vectors"
+VERSION = "1"
+CHECKED_BYTES = 4 << 20
+TABLE = ("seed", "index", "keys", "arena")
+
+Bytes = npt.NDArray[np.uint8]
+
+
+def write_cache(file: BinaryIO, tokens: Sequence[str], weight: npt.NDArray[Any]) -> None:
+    """Write a file of ours.
+
+    Raises
+    ------
+    ValueError
+        Two tokens are the same.
+    """
+    weight = np.ascontiguousarray(weight, dtype=weight.dtype.newbyteorder("<"))
+    table = {name: part.view(np.uint8) for name, part in _core.VocabTable(list(tokens)).parts().items()}
+    checked = sum(table[name].nbytes for name in TABLE)
+    table["arena"] = np.concatenate([table["arena"], np.zeros(-checked % ALIGNMENT, np.uint8)])
+    checksums = checksums_of(np.concatenate([table[name] for name in TABLE]))
+    arrays: dict[str, tuple[str, tuple[int, ...], npt.NDArray[Any]]] = {
+        "seed": ("U64", (2,), table["seed"]),
+        "index": ("U32", (len(table["index"]) // 4,), table["index"]),
+        "keys": ("U64", (len(tokens), 2), table["keys"]),
+        "arena": ("U8", (len(table["arena"]),), table["arena"]),
+        "checksums": ("U64", (len(checksums),), checksums),
+        "weight": (NAMES[weight.dtype], weight.shape, weight),
+    }
+    entries: dict[str, object] = {"__metadata__": {"format": FORMAT, "version": VERSION}}
+    offset = 0
+    for name, (dtype, shape, array) in arrays.items():
+        entries[name] = {"dtype": dtype, "shape": list(shape), "data_offsets": [offset, offset + array.nbytes]}
+        offset += array.nbytes
+    header = json.dumps(entries, separators=(",", ":")).encode()
+    header += b" " * (-(8 + len(header)) % ALIGNMENT)
+    file.write(len(header).to_bytes(8, "little") + header)
+    for _, _, array in arrays.values():
+        file.write(array.reshape(-1).view(np.uint8).data)
+
+
+def checksum_of(block: Bytes) -> int:
+    return _core.checksum(block, resolve_num_threads(None))
+
+
+def checksums_of(checked: Bytes) -> npt.NDArray[np.uint64]:
+    """Return one for each block, and zeros to fill a line of ALIGNMENT."""
+    sums = np.zeros(sums_for(len(checked)), np.dtype("<u8"))
+    for i, at in enumerate(range(0, len(checked), CHECKED_BYTES)):
+        sums[i] = checksum_of(checked[at : at + CHECKED_BYTES])
+    return sums
+
+
+def sums_for(checked_bytes: int) -> int:
+    return math.ceil(math.ceil(checked_bytes / CHECKED_BYTES) / 8) * 8

@@ -1,0 +1,185 @@
+"""A safetensors file -> rows: one that WordVectors.save wrote, or any with one table in it.
+
+Format: github.com/huggingface/safetensors, "Format": a little-endian uint64 header size, a JSON header that gives each
+tensor's dtype, shape and bytes, then the bytes, without gaps.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from embrow._container import DTYPES
+from embrow.vectors import _cache
+from embrow.vectors._array import StoredArray, load_array
+from embrow.vectors._request import Facts, Request
+from embrow.vectors._source import DamagedSource, Window
+from embrow.vectors._word_vectors import WordVectors
+from embrow.vectors._words import words_for
+
+# The format's own limit.
+_MAX_HEADER_BYTES = 100_000_000
+_BFLOAT16 = "BF16"
+_VECTORS = ("F16", _BFLOAT16, "F32", "F64", "I8")
+# Those of the format that NumPy has not, in bits: only passed over.
+_OTHER_BITS = {
+    "BOOL": 8,
+    "BF16": 16,
+    "C64": 64,
+    "F8_E4M3": 8,
+    "F8_E5M2": 8,
+    "F8_E8M0": 8,
+    "F6_E2M3": 6,
+    "F6_E3M2": 6,
+    "F4": 4,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Tensor:
+    """`begin` and `end` are bytes of the file."""
+
+    name: str
+    dtype: str
+    shape: tuple[int, ...]
+    begin: int
+    end: int
+
+    def as_array(self) -> StoredArray:
+        bfloat16 = self.dtype == _BFLOAT16
+        return StoredArray(
+            self.shape[0],
+            self.shape[1],
+            np.dtype("<u2" if bfloat16 else DTYPES[self.dtype]),
+            self.begin,
+            bfloat16=bfloat16,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    metadata: dict[str, str]
+    tensors: dict[str, Tensor]
+    # Where the tensors begin, and end with the file.
+    start: int
+    end: int
+
+
+def load(request: Request) -> WordVectors:
+    header = read_header(request)
+    if _cache.is_ours(header.metadata):
+        if request.tokens is not None:
+            raise ValueError("tokens= is for files without words; this one has its own")
+        return _cache.load(request, _cache.parts_of(header))
+    words: Sequence[str] | None = None
+    bad = 0
+    tables = [tensor for tensor in header.tensors.values() if tensor.dtype in _VECTORS and len(tensor.shape) == 2]
+    if tables:
+        words, bad = words_for(request.path, request.tokens, request.unicode_errors, "a safetensors file of others")
+    tensor = _choose(header, tables, None if words is None else len(words))
+    assert words is not None
+    skip(request.window, tensor.begin - header.start)
+    return load_array(request, tensor.as_array(), words, bad, ends_file=tensor.end == header.end)
+
+
+def facts(request: Request) -> Facts:
+    header = read_header(request)
+    if _cache.is_ours(header.metadata):
+        array = _cache.parts_of(header).weight.as_array()
+        return Facts(array.rows, array.dim, array.dtype_name)
+    tables = [tensor for tensor in header.tensors.values() if tensor.dtype in _VECTORS and len(tensor.shape) == 2]
+    if len(tables) != 1:
+        return Facts(None, None, None)
+    array = tables[0].as_array()
+    return Facts(array.rows, array.dim, array.dtype_name)
+
+
+def _choose(header: Header, tables: list[Tensor], words: int | None) -> Tensor:
+    """Return the only table, or the only one with a row for each word."""
+    fitting = tables if len(tables) == 1 else [tensor for tensor in tables if tensor.shape[0] == words]
+    if len(fitting) == 1:
+        return fitting[0]
+    among = fitting or tables or list(header.tensors.values())
+    shown = ", ".join(f"{tensor.name!r} {tensor.dtype} {list(tensor.shape)}" for tensor in among[:6])
+    shown += ", ..." if len(among) > 6 else ""
+    if not tables:
+        raise ValueError(
+            f"no tensor has two dimensions and elements of {', '.join(_VECTORS)}; there are {shown or 'none'}"
+        )
+    if not fitting:
+        raise ValueError(f"none of the {len(tables)} tables has {words} rows, one for each token; there are {shown}")
+    raise ValueError(f"{len(fitting)} tables have {words} rows: {shown}; save the one that is meant alone")
+
+
+def read_header(request: Request) -> Header:
+    """Read and check the header, and pass over it."""
+    window, source = request.window, request.source
+    _hold(window, 8, "its header")
+    size = int.from_bytes(window.peek(8), "little")
+    if size > _MAX_HEADER_BYTES:
+        raise ValueError(f"byte 0: a header of {size} bytes is too long to be true")
+    start = 8 + size
+    if start > source.most_bytes:
+        raise EOFError(
+            f"the header would end at byte {start}, the file has only {source.total}: it ends before token 0"
+        )
+    _hold(window, start, "its header")
+    text = window.peek(start)[8:]
+    window.use(start)
+    try:
+        entries = json.loads(text)
+        metadata = {str(key): str(value) for key, value in (entries.pop("__metadata__", None) or {}).items()}
+        tensors = {name: _tensor(name, entry, start) for name, entry in entries.items()}
+    except (ValueError, AttributeError, KeyError, TypeError, RecursionError) as error:
+        raise ValueError(f"byte 8: the safetensors header cannot be read ({error})") from None
+    at = start
+    for tensor in sorted(tensors.values(), key=lambda tensor: (tensor.begin, tensor.end)):
+        if tensor.begin != at:
+            raise ValueError(f"byte 8: tensor {tensor.name!r} begins at byte {tensor.begin}, not at {at}")
+        at = tensor.end
+    if at > source.most_bytes:
+        raise EOFError(f"the header declares {at} bytes, the file has {source.total}: it ends before its last token")
+    return Header(metadata, tensors, start, at)
+
+
+def _tensor(name: str, entry: dict[str, Any], start: int) -> Tensor:
+    dtype, shape = entry["dtype"], entry["shape"]
+    begin, end = entry["data_offsets"]
+    bits = _OTHER_BITS.get(dtype) or 8 * np.dtype(DTYPES[dtype]).itemsize
+    numbers = [*shape, begin, end]
+    if not all(type(number) is int and 0 <= number < 2**62 for number in numbers):
+        raise ValueError(f"tensor {name!r} has numbers that are none")
+    if 8 * (end - begin) != math.prod(shape) * bits:
+        raise ValueError(f"tensor {name!r} of {dtype} {shape} cannot take {end - begin} bytes")
+    return Tensor(name, dtype, tuple(shape), start + begin, start + end)
+
+
+def _hold(window: Window, size: int, what: str) -> None:
+    """Fill the window until it holds `size` bytes."""
+    while window.size < size:
+        if window.last:
+            raise EOFError(f"the file ends at byte {window.size}, inside {what}, before token 0")
+        try:
+            window.fill()
+        except DamagedSource as error:
+            raise type(error.fault)(f"{error.fault}, inside {what}, before token 0") from None
+
+
+def skip(window: Window, size: int) -> None:
+    """Pass over `size` bytes."""
+    while size > 0:
+        if window.size == 0:
+            if window.last:
+                raise EOFError(f"the file ends {size} bytes before token 0")
+            try:
+                window.fill()
+            except DamagedSource as error:
+                raise type(error.fault)(f"{error.fault}, before token 0") from None
+        step = min(size, window.size)
+        window.use(step)
+        size -= step
