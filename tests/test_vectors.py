@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 import embrow
 from embrow.vectors import LoadReport, WordVectors, _source, info, load_vectors
-from packed import PACKERS
+from packed import PACKERS, pack
 from reference_vectors import read_glove, read_word2vec_binary, read_word2vec_text
 from vector_files import FORMATS, SPACED, TOKENS, WEIGHT, compress, make, same, write
 
@@ -439,9 +439,11 @@ def test_memory_is_the_result_and_windows(tmp_path: Path) -> None:
     vectors = WordVectors([f"w{i}" for i in range(rows)], np.ones((rows, 300), np.float32))
     vectors.save(tmp_path / "v.bin")
     vectors.save(tmp_path / "v.glove", "glove")
-    (tmp_path / "v.gz").write_bytes(gzip.compress((tmp_path / "v.bin").read_bytes(), 1))
-    for name in ("v.bin", "v.glove", "v.gz"):
+    vectors.save(tmp_path / "v.safetensors")
+    for how in ("gzip", "bz2", "zst", "zip"):
+        write(tmp_path / f"v.{how}", pack((tmp_path / "v.bin").read_bytes(), how))
+    for name in ("v.bin", "v.glove", "v.safetensors", "v.gzip", "v.bz2", "v.zst", "v.zip"):
         command = [sys.executable, "-c", MEASURE, str(tmp_path / name)]
         grown = int(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
-        # 2.4 MB of rows and a few windows; the unpacked files are 36 MB and more.
-        assert grown < 24, (name, grown)
+        # 2.4 MB of rows, a few windows and what a decompressor keeps; the unpacked files are 72 MB and more.
+        assert grown < 32, (name, grown)

@@ -17,13 +17,14 @@ import zipfile
 import zlib
 from collections.abc import Callable, Generator
 from queue import SimpleQueue
-from threading import Semaphore, Thread
+from threading import Thread
 from types import TracebackType
 from typing import Any, BinaryIO, NamedTuple, Protocol
 
+# Blocks so large that handing them from thread to thread costs little, and so many that neither waits for the other.
 _PACKED_BYTES = 128 << 10
 _BLOCK_BYTES = 256 << 10
-_BLOCKS_AHEAD = 4
+_BLOCKS_AHEAD = 32
 # Of xz's dictionary: the largest preset, -9, takes 65 MiB. libzstd's own limit is 128 MiB.
 _XZ_MEMORY_BYTES = 256 << 20
 _MAGIC_BYTES = 10
@@ -182,7 +183,9 @@ class _Ahead:
 
     def __init__(self, blocks: _Blocks) -> None:
         self._source = blocks
-        self._room = Semaphore(_BLOCKS_AHEAD)
+        self._room: SimpleQueue[None] = SimpleQueue()
+        for _ in range(_BLOCKS_AHEAD):
+            self._room.put(None)
         self._made: SimpleQueue[tuple[bytes, int] | BaseException] = SimpleQueue()
         self._stopped = False
         self._thread = Thread(target=self._make, name="embrow-decompress", daemon=True)
@@ -192,7 +195,7 @@ class _Ahead:
         try:
             for made in self._source:
                 self._made.put(made)
-                self._room.acquire()
+                self._room.get()
                 if self._stopped:
                     return
             self._made.put(StopIteration())
@@ -207,12 +210,12 @@ class _Ahead:
         if isinstance(made, BaseException):
             self._made.put(StopIteration())
             raise made
-        self._room.release()
+        self._room.put(None)
         return made
 
     def close(self) -> None:
         self._stopped = True
-        self._room.release()
+        self._room.put(None)
         self._thread.join()
 
 
