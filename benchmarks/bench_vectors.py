@@ -30,7 +30,7 @@ FORMATS = {
     "safetensors": "v.safetensors",
 }
 # gensim takes minutes for all of a text file; both read only these.
-TEXT_LIMIT = 20_000
+TEXT_LIMIT = 10_000
 # The shape of GoogleNews' vectors.
 LARGE_ROWS = 3_000_000
 LARGE_VOCAB = 20_000

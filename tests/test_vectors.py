@@ -440,10 +440,55 @@ def test_memory_is_the_result_and_windows(tmp_path: Path) -> None:
     vectors.save(tmp_path / "v.bin")
     vectors.save(tmp_path / "v.glove", "glove")
     vectors.save(tmp_path / "v.safetensors")
-    for how in ("gzip", "bz2", "zst", "zip"):
-        write(tmp_path / f"v.{how}", pack((tmp_path / "v.bin").read_bytes(), how))
-    for name in ("v.bin", "v.glove", "v.safetensors", "v.gzip", "v.bz2", "v.zst", "v.zip"):
+    write(tmp_path / "v.gz", gzip.compress((tmp_path / "v.bin").read_bytes(), 1))
+    write(tmp_path / "v.zst", pack((tmp_path / "v.bin").read_bytes(), "zst"))
+    for name in ("v.bin", "v.glove", "v.safetensors", "v.gz", "v.zst"):
         command = [sys.executable, "-c", MEASURE, str(tmp_path / name)]
         grown = int(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
         # 2.4 MB of rows, a few windows and what a decompressor keeps; the unpacked files are 72 MB and more.
         assert grown < 32, (name, grown)
+
+
+# ---- progress, pipes
+
+
+def test_a_bar_shows_on_terminals_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("rich")
+    written = make(tmp_path / "v", "glove")
+    for progress in (True, False):
+        assert same(load_vectors(tmp_path / "v", progress=progress), written.tokens, written.weight)
+    assert capsys.readouterr() == ("", "")
+
+
+def test_a_bar_on_a_terminal(tmp_path: Path) -> None:
+    pty = pytest.importorskip("pty")
+    pytest.importorskip("rich")
+    make(tmp_path / "v", "glove")
+    ours, theirs = pty.openpty()
+    code = "import sys; from embrow.vectors import load_vectors; load_vectors(sys.argv[1], progress=True)"
+    with os.fdopen(theirs, "wb") as terminal:
+        subprocess.run([sys.executable, "-c", code, str(tmp_path / "v")], check=True, stderr=terminal)
+        shown = os.read(ours, 1 << 16)
+    os.close(ours)
+    assert b"load" in shown
+    assert b"100%" in shown or b"kB" in shown or b"bytes" in shown
+
+
+def test_a_bar_needs_rich(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    make(tmp_path / "v", "glove")
+    monkeypatch.setitem(sys.modules, "rich.console", None)
+    with pytest.raises(ImportError, match="progress=True needs rich: pip install rich; or pass a callable"):
+        load_vectors(tmp_path / "v", progress=True)
+
+
+@pytest.mark.parametrize("format", FORMATS)
+@pytest.mark.parametrize("packed", [False, True])
+def test_a_pipe_is_read(tmp_path: Path, format: str, packed: bool) -> None:
+    written = make(tmp_path / "v", format)
+    path = compress(tmp_path / "v") if packed else tmp_path / "v"
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    options = {"tokens": SPACED} if format == "npy" else {}
+    with subprocess.Popen(["dd", f"if={path}", f"of={pipe}", "status=none"]):
+        found = load_vectors(pipe, **options)  # type: ignore[arg-type]
+    assert same(found, written.tokens, written.weight)
