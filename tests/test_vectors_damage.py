@@ -40,7 +40,9 @@ def test_every_prefix_ends_in_a_result_or_a_clear_error(tmp_path: Path, format: 
     short = tmp_path / "short"
     options: dict[str, Any] = {"format": format, **OPTIONS.get(format, {})}
     short_of = 0
-    for size in range(len(data)):
+    # A compressed file's end is found by the decompressor, whatever the format.
+    step = 1 if packed is None or format == "word2vec-binary" else 5
+    for size in range(0, len(data), step):
         vocab = None if size % 2 else ["the", "end", ". . ."]
         try:
             found = load_vectors(write(short, data[:size]), vocab, **options)
@@ -52,7 +54,7 @@ def test_every_prefix_ends_in_a_result_or_a_clear_error(tmp_path: Path, format: 
             # Only text can be cut where nothing shows it: in a number, or in a token and its numbers.
             assert format in {"glove", "word2vec-text"}
             assert set(found.tokens[:-1]) <= set(written.tokens)
-    assert short_of > len(data) * 0.7
+    assert short_of > len(data) / step * 0.7
 
 
 @pytest.mark.parametrize("format", [*FORMATS, "gensim"])
