@@ -84,7 +84,7 @@ class _Codec(NamedTuple):
 
 
 def _gzip() -> _Opener:
-    """zlib-ng inflates binary vectors at 1.4 times zlib's rate, text at more."""
+    """zlib-ng inflates binary vectors at 1.2 to 1.4 times zlib's rate, and ISA-L no faster."""
     try:
         from zlib_ng import zlib_ng as inflater
     except ImportError:
