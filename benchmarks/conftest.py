@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 import torch
-from measure import copy_rate, fill_rate
+from measure import copy_rate, fill_rate, thread_gain
 from table import Machine, Table
 
 TABLES = pytest.StashKey[list[Table]]()
@@ -57,7 +57,8 @@ def scaled(pytestconfig: pytest.Config) -> Callable[[int], int]:
 
 @pytest.fixture(scope="session")
 def machine(threads: int) -> Machine:
-    return Machine(_cpu(), os.cpu_count() or 1, threads, platform.python_version(), copy_rate(), fill_rate())
+    cores, python = os.cpu_count() or 1, platform.python_version()
+    return Machine(_cpu(), cores, threads, python, copy_rate(), fill_rate(), thread_gain(threads))
 
 
 @pytest.fixture(scope="module")

@@ -1,12 +1,14 @@
-"""Clocks shared by the benchmarks: medians, alternation between peers, and what this machine copies and fills."""
+"""Clocks shared by the benchmarks: medians, alternation between peers, and what this machine can do."""
 
 from __future__ import annotations
 
 import gc
+import hashlib
 import math
 import statistics
 import time
 from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import torch
@@ -75,6 +77,22 @@ def fill_rate(repeats: int = 7) -> float:
     """Return the bytes per second of filling a 512 MB buffer that is mapped already."""
     target = torch.ones(COPY_BYTES // 8, dtype=torch.float64)
     return COPY_BYTES / median_seconds(lambda: target.fill_(2.0), repeats)
+
+
+def thread_gain(threads: int, repeats: int = 21) -> float:
+    """Return how many times one thread's arithmetic `threads` of them do, hashing what stays in the first-level cache.
+
+    No kernel's gain can pass it: processors may be halves of one core, or shared with a neighbour.
+    """
+    data = bytes(16 << 10)
+
+    def work(_: int = 0) -> None:
+        for _ in range(400):
+            hashlib.blake2b(data).digest()
+
+    with ThreadPoolExecutor(threads) as pool:
+        found = interleaved({"one": work, "all": lambda: list(pool.map(work, range(threads)))}, repeats)
+    return threads * found["one"] / found["all"]
 
 
 def geometric_mean(values: Iterable[float]) -> float:

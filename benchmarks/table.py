@@ -13,7 +13,7 @@ OURS = "embrow"
 
 @dataclass(frozen=True)
 class Machine:
-    """What the figures of a run depend on; rates in bytes per second."""
+    """What the figures of a run depend on; rates in bytes per second, `thread_gain` that of measure.py."""
 
     cpu: str
     cores: int
@@ -21,11 +21,13 @@ class Machine:
     python: str
     copy_rate: float
     fill_rate: float
+    thread_gain: float
 
     def __str__(self) -> str:
         return (
-            f"{self.cores} cores {self.cpu}, Python {self.python}, {self.threads} threads; copies "
-            f"{self.copy_rate / 1e9:.1f} GB/s (read + written), fills {self.fill_rate / 1e9:.1f} GB/s"
+            f"{self.cores} cores {self.cpu}, Python {self.python}, {self.threads} threads, which do "
+            f"{self.thread_gain:.2f} times one's arithmetic; copies {self.copy_rate / 1e9:.1f} GB/s (read + written), "
+            f"fills {self.fill_rate / 1e9:.1f} GB/s"
         )
 
 
