@@ -23,7 +23,6 @@ def embedding(
     norm_type: float = 2.0,
     scale_grad_by_freq: bool = False,
     sparse: bool = False,
-    *,
     out: Tensor | None = None,
 ) -> Tensor:
     """Look up rows of a table: `torch.nn.functional.embedding` over embrow's kernels.
