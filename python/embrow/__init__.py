@@ -15,6 +15,7 @@ from embrow.vocab import Vocab
 
 if TYPE_CHECKING:
     from embrow import functional, nn, optim
+    from embrow._collate import collate
     from embrow._patch import patch
     from embrow.classifier import TextClassifier
 
@@ -26,6 +27,7 @@ __all__ = [
     "Vocab",
     "WordVectors",
     "__version__",
+    "collate",
     "embedding_matrix",
     "functional",
     "load_vectors",
@@ -38,15 +40,14 @@ __all__ = [
 
 # These need PyTorch, which `import embrow` does not.
 _MODULES = ("functional", "nn", "optim")
+_HOMES = {"TextClassifier": "embrow.classifier", "collate": "embrow._collate", "patch": "embrow._patch"}
 
 
 def __getattr__(name: str) -> Any:
     if name in _MODULES:
         return importlib.import_module(f"embrow.{name}")
-    if name == "TextClassifier":
-        return importlib.import_module("embrow.classifier").TextClassifier
-    if name == "patch":
-        return importlib.import_module("embrow._patch").patch
+    if name in _HOMES:
+        return getattr(importlib.import_module(_HOMES[name]), name)
     raise AttributeError(f"module 'embrow' has no attribute {name!r}")
 
 
