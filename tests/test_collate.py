@@ -95,3 +95,8 @@ def test_wrong_arguments_are_refused_at_once() -> None:
         collate(VOCAB, padding_side="middle")  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="bos_token 'run'"):
         collate(Vocab(["<pad>", "to"]), bos_token="run")
+
+
+def test_lengths_of_the_samples_are_not_overwritten() -> None:
+    with pytest.raises(ValueError, match='"lengths" already'):
+        collate(VOCAB, return_lengths=True)([{"text": "to", "lengths": 7}])

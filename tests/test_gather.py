@@ -168,6 +168,13 @@ def test_out_that_does_not_fit(out: Tensor, message: str) -> None:
         F.embedding(torch.tensor([1, 0]), torch.randn(4, 3), out=out)
 
 
+def test_out_of_a_failed_lookup_counts_as_written() -> None:
+    out = torch.zeros(2, 3)
+    with pytest.raises(IndexError, match="position 1"):
+        F.embedding(torch.tensor([1, 9]), torch.randn(4, 3), out=out)
+    assert out._version == 1
+
+
 def test_out_is_not_for_training() -> None:
     table = torch.randn(4, 3, requires_grad=True)
     with pytest.raises(RuntimeError, match=r"out=\.\.\. arguments don't support automatic differentiation"):

@@ -445,6 +445,20 @@ def test_the_function_scripts() -> None:
     assert torch.equal(torch.jit.script(scripted)(torch.tensor([3]), weight), weight[3:])
 
 
+def scripted_into(ids: Tensor, table: Tensor, out: Tensor) -> Tensor:
+    return F.embedding(ids, table, out=out)
+
+
+@pytest.mark.filterwarnings("ignore:.*torch.jit.*:DeprecationWarning")
+def test_the_function_scripts_with_out() -> None:
+    function, table, ids = torch.jit.script(scripted_into), torch.randn(4, 3), torch.tensor([1, 0])
+    out = torch.empty(2, 3)
+    assert torch.equal(function(ids, table, out), table[ids])
+    assert torch.equal(out, table[ids])
+    with pytest.raises(torch.jit.Error, match="out must be of the shape"):
+        function(ids, table, torch.empty(5, 2, 3))
+
+
 @pytest.mark.parametrize("backend", ["eager", "aot_eager"])
 @pytest.mark.parametrize("settings", [{}, {"padding_idx": 1}, {"scale_grad_by_freq": True}], ids=str)
 def test_compile_fullgraph(backend: str, settings: dict[str, Any]) -> None:

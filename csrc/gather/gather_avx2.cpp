@@ -8,27 +8,22 @@
 #include <algorithm>
 #include <cstring>
 
+#include "common/prefetch.h"
 #include "common/variant.h"
 #include "gather/gather.h"
 
 namespace embrow {
 namespace {
 
-constexpr size_t line = 64;
 constexpr size_t vector = 32;
 constexpr size_t ahead_bytes = 8192;  // about what the core's miss buffers and the second level's queue hold
 constexpr size_t most_rows_ahead = 32;
-constexpr size_t most_lines = 16;  // of one row; the hardware's own prefetcher has understood by then
 
-EMBROW_TARGET_AVX2 inline void prefetch_row(const row_table& table, int64_t id) noexcept {
+EMBROW_TARGET_AVX2 inline void prefetch_id(const row_table& table, int64_t id) noexcept {
     // Not yet checked, so it may lie anywhere: a prefetch of no memory does nothing.
-    const uintptr_t row = reinterpret_cast<uintptr_t>(table.data) +
-                          static_cast<uintptr_t>(id) * static_cast<uintptr_t>(table.stride_bytes);
-    // The lines that the row lies in, and none more: of short rows one is much of their traffic.
-    const uintptr_t end = row + std::min(table.row_bytes, most_lines * line);
-    for (uintptr_t at = row & ~uintptr_t{line - 1}; at < end; at += line) {
-        _mm_prefetch(reinterpret_cast<const char*>(at), _MM_HINT_T0);
-    }
+    prefetch_row(reinterpret_cast<uintptr_t>(table.data) +
+                     static_cast<uintptr_t>(id) * static_cast<uintptr_t>(table.stride_bytes),
+                 table.row_bytes);
 }
 
 // The last vector overlaps the one before it when `bytes` is no multiple of 32.
@@ -66,11 +61,11 @@ EMBROW_TARGET_AVX2 size_t copy_rows(const gather_job& job, size_t first, size_t 
     const row_table table = job.table;
     const size_t distance = std::clamp<size_t>(ahead_bytes / std::max<size_t>(table.row_bytes, 1), 2, most_rows_ahead);
     const size_t known = std::min(first + distance, last);
-    for (size_t i = first; i < known; ++i) prefetch_row(table, ids[i]);
+    for (size_t i = first; i < known; ++i) prefetch_id(table, ids[i]);
     std::byte* to = job.out + first * table.row_bytes;
     size_t i = first;
     for (; i < last; ++i, to += table.row_bytes) {
-        if (i + distance < last) prefetch_row(table, ids[i + distance]);
+        if (i + distance < last) prefetch_id(table, ids[i + distance]);
         const int64_t id = ids[i];
         if (id < 0 || id >= table.rows) break;
         copy_row(to, table.data + id * table.stride_bytes, table.row_bytes);

@@ -5,6 +5,7 @@
 #include <mutex>
 #include <vector>
 
+#include "common/prefetch.h"
 #include "common/threads.h"
 #include "common/variant.h"
 
@@ -32,8 +33,6 @@ constexpr candidate<scatter_kernel> kernels[] = {
 // How far ahead memory is asked for the rows to be read and written, which only the ids foretell.
 constexpr size_t ahead_bytes = 4096;
 constexpr size_t most_terms_ahead = 16;
-constexpr size_t line = 64;
-constexpr size_t most_lines = 16;  // of one row; the hardware's own prefetcher has understood by then
 
 class lookahead {
   public:
@@ -41,7 +40,6 @@ class lookahead {
         : job_(job),
           terms_(terms),
           row_bytes_(job.dim * element_bytes(job.type)),
-          lines_(std::min(task_count(row_bytes_, line), most_lines)),
           distance_(std::clamp<size_t>(ahead_bytes / std::max<size_t>(row_bytes_, 1), 2, most_terms_ahead)),
           next_(begin) {}
 
@@ -55,11 +53,9 @@ class lookahead {
             const size_t grad = job_.sources == nullptr ? position : job_.sources[position].row;
             const std::byte* from = job_.grads + grad * job_.grad_stride_bytes;
             const std::byte* to = job_.out + term_row(term) * row_bytes_;
-            for (size_t i = 0; i < lines_; ++i) __builtin_prefetch(from + i * line);
+            prefetch_row(reinterpret_cast<uintptr_t>(from), row_bytes_);
             // Prefetching a page that does not exist yet does nothing.
-            if (!job_.untouched) {
-                for (size_t i = 0; i < lines_; ++i) __builtin_prefetch(to + i * line, 1);
-            }
+            if (!job_.untouched) prefetch_row<true>(reinterpret_cast<uintptr_t>(to), row_bytes_);
         }
     }
 
@@ -67,7 +63,6 @@ class lookahead {
     const scatter_job& job_;
     std::span<const row_term> terms_;
     size_t row_bytes_;
-    size_t lines_;
     size_t distance_;
     size_t next_;
 };

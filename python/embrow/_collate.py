@@ -123,6 +123,8 @@ class _Collate:
         for at, sample in enumerate(samples):
             if self.text_key not in sample:
                 raise KeyError(f"collate: sample {at} has no {self.text_key!r}; text_key= names where the text is")
+        if self.arguments["return_lengths"] and "lengths" in samples[0]:
+            raise ValueError('collate: samples have "lengths" already, where return_lengths puts the rows\' own')
         ids, *lengths = self._encode([sample[self.text_key] for sample in samples])
         rest = [{key: value for key, value in sample.items() if key != self.text_key} for sample in samples]
         batch: dict[str, Any] = {self.text_key: ids, **default_collate(rest)}

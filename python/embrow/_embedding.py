@@ -59,8 +59,8 @@ def embedding(
         with torch.no_grad():
             torch.embedding_renorm_(weight, ids, max_norm, norm_type)
     if out is not None:
+        _increment_version(out)  # first, as rows before one that fails are written, too
         _gather_into(out, weight, ids, rows, dim)
-        _increment_version(out)
         return out
     if weight.requires_grad and _is_grad_enabled():
         rows_of_ids: Tensor = _apply(weight, ids, rows, dim, padding_idx, scale_grad_by_freq, sparse)

@@ -78,7 +78,11 @@ def embedding(
     # Scripting compiles neither the condition nor its else, but all that follows.
     if torch.jit.is_scripting():  # type: ignore[attr-defined]
         rows = _torch_embedding(input, weight, padding_idx, max_norm, norm_type, scale_grad_by_freq, sparse)
-        return rows if out is None else out.copy_(rows)
+        if out is None:
+            return rows
+        if out.shape != rows.shape or out.dtype != rows.dtype:
+            raise ValueError("embedding: out must be of the shape (*input.shape, dim) and of the weight's dtype")
+        return out.copy_(rows)
     else:
         return _embedding.embedding(input, weight, padding_idx, max_norm, norm_type, scale_grad_by_freq, sparse, out)
 
