@@ -40,4 +40,5 @@ PYBIND11_MODULE(_core, m) {
     embrow::bind_scatter(m);
     embrow::bind_update(m);
     embrow::bind_vectors(m);
+    embrow::bind_subwords(m);
 }

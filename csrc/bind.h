@@ -16,5 +16,6 @@ void bind_gather(pybind11::module_& m);
 void bind_scatter(pybind11::module_& m);
 void bind_update(pybind11::module_& m);
 void bind_vectors(pybind11::module_& m);
+void bind_subwords(pybind11::module_& m);
 
 }  // namespace embrow

@@ -16,6 +16,7 @@ for module in ("torch", "sklearn", "click", "rich", "matplotlib", "jinja2"):
     pytest.importorskip(module, reason=f"the command line needs {module}")
 
 from embrow.cli import main  # noqa: E402
+from fasttext_files import MODELS  # noqa: E402
 
 WORDS = ["nice", "great", "bad", "awful"]
 CSV = "label,text\n" + "good,nice great\npoor,bad awful\n" * 12
@@ -131,6 +132,19 @@ def test_vectors_convert(folder: Path, capsys: pytest.CaptureFixture[str]) -> No
         "vectors.bin",
         "vocab",
     ]
+
+
+def test_vectors_convert_warns_of_what_is_lost(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    data = MODELS["subwords"].to_bytes()
+    (folder / "model.bin").write_bytes(data + b"more")
+    code, out, err = run(capsys, "vectors", "convert", "model.bin", "v.fifu")
+    assert (code, out) == (0, "v.fifu: 11 of 11 rows of 6, finalfusion\n")
+    assert err.splitlines() == [
+        f"embrow: warning: model.bin: the header declares 11 rows; more bytes follow at {len(data)} and are not read",
+        "embrow: warning: model.bin: save: the subwords are lost; tokens that have no row have no vector in the file",
+    ]
+    _, out, _ = run(capsys, "vectors", "info", "v.fifu")
+    assert "format: finalfusion\ncompression: None\nrows: 11\ndim: 6\ndtype: float32\n" in out
 
 
 def compare_with(*arguments: str, data: str = "data.csv", vectors: str = "vectors.bin") -> tuple[str, ...]:

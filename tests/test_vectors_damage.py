@@ -159,21 +159,6 @@ def test_rows_past_the_declared_warn(tmp_path: Path, format: str) -> None:
     load_vectors(tmp_path / "more", limit=3, tokens=written.tokens if format == "npy" else None)
 
 
-@pytest.mark.parametrize(
-    ("head", "name"),
-    [
-        (b"FiFu\0\0\0\0", "finalfusion"),
-        (struct.pack("<ii", 793712314, 12), "fasttext"),
-    ],
-)
-def test_formats_not_readable_yet(tmp_path: Path, head: bytes, name: str) -> None:
-    message = f"the format '{name}' is not readable yet by this version; it reads word2vec-binary"
-    with pytest.raises(ValueError, match=message):
-        load_vectors(write(tmp_path / "v", head + bytes(100)))
-    with pytest.raises(ValueError, match=message):
-        load_vectors(tmp_path / "v", format=name)
-
-
 def test_zip_archives_of_other_than_one_member(tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "v", "w") as archive:
         archive.writestr("a.txt", "a 1 2")

@@ -1,31 +1,21 @@
 #include "vectors/token_file.h"
 
-#include <unistd.h>
-
 #include <algorithm>
 #include <array>
-#include <cerrno>
+#include <cstddef>
 #include <string>
-#include <system_error>
 
+#include "vectors/row_file.h"
 #include "vectors/vectors.h"
 #include "vocab/table.h"
 
 namespace embrow {
 namespace {
 
-// Reads all of `size` bytes at `begin`.
-void read_at(int descriptor, uint64_t begin, size_t size, void* to) {
-    auto* at = static_cast<char*>(to);
-    while (size > 0) {
-        const ssize_t got = pread(descriptor, at, size, static_cast<off_t>(begin));
-        if (got < 0 && errno == EINTR) continue;
-        if (got < 0) throw std::system_error(errno, std::generic_category(), "reading vectors");
-        if (got == 0)
-            throw cut_short("the file ends at byte " + std::to_string(begin) + ", inside its table of tokens");
-        at += got;
-        begin += static_cast<uint64_t>(got);
-        size -= static_cast<size_t>(got);
+void read_table(int descriptor, uint64_t begin, size_t size, void* to) {
+    const size_t got = read_at(descriptor, begin, size, static_cast<std::byte*>(to));
+    if (got < size) {
+        throw cut_short("the file ends at byte " + std::to_string(begin + got) + ", inside its table of tokens");
     }
 }
 
@@ -52,7 +42,8 @@ class finder {
         for (uint64_t seen = 0; seen < slots_;) {
             std::array<uint32_t, run_slots> run{};
             const size_t count = std::min<uint64_t>(run_slots, slots_ - at);
-            read_at(file_.descriptor, file_.index.begin + at * sizeof(uint32_t), count * sizeof(uint32_t), run.data());
+            read_table(file_.descriptor, file_.index.begin + at * sizeof(uint32_t), count * sizeof(uint32_t),
+                       run.data());
             for (size_t i = 0; i < count; ++i) {
                 if (run[i] == 0) return no_id;
                 if (!slot_matches(run[i], wanted.hash, mask)) continue;
@@ -69,7 +60,7 @@ class finder {
     bool is(uint64_t id, std::string_view token, const token_key& wanted) {
         if (id >= tokens_) throw bad_vectors("a slot of the table of tokens holds id " + std::to_string(id));
         token_key key{};
-        read_at(file_.descriptor, file_.keys.begin + id * sizeof(token_key), sizeof key, &key);
+        read_table(file_.descriptor, file_.keys.begin + id * sizeof(token_key), sizeof key, &key);
         if (key.high != wanted.high) return false;
         if (key.is_inline()) return key.low == wanted.low;
         const uint64_t room = file_.arena.end - file_.arena.begin;
@@ -77,7 +68,7 @@ class finder {
             throw bad_vectors("token " + std::to_string(id) + " lies outside the table of tokens");
         }
         text_.resize(token.size());
-        read_at(file_.descriptor, file_.arena.begin + key.low, text_.size(), text_.data());
+        read_table(file_.descriptor, file_.arena.begin + key.low, text_.size(), text_.data());
         return text_ == token;
     }
 
@@ -92,18 +83,6 @@ class finder {
 void find_in_file(const token_file& file, std::span<const std::string_view> tokens, int64_t* ids) {
     finder table(file);
     for (const std::string_view token : tokens) *ids++ = table.find(token);
-}
-
-void read_rows_of_file(int descriptor, uint64_t begin, size_t row_bytes, std::span<const int64_t> rows,
-                       std::byte* out) {
-    for (size_t i = 0; i < rows.size();) {
-        // Neighbours are read at once.
-        size_t count = 1;
-        while (i + count < rows.size() && rows[i + count] == rows[i] + static_cast<int64_t>(count)) ++count;
-        read_at(descriptor, begin + static_cast<uint64_t>(rows[i]) * row_bytes, count * row_bytes, out);
-        out += count * row_bytes;
-        i += count;
-    }
 }
 
 }  // namespace embrow

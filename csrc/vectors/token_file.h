@@ -3,7 +3,6 @@
 // Reads a few bytes for each token and never maps or holds the table, so that memory does not grow with the file.
 #pragma once
 
-#include <cstddef>
 #include <cstdint>
 #include <span>
 #include <string_view>
@@ -28,9 +27,5 @@ struct token_file {
 // ids[i] is the id of token i, or no_id. Throws bad_vectors (vectors.h) where the table cannot be what vocab_table
 // writes, and cut_short where the file ends before it.
 void find_in_file(const token_file& file, std::span<const std::string_view> tokens, int64_t* ids);
-
-// Reads rows of row_bytes, the first of which begins at `begin`, numbered by `rows`, one after the other to `out`.
-// Throws cut_short.
-void read_rows_of_file(int descriptor, uint64_t begin, size_t row_bytes, std::span<const int64_t> rows, std::byte* out);
 
 }  // namespace embrow

@@ -6,6 +6,8 @@
 #include "bind.h"
 #include "common/threads.h"
 #include "vectors/oov.h"
+#include "vectors/python_tokens.h"
+#include "vectors/row_file.h"
 #include "vectors/token_file.h"
 #include "vectors/vectors.h"
 #include "vectors/write.h"
@@ -14,34 +16,6 @@ namespace py = pybind11;
 
 namespace embrow {
 namespace {
-
-// Calls f with the str's UTF-8, without leaving a cached copy inside a str that is not ASCII.
-template <class F>
-void with_utf8(py::handle text, F&& f) {
-    if (!PyUnicode_Check(text.ptr())) {
-        throw py::type_error("tokens must be str, found " + std::string(Py_TYPE(text.ptr())->tp_name));
-    }
-    if (PyUnicode_IS_ASCII(text.ptr())) {
-        f(std::string_view(reinterpret_cast<const char*>(PyUnicode_1BYTE_DATA(text.ptr())),
-                           static_cast<size_t>(PyUnicode_GET_LENGTH(text.ptr()))));
-        return;
-    }
-    const auto bytes = py::reinterpret_steal<py::object>(PyUnicode_AsUTF8String(text.ptr()));
-    if (!bytes) throw py::error_already_set();
-    f(std::string_view(PyBytes_AS_STRING(bytes.ptr()), static_cast<size_t>(PyBytes_GET_SIZE(bytes.ptr()))));
-}
-
-token_index table_of(const py::typing::List<py::str>& tokens) {
-    token_index table;
-    for (const py::handle token : tokens) {
-        with_utf8(token, [&](std::string_view bytes) { table.insert(bytes); });
-    }
-    return table;
-}
-
-bad_utf8 policy_named(const std::string& name) {
-    return name == "ignore" ? bad_utf8::ignore : name == "replace" ? bad_utf8::replace : bad_utf8::strict;
-}
 
 element element_of(const py::dtype& dtype) {
     switch (dtype.itemsize()) {
@@ -89,16 +63,7 @@ class row_reader {
         return py::array(dtype_, {rows, static_cast<py::ssize_t>(dim_)}, data, owner);
     }
 
-    py::typing::List<py::str> tokens() const {
-        py::typing::List<py::str> found(static_cast<size_t>(store_.kept()));
-        for (int64_t row = 0; row < store_.kept(); ++row) {
-            const std::string_view bytes = store_.tokens().token(row);
-            PyObject* const text = PyUnicode_DecodeUTF8(bytes.data(), static_cast<Py_ssize_t>(bytes.size()), nullptr);
-            if (text == nullptr) throw py::error_already_set();
-            PyList_SET_ITEM(found.ptr(), row, text);
-        }
-        return found;
-    }
+    py::typing::List<py::str> tokens() const { return kept_tokens(store_); }
 
     const row_store& store() const { return store_; }
     const row_parser& parser() const { return *parser_; }
@@ -168,7 +133,7 @@ py::array_t<int64_t> find_tokens(int descriptor, const rows_of<uint64_t>& seed, 
     return ids;
 }
 
-void read_rows(int descriptor, uint64_t begin, const rows_of<int64_t>& rows, py::array& out) {
+void read_rows_at(int descriptor, uint64_t begin, const rows_of<int64_t>& rows, py::array& out, int threads) {
     if (out.ndim() != 2 || out.shape(0) != rows.size() || !(out.flags() & py::array::c_style)) {
         throw py::value_error("read_rows: out must have a row for each number");
     }
@@ -176,7 +141,7 @@ void read_rows(int descriptor, uint64_t begin, const rows_of<int64_t>& rows, py:
     auto* const to = static_cast<std::byte*>(out.mutable_data());
     const auto row_bytes = static_cast<size_t>(out.shape(1) * out.itemsize());
     const py::gil_scoped_release unlocked;
-    read_rows_of_file(descriptor, begin, row_bytes, numbers, to);
+    read_rows(descriptor, begin, row_bytes, numbers, to, threads);
 }
 
 void fill_oov(rows_of<float> weight, const std::vector<int64_t>& rows, const py::typing::List<py::str>& tokens,
@@ -241,7 +206,8 @@ void bind_vectors(py::module_& m) {
     m.def("vectors_text_rows", &decimal_rows<double>, py::arg("tokens"), py::arg("weight").noconvert());
     m.def("vectors_find_tokens", &find_tokens, py::arg("descriptor"), py::arg("seed").noconvert(), py::arg("index"),
           py::arg("keys"), py::arg("arena"), py::arg("tokens"), "The id of each, or -1.");
-    m.def("vectors_read_rows", &read_rows, py::arg("descriptor"), py::arg("begin"), py::arg("rows"), py::arg("out"));
+    m.def("vectors_read_rows", &read_rows_at, py::arg("descriptor"), py::arg("begin"), py::arg("rows"), py::arg("out"),
+          py::arg("threads"));
     m.def("vectors_fill_oov", &fill_oov, py::arg("weight").noconvert(), py::arg("rows"), py::arg("tokens"),
           py::arg("uniform"), py::arg("seed"), py::arg("mean"), py::arg("spread"), py::arg("threads"));
 }

@@ -239,6 +239,20 @@ class Source:
         """How many bytes there can be."""
         return self.total * self.expansion if self.total else _ENDLESS
 
+    @property
+    def descriptor(self) -> int | None:
+        """For reading the bytes anywhere; None where they come in order only, decompressed or from a pipe."""
+        return self.file.fileno() if self.compression is None and self.total else None
+
+    def pass_over(self, size: int) -> int:
+        """Pass over bytes without reading them; return how many, 0 where they come in order only."""
+        if self.descriptor is None:
+            return 0
+        passed = max(0, min(size, self.total - self.done))
+        self.file.seek(passed, os.SEEK_CUR)
+        self.done += passed
+        return passed
+
     def readinto(self, window: memoryview) -> int:
         """Fill the front of `window`; 0 at the end of the bytes only.
 

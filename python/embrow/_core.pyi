@@ -12,7 +12,9 @@ import numpy.typing
 import typing_extensions
 
 __all__: list[str] = [
+    "DictionaryReader",
     "Element",
+    "Ngrams",
     "Pooling",
     "RowReader",
     "TokenCounts",
@@ -35,6 +37,7 @@ __all__: list[str] = [
     "scatter_rows",
     "unicode_version",
     "use_variant",
+    "vectors_add_rows",
     "vectors_binary_rows",
     "vectors_fill_oov",
     "vectors_find_tokens",
@@ -306,6 +309,63 @@ class RowReader:
     @property
     def rows_read(self) -> int: ...
 
+class Ngrams:
+    @staticmethod
+    def fasttext(
+        min_chars: typing.SupportsInt | typing.SupportsIndex,
+        max_chars: typing.SupportsInt | typing.SupportsIndex,
+        buckets: typing.SupportsInt | typing.SupportsIndex,
+        end_has_ngrams: bool,
+        kept: typing.Annotated[numpy.typing.ArrayLike, numpy.int32] | None,
+    ) -> Ngrams: ...
+    @staticmethod
+    def finalfusion(
+        power: bool,
+        min_chars: typing.SupportsInt | typing.SupportsIndex,
+        max_chars: typing.SupportsInt | typing.SupportsIndex,
+        size: typing.SupportsInt | typing.SupportsIndex,
+    ) -> Ngrams: ...
+    @staticmethod
+    def listed(
+        min_chars: typing.SupportsInt | typing.SupportsIndex,
+        max_chars: typing.SupportsInt | typing.SupportsIndex,
+        tokens: list[str],
+        rows: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex],
+    ) -> Ngrams: ...
+    def __getstate__(self) -> tuple[typing.Any, ...]: ...
+    def __setstate__(self, arg0: tuple[typing.Any, ...]) -> None: ...
+    def rows(
+        self, tokens: list[typing.Any], threads: typing.SupportsInt | typing.SupportsIndex
+    ) -> tuple[numpy.typing.NDArray[numpy.int64], numpy.typing.NDArray[numpy.int64]]: ...
+    @property
+    def bound(self) -> int: ...
+
+class DictionaryReader:
+    def __init__(
+        self,
+        entries: str,
+        words: typing.SupportsInt | typing.SupportsIndex,
+        declared: typing.SupportsInt | typing.SupportsIndex,
+        limit: typing.SupportsInt | typing.SupportsIndex,
+        offset: typing.SupportsInt | typing.SupportsIndex,
+        unicode_errors: str,
+        wanted: list[str] | None,
+    ) -> None: ...
+    def feed(self, window: typing_extensions.Buffer, last: bool) -> int: ...
+    def mended(self) -> dict[int, bytes]: ...
+    def rows(self) -> numpy.typing.NDArray[numpy.int64]: ...
+    def tokens(self) -> list[str]: ...
+    @property
+    def bad_utf8(self) -> int: ...
+    @property
+    def done(self) -> bool: ...
+    @property
+    def duplicates(self) -> int: ...
+    @property
+    def entry(self) -> int: ...
+    @property
+    def kept_ids(self) -> list[int]: ...
+
 def active_variant() -> str: ...
 def are_bag_offsets(
     offsets: typing.SupportsInt | typing.SupportsIndex,
@@ -461,6 +521,13 @@ def scatter_rows(
     threads: typing.SupportsInt | typing.SupportsIndex,
 ) -> None: ...
 def use_variant(name: str) -> None: ...
+def vectors_add_rows(
+    sums: numpy.typing.NDArray[numpy.float32],
+    table: numpy.typing.NDArray[numpy.float32],
+    offsets: numpy.typing.NDArray[numpy.int64],
+    ids: numpy.typing.NDArray[numpy.int64],
+    threads: typing.SupportsInt | typing.SupportsIndex,
+) -> None: ...
 def vectors_binary_rows(tokens: list[str], weight: numpy.typing.NDArray[numpy.float32]) -> bytes: ...
 def vectors_fill_oov(
     weight: numpy.typing.NDArray[numpy.float32],
@@ -489,6 +556,7 @@ def vectors_read_rows(
     begin: typing.SupportsInt | typing.SupportsIndex,
     rows: typing.Annotated[numpy.typing.ArrayLike, numpy.int64],
     out: numpy.ndarray[typing.Any, numpy.dtype[typing.Any]],
+    threads: typing.SupportsInt | typing.SupportsIndex,
 ) -> None: ...
 @typing.overload
 def vectors_text_rows(tokens: list[str], weight: numpy.typing.NDArray[numpy.float32]) -> bytes: ...

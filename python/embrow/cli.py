@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import traceback
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Literal
@@ -424,8 +425,9 @@ def vectors_convert(
 ) -> None:
     """Write the vectors of SOURCE to TARGET in another format.
 
-    TARGET is .bin or .vec of word2vec, .npy with .words beside it, .safetensors, which loads within milliseconds, or
-    what --format says.
+    TARGET is .bin or .vec of word2vec, .npy with .words beside it, .safetensors, which loads within milliseconds, .fifu
+    of finalfusion, or what --format says. None holds the subwords of a fastText or finalfusion model: its words are
+    written, and a warning says so.
     """
     from embrow.vectors import load_vectors
     from embrow.vectors._save import save_format
@@ -434,8 +436,12 @@ def vectors_convert(
     format = save_format(target, format)
     check_writable(target)
     wanted = None if vocab_path is None else Vocab.load(vocab_path)
-    found = load_vectors(source, wanted, format=from_format, progress=True, **options)
-    found.save(target, format)
+    with warnings.catch_warnings(record=True) as met:
+        warnings.simplefilter("always", UserWarning)
+        found = load_vectors(source, wanted, format=from_format, progress=True, **options)
+        found.save(target, format)
+    for warning in met:
+        click.echo(f"embrow: warning: {source}: {warning.message}", err=True)
     report = found.report
     assert report is not None
     faults = {"duplicates": report.duplicates, "not UTF-8": report.bad_utf8}

@@ -65,7 +65,7 @@ def warn_of_more(window: Window, offset: int, declared: int, blank: bytes = b"")
             warnings.warn(
                 f"the header declares {declared} rows; more bytes follow at {offset + skipped} and are not read",
                 UserWarning,
-                stacklevel=5,
+                stacklevel=6,
             )
             return
         if window.last:

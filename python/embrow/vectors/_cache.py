@@ -73,19 +73,19 @@ def parts_of(header: Header) -> Parts:
 def load(request: Request, parts: Parts) -> WordVectors:
     """Map the file, or read some of it. The window stands behind the header."""
     array = parts.weight.as_array()
-    plain = request.source.compression is None and request.source.total > 0
-    if plain and request.source.total > parts.weight.end:
+    descriptor = request.source.descriptor
+    if descriptor is not None and request.source.total > parts.weight.end:
         raise ValueError(f"byte {parts.weight.end}: other bytes follow the row of the last token")
     everything = request.wanted is None and request.limit >= array.rows and request.dtype == array.dtype
-    if plain and everything:
-        mapped = np.frombuffer(mmap.mmap(request.source.file.fileno(), 0, access=mmap.ACCESS_COPY), np.uint8)
+    if descriptor is not None and everything:
+        mapped = np.frombuffer(mmap.mmap(descriptor, 0, access=mmap.ACCESS_COPY), np.uint8)
         table = _adopt(mapped[parts.start : parts.weight.begin], parts)
         weight = mapped[parts.weight.begin : parts.weight.end].view(array.dtype).reshape(array.rows, array.dim)
         return WordVectors._mapped(table, weight, LoadReport(array.rows, array.rows, array.rows, 0, 0))
     read = min(request.limit, array.rows)
-    if plain and request.wanted is not None:
-        kept, rows = _choose(request.wanted, _find(request, parts), read)
-        weight = _read_some(request, array, rows)
+    if descriptor is not None and request.wanted is not None:
+        kept, rows = _choose(request.wanted, _find(descriptor, request.wanted, parts), read)
+        weight = _read_some(descriptor, request, array, rows)
     else:
         table = _adopt(_read(request.window, parts), parts)
         if request.wanted is None:
@@ -135,9 +135,8 @@ def _read(window: Window, parts: Parts) -> Bytes:
     return np.array(read, np.uint8)
 
 
-def _find(request: Request, parts: Parts) -> npt.NDArray[np.int64]:
-    """Look the wanted tokens up in the table where it lies, after its checksums are verified in bounded memory."""
-    descriptor = request.source.file.fileno()
+def _find(descriptor: int, tokens: list[str], parts: Parts) -> npt.NDArray[np.int64]:
+    """Look tokens up in the table where it lies, after its checksums are verified in bounded memory."""
     sums = np.frombuffer(
         os.pread(descriptor, parts.checksums.end - parts.checksums.begin, parts.checksums.begin), "<u8"
     )
@@ -153,12 +152,12 @@ def _find(request: Request, parts: Parts) -> npt.NDArray[np.int64]:
         index=(index.begin, index.end),
         keys=(keys.begin, keys.end),
         arena=(arena.begin, arena.end),
-        tokens=request.wanted or [],
+        tokens=tokens,
     )
 
 
-def _read_some(request: Request, array: StoredArray, rows: npt.NDArray[np.intp]) -> npt.NDArray[Any]:
+def _read_some(descriptor: int, request: Request, array: StoredArray, rows: npt.NDArray[np.intp]) -> npt.NDArray[Any]:
     found = np.empty((len(rows), array.dim), array.dtype)
-    _core.vectors_read_rows(request.source.file.fileno(), array.start, rows, found)
+    _core.vectors_read_rows(descriptor, array.start, rows, found, request.threads)
     with np.errstate(over="ignore", invalid="ignore"):  # infinities and any NaN are as good as others
         return found.astype(request.dtype, copy=False)

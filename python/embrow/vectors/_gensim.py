@@ -76,9 +76,9 @@ def _load_beside(request: Request, prefix: str, name: str, tokens: list[str]) ->
             source,
             window,
             Layout("npy", 0, None, 0),
-            request.wanted,
-            request.limit,
-            request.dtype,
+            wanted=request.wanted,
+            limit=request.limit,
+            dtype=request.dtype,
             threads=request.threads,
         )
         try:

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from embrow._compression import open_source
 from embrow._progress import Progress, shown_progress
 from embrow._threads import resolve_num_threads
-from embrow.vectors import _gensim, _npy, _rows, _safetensors
+from embrow.vectors import _fasttext, _finalfusion, _gensim, _npy, _rows, _safetensors
 from embrow.vectors._array import load_array
 from embrow.vectors._packages import find_package, is_package, read_parquet_words
 from embrow.vectors._request import NO_LIMIT, Facts, Request
@@ -38,6 +38,8 @@ _FORMATS = {
     "safetensors": _Format(_safetensors.load, _safetensors.facts, takes_tokens=True),
     "npy": _Format(_npy.load, _npy.facts, takes_tokens=True),
     "gensim": _Format(_gensim.load, _gensim.facts),
+    "fasttext": _Format(_fasttext.load, _fasttext.facts),
+    "finalfusion": _Format(_finalfusion.load, _finalfusion.facts),
 }
 
 
@@ -62,9 +64,11 @@ def load_vectors(
         A file, plain or compressed as .gz, .bz2, .xz, .zst or the single member of a .zip, which its first bytes tell;
         or the name of an installed package: "glove-6b-50d".
     vocab : Vocab or sequence of str, optional
-        Keep only the rows of these tokens. Rows of other tokens are passed over unparsed.
-    format : {"auto", "word2vec-binary", "word2vec-text", "glove", "safetensors", "npy", "gensim"}
-        Default: told from the file's first bytes, never from its name.
+        Keep only the rows of these tokens. Rows of other tokens are passed over unparsed. From a model with subwords,
+        tokens of the vocabulary without a row have vectors, too, though no row of the result.
+    format : str
+        "word2vec-binary", "word2vec-text", "glove", "safetensors", "npy", "gensim", "fasttext" or "finalfusion".
+        Default, "auto": told from the file's first bytes, never from its name.
     limit : int, optional
         Rows of the file to read at most.
     dtype : {"float32", "float16", "float64"}
@@ -85,7 +89,8 @@ def load_vectors(
     Returns
     -------
     WordVectors
-        Rows in the order of the file; the first of duplicate tokens wins. `.report` counts what was met.
+        Rows in the order of the file; the first of duplicate tokens wins. `.report` counts what was met. With
+        subwords, `vectors[token]` makes vectors of unseen tokens, too.
 
     Raises
     ------
@@ -107,6 +112,16 @@ def load_vectors(
     and float or int8 elements, or the only one with as many rows as there are words.
 
     .gz is inflated by zlib-ng where it is installed, else by zlib.
+
+    fastText (.bin and .ftz, from before the format had a version to version 12): vectors are bit for bit those of
+    fastText's get_word_vector: the mean of the word's row and its n-grams' rows, of n-grams alone for unseen words;
+    zeros where no n-gram has a row. `</s>` has no n-grams, but had in files without a magic number; labels are not
+    words. Without `vocab` the n-grams' matrix is kept for unseen words: 4 * buckets * dim bytes, 2.4 GB for the usual
+    2,000,000 of 300, or its codes if quantised, and dtype "float32" alone makes rows where they were read. With it the
+    rows that n-grams need are read where they lie, 24 MiB at a time; a compressed file's are put into a temporary file.
+
+    finalfusion (version 0): a word has its row as stored, which finalfusion's tools scale to length 1; norms are passed
+    over, as its libraries apply them on request only. Unseen words have the sum of their n-grams' rows, at length 1.
     """
     check_format(format)
     result_dtype = np.dtype(dtype)
@@ -117,8 +132,10 @@ def load_vectors(
     most = NO_LIMIT if limit is None else min(operator.index(limit), NO_LIMIT)
     if most < 0:
         raise ValueError(f"load_vectors: limit must be 0 or more, found {limit}")
+    wanted = None if vocab is None else _tokens_of(vocab)
     arguments: dict[str, Any] = {
-        "wanted": None if vocab is None else _tokens_of(vocab),
+        "wanted": wanted,
+        "unseen": wanted or (),
         "limit": most,
         "dtype": result_dtype,
         "unicode_errors": unicode_errors,
@@ -126,28 +143,45 @@ def load_vectors(
         "allow_pickle": allow_pickle,
         "threads": resolve_num_threads(num_threads),
     }
-    with _named(path), shown_progress(progress, "load") as show:
+    with shown_progress(progress, "load") as show:
+        return _load(path, format, show, **arguments)
+
+
+def load_wanted(path: str | os.PathLike[str], wanted: Sequence[str], unseen: Sequence[str]) -> WordVectors:
+    """Read the rows of `wanted`, and make vectors of subwords for those of `unseen` that have none."""
+    return _load(path, wanted=list(dict.fromkeys(wanted)), unseen=unseen, threads=resolve_num_threads(None))
+
+
+def _load(
+    path: str | os.PathLike[str],
+    format: str = "auto",
+    progress: Progress | None = None,
+    *,
+    tokens: Sequence[str] | str | os.PathLike[str] | None = None,
+    **arguments: Any,
+) -> WordVectors:
+    with _named(path):
         if is_package(path):
             if tokens is not None:
                 raise ValueError("tokens= belongs to the format 'npy'; an installed package has its own words")
             array, table = find_package(os.fspath(path))
             words = read_parquet_words(table)
             with open_source(array) as source:
-                window = Window(source, show)
+                window = Window(source, progress)
                 return load_array(
                     Request(array, source, window, Layout("npy", 0, None, 0), **arguments),
                     _npy.read_header(window),
                     words,
                 )
         with open_source(path) as source:
-            window = Window(source, show)
+            window = Window(source, progress)
             window.fill()
             layout = sniff(window, format)
             chosen = _FORMATS[layout.format]
             if tokens is not None and not chosen.takes_tokens:
                 takers = ", ".join(f"'{name}'" for name, one in _FORMATS.items() if one.takes_tokens)
                 raise ValueError(f"tokens= belongs to the formats {takers}; the file is {layout.format!r}")
-            return chosen.load(Request(path, source, window, layout, **arguments))
+            return chosen.load(Request(path, source, window, layout, tokens=tokens, **arguments))
 
 
 def info(path: str | os.PathLike[str], *, format: str = "auto") -> dict[str, Any]:
@@ -164,7 +198,8 @@ def info(path: str | os.PathLike[str], *, format: str = "auto") -> dict[str, Any
     -------
     dict
         format; compression, "gzip", "bz2", "xz", "zst", "zip" or None; rows, as declared by the file, dim, and dtype,
-        "text" for decimals, each None where the first bytes do not tell; bytes, of the file on disk.
+        "text" for decimals and "quantised" for codes, each None where the first bytes do not tell; bytes, of the file
+        on disk.
     """
     check_format(format)
     with _named(path), open_source(find_package(os.fspath(path))[0] if is_package(path) else path) as source:

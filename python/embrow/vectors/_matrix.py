@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from embrow import _core
 from embrow._threads import resolve_num_threads
-from embrow.vectors._load import load_vectors
+from embrow.vectors._load import load_wanted
 from embrow.vectors._word_vectors import WordVectors
 
 _POLICIES = ("normal", "uniform", "zeros", "mean", "subword")
@@ -126,8 +126,9 @@ def embedding_matrix(
         wanted = tokens
         if case_fallback:
             wanted = [form for token in tokens for form in (token, *_other_cases(token))]
-        vectors = load_vectors(vectors_or_path, wanted)
-    if oov == "subword":
+        vectors = load_wanted(vectors_or_path, wanted, tokens if oov == "subword" else ())
+    subwords = vectors._subwords
+    if oov == "subword" and subwords is None:
         raise ValueError('embedding_matrix: oov="subword" needs vectors with subwords, and these have none')
 
     rows = np.fromiter((vectors._row(token) for token in tokens), np.int64, len(tokens))
@@ -145,7 +146,17 @@ def embedding_matrix(
     for begin in range(0, len(found), _BLOCK_ROWS):
         block = found[begin : begin + _BLOCK_ROWS]
         weight[block] = vectors.weight[rows[block]]
-    if len(missing) and oov != "zeros":
+    if oov == "subword" and subwords is not None:
+        strange = next((i for i in missing if tokens[i] not in subwords), None)
+        if strange is not None:
+            raise ValueError(
+                'embedding_matrix: oov="subword": the vectors were loaded for another vocabulary, '
+                f"without token {strange}"
+            )
+        for begin in range(0, len(missing), _BLOCK_ROWS):
+            block = missing[begin : begin + _BLOCK_ROWS]
+            weight[block] = subwords.vectors([tokens[i] for i in block])
+    elif len(missing) and oov != "zeros":
         mean, spread = _moments(weight, found, tokens)
         if oov == "mean":
             weight[missing] = mean

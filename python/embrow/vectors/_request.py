@@ -25,6 +25,8 @@ class Request:
     window: Window
     layout: Layout
     wanted: list[str] | None = None
+    # Tokens that get a vector made of subwords if they have no row.
+    unseen: Sequence[str] = ()
     limit: int = NO_LIMIT
     dtype: np.dtype[Any] = field(default_factory=lambda: np.dtype(np.float32))
     unicode_errors: str = "strict"

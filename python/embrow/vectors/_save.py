@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import struct
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,14 +17,22 @@ from embrow._files import written_atomically
 from embrow.vectors._cache_file import write_cache
 from embrow.vectors._words import words_path
 
-_BY_SUFFIX = {".bin": "word2vec-binary", ".vec": "word2vec-text", ".npy": "npy", ".safetensors": "safetensors"}
+_BY_SUFFIX = {
+    ".bin": "word2vec-binary",
+    ".vec": "word2vec-text",
+    ".npy": "npy",
+    ".safetensors": "safetensors",
+    ".fifu": "finalfusion",
+}
+_NOTHING = re.compile(r"(?!)")
 # What a token must not hold, and how to say it.
 _REFUSED = {
     "word2vec-binary": (re.compile(r" |\A\n"), "a space, or starts with a line end"),
     "word2vec-text": (re.compile(r"[ \t\n\r]"), "a space, tab or line end"),
     "glove": (re.compile(r"\n|[ \t]\Z"), "a line end, or ends with a space or tab"),
     "npy": (re.compile(r"\n|\r\Z"), "a line end"),
-    "safetensors": (re.compile(r"(?!)"), "nothing"),
+    "safetensors": (_NOTHING, "nothing"),
+    "finalfusion": (_NOTHING, "nothing"),
 }
 FORMATS = tuple(_REFUSED)
 _BLOCK_BYTES = 4 << 20
@@ -63,6 +72,11 @@ def save_vectors(path: str | os.PathLike[str], format: str | None, tokens: list[
             except ValueError as error:
                 raise ValueError(f"save: {error}") from None
             return
+        if format == "finalfusion":
+            file.write(_finalfusion_head(tokens, weight.shape[1]))
+            for _, block in _blocks(tokens, weight, format):
+                file.write(block.data)
+            return
         if format != "glove":
             file.write(b"%d %d\n" % weight.shape)
         for block_tokens, block in _blocks(tokens, weight, format):
@@ -71,7 +85,21 @@ def save_vectors(path: str | os.PathLike[str], format: str | None, tokens: list[
 
 
 def _blocks(tokens: list[str], weight: npt.NDArray[Any], format: str) -> Iterator[tuple[list[str], npt.NDArray[Any]]]:
-    dtype = np.float64 if weight.dtype == np.float64 and format != "word2vec-binary" else np.float32
+    dtype = (
+        np.float64 if weight.dtype == np.float64 and format not in ("word2vec-binary", "finalfusion") else np.float32
+    )
     step = max(1, _BLOCK_BYTES // max(1, weight.shape[1] * 8))
     for begin in range(0, len(tokens), step):
         yield tokens[begin : begin + step], np.ascontiguousarray(weight[begin : begin + step], dtype=dtype)
+
+
+def _finalfusion_head(tokens: list[str], dim: int) -> bytes:
+    """Return what stands before the rows in a file of a simple vocabulary and an array (finalfusion.github.io/spec)."""
+    vocabulary, array, float32 = 1, 2, 10
+    words = b"".join(struct.pack("<I", len(word)) + word for word in (token.encode() for token in tokens))
+    head = struct.pack("<4sIIII", b"FiFu", 0, 2, vocabulary, array)
+    head += struct.pack("<IQQ", vocabulary, 8 + len(words), len(tokens)) + words
+    # Up to four bytes, and four where none are missing, as finalfusion's libraries pad.
+    padding = 4 - (len(head) + 28) % 4
+    size = 16 + padding + 4 * dim * len(tokens)
+    return head + struct.pack(f"<IQQII{padding}x", array, size, len(tokens), dim, float32)

@@ -2,15 +2,29 @@
 
 from __future__ import annotations
 
+import math
 import re
+import struct
 from collections import Counter
 from dataclasses import dataclass
 
 from embrow.vectors._source import Window
 
-READABLE = ("word2vec-binary", "word2vec-text", "glove", "safetensors", "npy", "gensim")
-NOT_YET = ("fasttext", "finalfusion")
-_SELF_DESCRIBING = ("safetensors", "npy", "gensim")
+READABLE = (
+    "word2vec-binary",
+    "word2vec-text",
+    "glove",
+    "safetensors",
+    "npy",
+    "gensim",
+    "fasttext",
+    "finalfusion",
+)
+FASTTEXT_MAGIC = (793712314).to_bytes(4, "little")
+# Args::save in fastText's source.
+FASTTEXT_ARGUMENTS = "12id"
+FINALFUSION_MAGIC = b"FiFu"
+_SELF_DESCRIBING = ("safetensors", "npy", "gensim", "fasttext", "finalfusion")
 
 _HEADER = re.compile(rb"[ \t]*(\d+)[ \t]+(\d+)[ \t]*\r?\n")
 _HEADER_CUT = re.compile(rb"[ \t]*\d+[ \t]*\d*[ \t]*\r?")
@@ -32,8 +46,6 @@ class Layout:
 
 
 def check_format(name: str) -> None:
-    if name in NOT_YET:
-        raise ValueError(f"the format {name!r} is not readable yet by this version; it reads {', '.join(READABLE)}")
     if name != "auto" and name not in READABLE:
         raise ValueError(f"format must be 'auto' or one of {', '.join(READABLE)}, found {name!r}")
 
@@ -47,8 +59,6 @@ def sniff(window: Window, name: str) -> Layout:
         raise EOFError("the file is empty: it ends at byte 0, before token 0")
     if name == "auto":
         name = _name(head)
-        if name != "word2vec":
-            check_format(name)
     if name in _SELF_DESCRIBING:
         return Layout(name, 0, None, 0)
     if name == "glove":
@@ -62,9 +72,9 @@ def sniff(window: Window, name: str) -> Layout:
 def _name(head: bytes) -> str:
     if head.startswith(b"\x93NUMPY"):
         return "npy"
-    if head.startswith(b"FiFu"):
+    if head.startswith(FINALFUSION_MAGIC):
         return "finalfusion"
-    if head[:4] == (793712314).to_bytes(4, "little"):
+    if head[:4] == FASTTEXT_MAGIC or _is_old_fasttext(head):
         return "fasttext"
     if head[:1] == b"\x80" and head[1:2] in (b"\x02", b"\x03", b"\x04", b"\x05"):
         return "gensim"
@@ -73,6 +83,29 @@ def _name(head: bytes) -> str:
     if _HEADER.match(head) or _HEADER_CUT.fullmatch(head):
         return "word2vec"
     return "glove"
+
+
+def _is_old_fasttext(head: bytes) -> bool:
+    """Whether a file starts as fastText's did before they had a magic number."""
+    layout = "<" + FASTTEXT_ARGUMENTS + "3iq"
+    if len(head) < struct.calcsize(layout):
+        return False
+    fields = struct.unpack_from(layout, head)
+    dim, window, epochs, least, negative, word_ngrams, loss, model, buckets, min_chars, max_chars, rate = fields[:12]
+    sampling, entries, words, labels, tokens = fields[12:]
+    return (
+        1 <= dim <= 1 << 16
+        and all(0 <= value < 1 << 24 for value in (window, epochs, least, negative, word_ngrams, rate))
+        and 1 <= loss <= 3
+        and 1 <= model <= 3
+        and buckets >= 0
+        and 0 <= min_chars <= 1000
+        and 0 <= max_chars <= 1000
+        and math.isfinite(sampling)
+        and 0 <= sampling <= 1
+        and entries == words + labels
+        and min(words, labels, tokens) >= 0
+    )
 
 
 def _header(head: bytes, complete: bool) -> tuple[int, int, int]:

@@ -60,6 +60,10 @@ class Window:
         self._begin += size
         self.size -= size
 
+    def pass_over(self, size: int) -> int:
+        """Pass over bytes that follow an empty window; return how many were passed without being read."""
+        return 0 if self._fault is not None else self._source.pass_over(size)
+
     def peek(self, size: int | None = None) -> bytes:
         """Copy the first bytes not yet used."""
         size = self.size if size is None else min(size, self.size)

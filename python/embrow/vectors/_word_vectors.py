@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -16,6 +17,8 @@ from embrow.vectors._save import save_vectors
 
 if TYPE_CHECKING:
     from gensim.models import KeyedVectors
+
+    from embrow.vectors._subwords import KnownSubwords, Subwords
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +55,13 @@ class WordVectors:
     weight : float array, shape (len(tokens), dim)
     report : LoadReport, optional
         What loading them met.
+    subwords : optional
+        What load_vectors found in the file to make vectors of other tokens with.
+
+    Notes
+    -----
+    With subwords, `vectors[token]` and `token in vectors` know tokens that are not in `tokens`, too: every str, or of
+    vectors loaded for a vocabulary those of that vocabulary. A token none of whose n-grams has a vector gets zeros.
 
     Examples
     --------
@@ -65,8 +75,16 @@ class WordVectors:
 
     # Instead of a list of tokens, for vectors that are mapped from a file.
     _table: _core.VocabTable | None = None
+    _subwords: Subwords | KnownSubwords | None = None
 
-    def __init__(self, tokens: Sequence[str], weight: npt.NDArray[Any], report: LoadReport | None = None) -> None:
+    def __init__(
+        self,
+        tokens: Sequence[str],
+        weight: npt.NDArray[Any],
+        report: LoadReport | None = None,
+        *,
+        subwords: Subwords | KnownSubwords | None = None,
+    ) -> None:
         if weight.ndim != 2 or weight.shape[0] != len(tokens):
             raise ValueError(f"WordVectors: weight must have shape ({len(tokens)}, dim), found {weight.shape}")
         if weight.dtype.kind != "f":
@@ -74,6 +92,7 @@ class WordVectors:
         self.tokens = list(tokens)
         self.weight = weight
         self.report = report
+        self._subwords = subwords
 
     @classmethod
     def _mapped(cls, table: _core.VocabTable, weight: npt.NDArray[Any], report: LoadReport) -> WordVectors:
@@ -85,7 +104,7 @@ class WordVectors:
         return made
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"tokens": self.tokens, "weight": self.weight, "report": self.report}
+        return {"tokens": self.tokens, "weight": self.weight, "report": self.report, "_subwords": self._subwords}
 
     @cached_property
     def tokens(self) -> list[str]:
@@ -107,21 +126,24 @@ class WordVectors:
         """Return the number of a token's row, or -1."""
         return self._rows.get(token, -1) if self._table is None else self._table.find(token)
 
-    def _known_row(self, token: str) -> int:
-        row = self._row(token)
-        if row < 0:
-            raise KeyError(token)
-        return row
-
     def __len__(self) -> int:
         return len(self.weight)
 
     def __contains__(self, token: object) -> bool:
-        return isinstance(token, str) and self._row(token) >= 0
+        return isinstance(token, str) and (
+            self._row(token) >= 0 or (self._subwords is not None and token in self._subwords)
+        )
 
     def __getitem__(self, token: str) -> npt.NDArray[Any]:
-        """Return the row of `token`, a view; KeyError if there is none."""
-        return self.weight[self._known_row(token)]  # type: ignore[no-any-return]
+        """Return the row of `token`, a view, or its vector made of subwords; KeyError if there is neither."""
+        row = self._row(token)
+        if row >= 0:
+            return self.weight[row]  # type: ignore[no-any-return]
+        if self._subwords is None or token not in self._subwords:
+            raise KeyError(token)
+        with np.errstate(over="ignore"):
+            vector: npt.NDArray[Any] = self._subwords.vectors([token])[0].astype(self.weight.dtype, copy=False)
+        return vector
 
     def __repr__(self) -> str:
         return f"WordVectors({len(self)} tokens, dim {self.dim}, {self.weight.dtype})"
@@ -148,13 +170,17 @@ class WordVectors:
         -----
         Reads the whole table once. Rows of zeros have cosine 0; of equal cosines the earlier row comes first.
         """
-        row = self._known_row(token)
-        weight = self.weight if self.weight.dtype != np.float16 else self.weight.astype(np.float32)
+        row = self._row(token)
+        vector = self[token]
+        weight = self.weight
+        if weight.dtype == np.float16:
+            weight, vector = weight.astype(np.float32), vector.astype(np.float32)
         norms = np.sqrt(np.einsum("ij,ij->i", weight, weight, dtype=np.float64))
-        scale = norms * norms[row]
-        cosines = np.divide(weight @ weight[row], scale, out=np.zeros(len(self)), where=scale > 0)
-        cosines[row] = -np.inf
-        topn = min(topn, len(self) - 1)
+        scale = norms * np.sqrt(np.einsum("i,i->", vector, vector, dtype=np.float64))
+        cosines = np.divide(weight @ vector, scale, out=np.zeros(len(self)), where=scale > 0)
+        if row >= 0:
+            cosines[row] = -np.inf
+        topn = min(topn, len(self) - (row >= 0))
         if topn <= 0:
             return []
         bound = np.partition(cosines, len(self) - topn)[len(self) - topn]
@@ -163,7 +189,7 @@ class WordVectors:
         return [(self.tokens[i], float(cosines[i])) for i in best]
 
     def to_gensim(self) -> KeyedVectors:
-        """Return gensim KeyedVectors over the same memory.
+        """Return gensim KeyedVectors over the same memory; subwords are lost.
 
         Raises
         ------
@@ -186,10 +212,10 @@ class WordVectors:
         Parameters
         ----------
         path : path
-        format : {"word2vec-binary", "word2vec-text", "glove", "npy", "safetensors"}, optional
-            Default: by the suffix, `.bin`, `.vec`, `.npy` or `.safetensors`. "npy" writes the tokens, one a line,
-            beside `path` under the suffix `.words`, where load_vectors finds them. "safetensors" holds tokens, rows and
-            an index of the tokens in one file, which load_vectors maps into memory within milliseconds.
+        format : {"word2vec-binary", "word2vec-text", "glove", "npy", "safetensors", "finalfusion"}, optional
+            Default: by the suffix, `.bin`, `.vec`, `.npy`, `.safetensors` or `.fifu`. "npy" writes the tokens, one a
+            line, beside `path` under the suffix `.words`, where load_vectors finds them. "safetensors" holds tokens,
+            rows and an index of the tokens in one file, which load_vectors maps into memory within milliseconds.
 
         Raises
         ------
@@ -199,6 +225,14 @@ class WordVectors:
 
         Notes
         -----
-        "word2vec-binary" holds float32; text holds the shortest decimals that read back as the same numbers.
+        "word2vec-binary" and "finalfusion" hold float32; text holds the shortest decimals that read back as the same
+        numbers. No format holds subwords: of vectors that have them the rows of `tokens` are written, with a
+        UserWarning that other tokens will have no vector.
         """
+        if self._subwords is not None:
+            warnings.warn(
+                "save: the subwords are lost; tokens that have no row have no vector in the file",
+                UserWarning,
+                stacklevel=2,
+            )
         save_vectors(path, format, self.tokens, self.weight)
