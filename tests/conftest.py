@@ -10,7 +10,7 @@ from embrow import _core
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--flips", type=int, default=500, help="damaged bytes in each file of test_vectors_damage.py")
+    parser.addoption("--flips", type=int, default=500, help="damaged bytes in each file of the damage tests")
 
 
 @pytest.fixture
