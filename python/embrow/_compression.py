@@ -19,7 +19,7 @@ from collections.abc import Callable, Generator
 from queue import SimpleQueue
 from threading import Thread
 from types import TracebackType
-from typing import Any, BinaryIO, NamedTuple, Protocol
+from typing import Any, BinaryIO, NamedTuple, Protocol, cast
 
 # Large, since handing a block from thread to thread and taking the GIL again costs a tenth of inflating 256 KiB.
 _PACKED_BYTES = 1 << 20
@@ -89,7 +89,7 @@ def _gzip() -> _Opener:
         from zlib_ng import zlib_ng as inflater
     except ImportError:
         return _Opener(lambda: _Inflater(zlib.decompressobj(31)), zlib.error)
-    return _Opener(lambda: _Inflater(inflater.decompressobj(31)), inflater.error)
+    return _Opener(lambda: _Inflater(inflater.decompressobj(31)), cast(type[Exception], inflater.error))
 
 
 def _zstd() -> _Opener:

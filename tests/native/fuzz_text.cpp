@@ -289,7 +289,7 @@ std::vector<T> reinterpreted(const std::string& bytes) {
 void fuzz_any_parts(reader& in) {
     const hash_seed seed = in.seed();
     const size_t tokens = in.byte() % 8;
-    const auto index = reinterpreted<uint64_t>(in.bytes(8 * (in.byte() & 1 ? in.byte() % 20 : index_slots(tokens))));
+    const auto index = reinterpreted<uint32_t>(in.bytes(4 * (in.byte() & 1 ? in.byte() % 20 : index_slots(tokens))));
     const auto keys = reinterpreted<token_key>(in.bytes(tokens * sizeof(token_key)));
     const std::string arena = in.bytes(in.byte());
     const std::vector<char> exact(arena.begin(), arena.end());
@@ -310,13 +310,13 @@ void fuzz_damaged_parts(reader& in) {
     const auto split = split_by_all(text.rows, {});
     id_map ids;
     const vocab_table table = some_tokens(split, kept, seed, ids);
-    std::vector<uint64_t> index(table.raw().index.begin(), table.raw().index.end());
+    std::vector<uint32_t> index(table.raw().index.begin(), table.raw().index.end());
     std::vector<token_key> keys(table.raw().keys.begin(), table.raw().keys.end());
     const std::vector<char> arena(table.raw().arena.begin(), table.raw().arena.end());
     for (size_t i = 0; i < damages; ++i) {
         const auto [where, at, bit] = damage[i];
         const uint64_t flip = uint64_t{1} << bit % 64;
-        if (where % 3 == 0) index[at % index.size()] ^= flip;
+        if (where % 3 == 0) index[at % index.size()] ^= static_cast<uint32_t>(flip | flip >> 32);
         if (where % 3 == 1 && !keys.empty()) keys[at % keys.size()].low ^= flip;
         if (where % 3 == 2 && !keys.empty()) keys[at % keys.size()].high ^= flip;
     }
