@@ -83,6 +83,15 @@ def test_what_gensim_writes_today(tmp_path: Path, separately: list[str], suffix:
     assert info(path)["rows"] is None
 
 
+@pytest.mark.parametrize("order", ["C", "F"])
+@pytest.mark.parametrize("writeable", [True, False])
+def test_pickle_protocol_5(tmp_path: Path, order: Any, writeable: bool) -> None:
+    vectors = keyed(weight=np.array(WEIGHT, order=order))
+    vectors.vectors.flags.writeable = writeable
+    vectors.save(str(tmp_path / "v"), pickle_protocol=5)
+    assert same(load_vectors(tmp_path / "v", allow_pickle=True), SPACED, WEIGHT)
+
+
 def test_pickles_are_refused_unless_allowed(tmp_path: Path) -> None:
     keyed().save(str(tmp_path / "v.kv"))
     with pytest.raises(ValueError, match="is a pickle, which may run code when it is read: pass allow_pickle=True"):
@@ -133,6 +142,8 @@ def test_faults(tmp_path: Path) -> None:
         ({"vectors": np.ones(WEIGHT.shape, int)}, "vectors must be float16, float32 or float64, the pickle holds 'i8'"),
         ({"vectors": WEIGHT[0]}, "vectors must be an array of two dimensions"),
         ({"vectors": None}, "the pickle holds no vectors"),
+        ({"vectors": None, "__numpys": 5}, "the pickle holds no vectors"),
+        ({"vectors": None, "__numpys": None}, "the pickle holds no vectors"),
     ]
     for attributes, message in changes:
         vectors = keyed()

@@ -39,8 +39,9 @@ def load(request: Request) -> WordVectors:
         )
     state, prefix = _vectors_state(_unpickle(_read(request.window)).__dict__, os.fspath(request.path))
     tokens = _tokens(state)
+    beside = state.get("__numpys")
     for name in _ROWS:
-        if name in state.get("__numpys", ()):
+        if isinstance(beside, list | tuple | set) and name in beside:
             return _load_beside(request, prefix, name, tokens)
         if isinstance(state.get(name), _Array):
             return _load_array(request, state[name].read(), tokens)
@@ -173,7 +174,7 @@ class _Array:
         if isinstance(data, str):
             # Python 2's bytes.
             data = data.encode("latin1")
-        if not isinstance(dtype, _Dtype) or not isinstance(data, bytes):
+        if not isinstance(dtype, _Dtype) or not isinstance(data, bytes | bytearray):
             raise ValueError("vectors must be float16, float32 or float64, the pickle holds others")
         kind = dtype.read()
         if not isinstance(shape, tuple) or len(shape) != 2 or not all(type(n) is int and n >= 0 for n in shape):
@@ -181,6 +182,13 @@ class _Array:
         if math.prod(shape) * kind.itemsize != len(data):
             raise ValueError(f"the pickle's array of shape {shape} cannot take {len(data)} bytes")
         return np.frombuffer(data, kind).reshape(shape, order="F" if fortran else "C")
+
+
+def _from_buffer(data: Any, dtype: Any, shape: Any, order: Any, *_: Any) -> _Array:
+    """What pickle protocol 5 makes contiguous arrays of: numpy's _frombuffer."""
+    array = _Array()
+    array.__setstate__((1, shape, dtype, order == "F", data))
+    return array
 
 
 def _encode(text: str, *_: Any) -> bytes:
@@ -191,6 +199,8 @@ def _encode(text: str, *_: Any) -> bytes:
 _CLASSES: dict[str, Callable[..., Any]] = {
     "numpy.core.multiarray._reconstruct": _Array,
     "numpy._core.multiarray._reconstruct": _Array,
+    "numpy.core.numeric._frombuffer": _from_buffer,
+    "numpy._core.numeric._frombuffer": _from_buffer,
     "numpy.dtype": _Dtype,
     "numpy.ndarray": _Array,
     "_codecs.encode": _encode,
