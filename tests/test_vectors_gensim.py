@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pickle
+import struct
+import tracemalloc
 import warnings
 from pathlib import Path
 from typing import Any
@@ -148,5 +150,55 @@ def test_faults(tmp_path: Path) -> None:
     for attributes, message in changes:
         vectors = keyed()
         vars(vectors).update(attributes)
+        with pytest.raises(ValueError, match=message):
+            load_vectors(write(tmp_path / "s", pickle.dumps(vectors, 4)), allow_pickle=True)
+
+
+class Shaped:
+    """Pickled as an array of any shape and dtype."""
+
+    def __init__(self, shape: Any, dtype: Any = None) -> None:
+        self.shape = shape
+        self.dtype = np.dtype("f4") if dtype is None else dtype
+
+    def __reduce__(self) -> Any:
+        reconstruct, arguments, _ = np.zeros(1).__reduce__()
+        return (reconstruct, arguments, (1, self.shape, self.dtype, False, b""))
+
+
+class Named:
+    """Pickled as a dtype of any name."""
+
+    def __init__(self, name: Any) -> None:
+        self.name = name
+
+    def __reduce__(self) -> Any:
+        return (np.dtype, (self.name,), None)
+
+
+def test_a_pickle_that_names_gigabytes_takes_no_memory(tmp_path: Path) -> None:
+    path = write(tmp_path / "v", b"\x80\x05\x96" + struct.pack("<Q", 1 << 30) + b"1234")
+    tracemalloc.start()
+    try:
+        with pytest.raises(EOFError, match="ends at byte 15, inside its pickle"):
+            load_vectors(path, format="gensim", allow_pickle=True)
+        assert tracemalloc.get_traced_memory()[1] < 64 << 20
+    finally:
+        tracemalloc.stop()
+
+
+def test_shapes_and_names_with_endless_text(tmp_path: Path) -> None:
+    nested: Any = (1,)
+    for _ in range(60):
+        nested = (nested, nested)
+    for array, message in [
+        (Shaped(nested), "an array of two dimensions, the pickle's shape cannot be read"),
+        (Shaped((1,) * 70), "an array of two dimensions, the pickle's shape cannot be read"),
+        (Shaped((1, 2, 3)), r"an array of two dimensions, the pickle holds \(1, 2, 3\)"),
+        (Shaped((3, 2)), r"array of shape \(3, 2\) cannot take 0 bytes"),
+        (Shaped((3, 2), Named(nested)), "the pickle holds others"),
+    ]:
+        vectors = keyed(["a"], np.zeros((1, 2), np.float32))
+        vars(vectors).update(vectors=array)
         with pytest.raises(ValueError, match=message):
             load_vectors(write(tmp_path / "s", pickle.dumps(vectors, 4)), allow_pickle=True)

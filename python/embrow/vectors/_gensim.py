@@ -9,6 +9,7 @@ import io
 import math
 import os
 import pickle
+import struct
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,8 @@ from embrow.vectors._words import choose_rows
 # Names by version, the newest first.
 _HOLDERS = ("wv", "kv")
 _ROWS = ("vectors", "syn0")
+# NumPy's own limit.
+_MAX_DIMS = 64
 _TOKENS = ("index_to_key", "index2word", "index2entity")
 
 
@@ -154,7 +157,8 @@ class _Dtype:
 
     def read(self) -> np.dtype[Any]:
         if self._name not in ("f2", "f4", "f8") or self._order not in ("<", ">"):
-            raise ValueError(f"vectors must be float16, float32 or float64, the pickle holds {self._name!r}")
+            held = f"{self._name!r:.60}" if isinstance(self._name, str) else "others"
+            raise ValueError(f"vectors must be float16, float32 or float64, the pickle holds {held}")
         return np.dtype(self._order + self._name)
 
 
@@ -168,20 +172,32 @@ class _Array:
         self._state = state
 
     def read(self) -> npt.NDArray[Any]:
-        if len(self._state) != 5:
+        if not isinstance(self._state, tuple) or len(self._state) != 5:
             raise ValueError("the pickle's array cannot be read")
         _, shape, dtype, fortran, data = self._state
         if isinstance(data, str):
             # Python 2's bytes.
-            data = data.encode("latin1")
+            try:
+                data = data.encode("latin1")
+            except UnicodeEncodeError:
+                raise ValueError("the pickle's array cannot be read") from None
         if not isinstance(dtype, _Dtype) or not isinstance(data, bytes | bytearray):
             raise ValueError("vectors must be float16, float32 or float64, the pickle holds others")
         kind = dtype.read()
-        if not isinstance(shape, tuple) or len(shape) != 2 or not all(type(n) is int and n >= 0 for n in shape):
-            raise ValueError(f"vectors must be an array of two dimensions, the pickle holds {shape!r:.60}")
+        if not _is_shape(shape):
+            raise ValueError("vectors must be an array of two dimensions, the pickle's shape cannot be read")
+        if len(shape) != 2:
+            raise ValueError(f"vectors must be an array of two dimensions, the pickle holds {shape}")
         if math.prod(shape) * kind.itemsize != len(data):
             raise ValueError(f"the pickle's array of shape {shape} cannot take {len(data)} bytes")
         return np.frombuffer(data, kind).reshape(shape, order="F" if fortran else "C")
+
+
+def _is_shape(value: Any) -> bool:
+    """Whether to multiply and print it takes no time: tuples of shared tuples may have endless text."""
+    if not isinstance(value, tuple) or len(value) > _MAX_DIMS:
+        return False
+    return all(type(n) is int and 0 <= n < 2**62 for n in value)
 
 
 def _from_buffer(data: Any, dtype: Any, shape: Any, order: Any, *_: Any) -> _Array:
@@ -207,6 +223,12 @@ _CLASSES: dict[str, Callable[..., Any]] = {
 }
 
 
+def _load_bytearray8(unpickler: Any) -> None:
+    # Python's own allocates what damaged bytes name, before it reads.
+    (size,) = struct.unpack("<Q", unpickler.read(8))
+    unpickler.append(unpickler.read(size))
+
+
 class _Unpickler(pickle._Unpickler):
     """Makes no object of a class of the file, and so runs no code of it.
 
@@ -215,6 +237,8 @@ class _Unpickler(pickle._Unpickler):
 
     def find_class(self, module: str, name: str) -> Any:
         return _CLASSES.get(f"{module}.{name}", _Object)
+
+    dispatch = {**pickle._Unpickler.dispatch, pickle.BYTEARRAY8[0]: _load_bytearray8}  # noqa: RUF012
 
 
 def _unpickle(data: bytes) -> _Object:
