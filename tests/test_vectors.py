@@ -7,6 +7,8 @@ import os
 import struct
 import subprocess
 import sys
+import threading
+import time
 import warnings
 from pathlib import Path
 
@@ -494,3 +496,54 @@ def test_a_pipe_is_read(tmp_path: Path, format: str, packed: bool) -> None:
     with subprocess.Popen(["dd", f"if={path}", f"of={pipe}", "status=none"]):
         found = load_vectors(pipe, **options)  # type: ignore[arg-type]
     assert same(found, written.tokens, written.weight)
+
+
+def fed_slowly(pipe: Path, data: bytes) -> threading.Thread:
+    """Make a pipe whose first read gives two bytes."""
+    os.mkfifo(pipe)
+
+    def feed() -> None:
+        with open(pipe, "wb", buffering=0) as file:
+            file.write(data[:2])
+            time.sleep(0.2)
+            file.write(data[2:])
+
+    thread = threading.Thread(target=feed)
+    thread.start()
+    return thread
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("packed", [None, "gzip", "bz2", "xz", "zst"])
+def test_a_pipe_whose_first_write_is_short(tmp_path: Path, packed: str | None) -> None:
+    data = b"a 1 2\nb 3 4\n"
+    data = pack(data, packed) if packed else data
+    thread = fed_slowly(tmp_path / "pipe", data)
+    assert load_vectors(tmp_path / "pipe").tokens == ["a", "b"]
+    thread.join()
+    thread = fed_slowly(tmp_path / "text", data)
+    counter = embrow.TokenCounter()
+    counter.update_file(tmp_path / "text")
+    thread.join()
+    assert counter.to_vocab().tokens[-6:] == ["a", "1", "2", "b", "3", "4"]
+
+
+def test_standard_input_stays_open_after_a_short_write() -> None:
+    code = """if True:
+        import sys, embrow
+        counter = embrow.TokenCounter()
+        print("ready", flush=True)
+        counter.update_file("-")
+        counter.update_file("-")
+        assert not sys.stdin.buffer.closed
+        print(len(counter))"""
+    with subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"ready\n"
+        packed = pack(b"to be or not to be\n", "gzip")
+        process.stdin.write(packed[:2])
+        process.stdin.flush()
+        time.sleep(0.2)
+        out, _ = process.communicate(packed[2:])
+    assert out.strip() == b"4"

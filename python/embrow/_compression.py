@@ -231,6 +231,8 @@ class Source:
 
     def __init__(self, file: BinaryIO, total: int) -> None:
         self.file = file
+        # What `file` reads from, if it is closed apart.
+        self.beneath: BinaryIO | None = None
         self.total = total
         self.done = 0
 
@@ -271,6 +273,8 @@ class Source:
     def close(self) -> None:
         self.stop()
         self.file.close()
+        if self.beneath is not None:
+            self.beneath.close()
 
     def __enter__(self) -> Source:
         return self
@@ -304,6 +308,24 @@ class _Unpacked(Source):
         self._blocks.close()
 
 
+class _Rejoined(io.RawIOBase):
+    """Bytes that were read from a file, and the rest of it, which it leaves open."""
+
+    def __init__(self, read: bytes, file: io.BufferedReader) -> None:
+        self._read, self._file = read, file
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        if not self._read:
+            return self._file.readinto1(buffer)
+        size = min(len(buffer), len(self._read))
+        buffer[:size] = self._read[:size]
+        self._read = self._read[size:]
+        return size
+
+
 def source_of(file: io.BufferedReader) -> Source:
     """Return what reads `file`, decompressing what its first bytes say is compressed; closes it at the end.
 
@@ -316,6 +338,16 @@ def source_of(file: io.BufferedReader) -> Source:
     regular = status is not None and stat.S_ISREG(status.st_mode)
     total = status.st_size if status is not None and regular else 0
     magic = file.peek(_MAGIC_BYTES)[:_MAGIC_BYTES]
+    if regular or len(magic) == _MAGIC_BYTES or file.seekable():
+        return _source_of(file, magic, total, regular)
+    # A pipe may hold less as yet than it will.
+    magic = file.read(_MAGIC_BYTES)
+    source = _source_of(io.BufferedReader(_Rejoined(magic, file)), magic, total, regular)
+    source.beneath = file
+    return source
+
+
+def _source_of(file: io.BufferedReader, magic: bytes, total: int, regular: bool) -> Source:
     for codec in _CODECS:
         if codec.magic.match(magic):
             # A thread that waits for a terminal could not be stopped.

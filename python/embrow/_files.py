@@ -75,6 +75,8 @@ def opened(path: StrPath, encoding: str = "utf-8", errors: str = "strict") -> It
         if source.compression is not None:
             stack.callback(source.stop)
             file = io.BufferedReader(_Unpacked(source, name), WINDOW_BYTES)
+        else:
+            file = cast(io.BufferedReader, source.file)
         if not is_utf8:
             yield Recoded(file, name, encoding, errors)
             return
