@@ -11,7 +11,6 @@ import io
 import lzma
 import math
 import os
-import re
 import stat
 import zipfile
 import zlib
@@ -77,7 +76,8 @@ class _Opener(NamedTuple):
 
 class _Codec(NamedTuple):
     name: str
-    magic: re.Pattern[bytes]
+    # What its streams start with: one of these.
+    magic: tuple[bytes, ...]
     # The most bytes that one byte of the file can become.
     expansion: int
     opener: Callable[[], _Opener]
@@ -106,26 +106,39 @@ def _zstd() -> _Opener:
 # RFC 1952, RFC 8878 with its skippable frames, and the formats' own documents. Deflate codes at most 258 bytes in 2
 # bits; a block of bz2 at most 46 MB in 40 bytes; LZMA 273 bytes in a few hundredths of a bit each; zstd 128 KiB in 4.
 _CODECS = (
-    _Codec("gzip", re.compile(rb"\x1f\x8b\x08"), 1032, _gzip),
+    _Codec("gzip", (b"\x1f\x8b\x08",), 1032, _gzip),
     _Codec(
         "bz2",
-        re.compile(rb"BZh[1-9](1AY&SY|\x17rE8P\x90)"),
+        tuple(b"BZh%d%b" % (level, tail) for level in range(1, 10) for tail in (b"1AY&SY", b"\x17rE8P\x90")),
         1 << 21,
         lambda: _Opener(bz2.BZ2Decompressor, OSError),
     ),
     _Codec(
         "xz",
-        re.compile(rb"\xfd7zXZ\x00"),
+        (b"\xfd7zXZ\x00",),
         1 << 15,
         lambda: _Opener(lambda: lzma.LZMADecompressor(lzma.FORMAT_XZ, _XZ_MEMORY_BYTES), lzma.LZMAError),
     ),
-    _Codec("zst", re.compile(rb"\x28\xb5\x2f\xfd|[\x50-\x5f]\x2a\x4d\x18"), 1 << 16, _zstd),
+    _Codec("zst", (b"\x28\xb5\x2f\xfd", *(b"%c\x2a\x4d\x18" % kind for kind in range(0x50, 0x60))), 1 << 16, _zstd),
 )
-_ZIP = re.compile(rb"PK(\x03\x04|\x05\x06)")
+_ZIP = (b"PK\x03\x04", b"PK\x05\x06")
 _MAX_EXPANSION = max(codec.expansion for codec in _CODECS)
 
 # Bytes, and how much of the file had been read when they were known.
 _Blocks = Generator[tuple[bytes, int], None, None]
+
+
+def is_cut_short(data: bytes) -> bool:
+    """Whether `data`, if all of a file, are the first of the bytes that tell a compressed one."""
+    return _is_cut(data, tuple(magic for codec in _CODECS for magic in codec.magic) + _ZIP)
+
+
+def _is_cut(data: bytes, magics: tuple[bytes, ...]) -> bool:
+    return any(len(data) < len(magic) and magic.startswith(data) for magic in magics)
+
+
+def _ended(byte: int) -> EOFError:
+    return EOFError(f"the compressed data end at byte {byte} of the file, before their end mark")
 
 
 def _unpack(file: BinaryIO, codec: _Codec) -> _Blocks:
@@ -141,7 +154,7 @@ def _unpack(file: BinaryIO, codec: _Codec) -> _Blocks:
             if not packed:
                 if stream is None or stream.eof:
                     return
-                raise EOFError(f"the compressed data end at byte {done} of the file, before their end mark")
+                raise _ended(done)
         if stream is None or stream.eof:
             # Writers may pad the file with zeros.
             packed = packed.lstrip(b"\0")
@@ -150,7 +163,9 @@ def _unpack(file: BinaryIO, codec: _Codec) -> _Blocks:
             while len(packed) < _MAGIC_BYTES and (more := file.read(_PACKED_BYTES)):
                 packed += more
                 done += len(more)
-            if not codec.magic.match(packed):
+            if _is_cut(packed, codec.magic):
+                raise _ended(done)
+            if not packed.startswith(codec.magic):
                 raise ValueError(f"other bytes follow the {codec.name} data near byte {done} of the file")
             stream = start()
         try:
@@ -349,10 +364,10 @@ def source_of(file: io.BufferedReader) -> Source:
 
 def _source_of(file: io.BufferedReader, magic: bytes, total: int, regular: bool) -> Source:
     for codec in _CODECS:
-        if codec.magic.match(magic):
+        if magic.startswith(codec.magic):
             # A thread that waits for a terminal could not be stopped.
             return _Unpacked(file, total, _unpack(file, codec), codec.name, codec.expansion, ahead=regular)
-    if _ZIP.match(magic):
+    if magic.startswith(_ZIP):
         archive, member = _only_member(file)
         expansion = min(math.ceil(member.file_size / max(total, 1)) + 1, _MAX_EXPANSION)
         return _Unpacked(file, total, _unzip(archive, member, file), "zip", expansion, ahead=regular)

@@ -8,6 +8,7 @@ import struct
 from collections import Counter
 from dataclasses import dataclass
 
+from embrow._compression import is_cut_short
 from embrow.vectors._source import Window
 
 READABLE = (
@@ -57,6 +58,11 @@ def sniff(window: Window, name: str) -> Layout:
         if not window.last:
             window.fill()
         raise EOFError("the file is empty: it ends at byte 0, before token 0")
+    if window.last and is_cut_short(head):
+        raise EOFError(f"the file ends at byte {len(head)}, inside the mark of a compressed file, before token 0")
+    if not window.last and _HEADER_CUT.fullmatch(head):
+        window.fill()
+        head = window.peek()
     if name == "auto":
         name = _name(head)
     if name in _SELF_DESCRIBING:
