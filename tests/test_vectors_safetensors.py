@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import pickle
+import time
 from pathlib import Path
 from typing import Any
 
@@ -241,3 +242,21 @@ def test_headers_longer_than_the_file(tmp_path: Path) -> None:
     ]:
         with pytest.raises(kind, match=message):
             load_vectors(write(tmp_path / "v", size.to_bytes(8, "little") + b"{" + bytes(21)), format="safetensors")
+
+
+def test_endless_shapes_and_names(tmp_path: Path) -> None:
+    name = "n" * 100_000
+    for data, message in [
+        (st_file({"t": ("F32", [2**61] * 20_000, bytes(16))}), "tensor 't' has 20000 dimensions, more than 64"),
+        (st_file({name: ("F32", [3, 3], bytes(16))}), "cannot take 16 bytes"),
+        (st_file({name: ("F32", [-3, 3], bytes(16))}), "has numbers that are none"),
+        (st_file({name: (name, [3, 3], bytes(16))}), "the safetensors header cannot be read"),
+        (st_file({name: ("I64", [1, 2], bytes(16))}), "no tensor has two dimensions"),
+        (st_file({}, {"format": "embrow-vectors", "version": name}), "the file has version 'nnnn"),
+    ]:
+        path = write(tmp_path / "v", data)
+        begin = time.perf_counter()
+        with pytest.raises(ValueError, match=message) as raised:
+            load_vectors(path, tokens=None if "version" in message else ["a"])
+        assert time.perf_counter() - begin < 2
+        assert len(str(raised.value)) < 500

@@ -44,10 +44,11 @@ class Parts:
 def parts_of(header: Header) -> Parts:
     """Find and check the parts of a file of ours."""
     if header.metadata.get("version") != VERSION:
-        raise ValueError(f"byte 8: the file has version {header.metadata.get('version')!r}; this one reads {VERSION!r}")
+        found = header.metadata.get("version")
+        raise ValueError(f"byte 8: the file has version {found!r:.60}; this one reads {VERSION!r}")
     names = (*TABLE, "checksums", "weight")
-    found = [header.tensors.get(name) for name in names]
-    parts = [tensor for tensor in found if tensor is not None]
+    present = [header.tensors.get(name) for name in names]
+    parts = [tensor for tensor in present if tensor is not None]
     if len(parts) < len(names) or len(header.tensors) > len(names):
         raise ValueError(f"byte 8: a file of format {FORMAT!r} has the tensors {', '.join(names)}")
     seed, index, keys, arena, checksums, weight = parts

@@ -24,6 +24,8 @@ from embrow.vectors._words import words_for
 
 # The format's own limit.
 _MAX_HEADER_BYTES = 100_000_000
+# NumPy's and torch's own limit.
+_MAX_DIMS = 64
 _BFLOAT16 = "BF16"
 _VECTORS = ("F16", _BFLOAT16, "F32", "F64", "I8")
 # Those of the format that NumPy has not, in bits: only passed over.
@@ -105,7 +107,7 @@ def _choose(header: Header, tables: list[Tensor], words: int | None) -> Tensor:
     if len(fitting) == 1:
         return fitting[0]
     among = fitting or tables or list(header.tensors.values())
-    shown = ", ".join(f"{tensor.name!r} {tensor.dtype} {list(tensor.shape)}" for tensor in among[:6])
+    shown = ", ".join(f"{tensor.name!r:.60} {tensor.dtype} {list(tensor.shape)!s:.60}" for tensor in among[:6])
     shown += ", ..." if len(among) > 6 else ""
     if not tables:
         raise ValueError(
@@ -136,11 +138,11 @@ def read_header(request: Request) -> Header:
         metadata = {str(key): str(value) for key, value in (entries.pop("__metadata__", None) or {}).items()}
         tensors = {name: _tensor(name, entry, start) for name, entry in entries.items()}
     except (ValueError, AttributeError, KeyError, TypeError, RecursionError) as error:
-        raise ValueError(f"byte 8: the safetensors header cannot be read ({error})") from None
+        raise ValueError(f"byte 8: the safetensors header cannot be read ({error!s:.200})") from None
     at = start
     for tensor in sorted(tensors.values(), key=lambda tensor: (tensor.begin, tensor.end)):
         if tensor.begin != at:
-            raise ValueError(f"byte 8: tensor {tensor.name!r} begins at byte {tensor.begin}, not at {at}")
+            raise ValueError(f"byte 8: tensor {tensor.name!r:.60} begins at byte {tensor.begin}, not at {at}")
         at = tensor.end
     if at > source.most_bytes:
         raise EOFError(f"the header declares {at} bytes, the file has {source.total}: it ends before its last token")
@@ -150,12 +152,14 @@ def read_header(request: Request) -> Header:
 def _tensor(name: str, entry: dict[str, Any], start: int) -> Tensor:
     dtype, shape = entry["dtype"], entry["shape"]
     begin, end = entry["data_offsets"]
+    if len(shape) > _MAX_DIMS:
+        raise ValueError(f"tensor {name!r:.60} has {len(shape)} dimensions, more than {_MAX_DIMS}")
     bits = _OTHER_BITS.get(dtype) or 8 * np.dtype(DTYPES[dtype]).itemsize
     numbers = [*shape, begin, end]
     if not all(type(number) is int and 0 <= number < 2**62 for number in numbers):
-        raise ValueError(f"tensor {name!r} has numbers that are none")
+        raise ValueError(f"tensor {name!r:.60} has numbers that are none")
     if 8 * (end - begin) != math.prod(shape) * bits:
-        raise ValueError(f"tensor {name!r} of {dtype} {shape} cannot take {end - begin} bytes")
+        raise ValueError(f"tensor {name!r:.60} of {dtype} {shape!s:.60} cannot take {end - begin} bytes")
     return Tensor(name, dtype, tuple(shape), start + begin, start + end)
 
 
