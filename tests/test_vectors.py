@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import gzip
 import os
 import struct
@@ -547,3 +548,56 @@ def test_standard_input_stays_open_after_a_short_write() -> None:
         time.sleep(0.2)
         out, _ = process.communicate(packed[2:])
     assert out.strip() == b"4"
+
+
+# ---- what cannot be held
+
+
+@pytest.mark.parametrize("format", [*FORMATS, "finalfusion"])
+def test_a_surrogate_names_its_token(tmp_path: Path, format: str) -> None:
+    with pytest.raises(ValueError, match=r"save: .*(token|row) 1 has a lone surrogate at character 1") as met:
+        WordVectors(["a", "b\ud800"], np.zeros((2, 2))).save(tmp_path / "v", format)
+    assert not isinstance(met.value, UnicodeError)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("format", ["word2vec-binary", "word2vec-text", "glove", "safetensors", "finalfusion"])
+def test_a_surrogate_in_a_vocabulary_names_its_token(tmp_path: Path, format: str) -> None:
+    WordVectors(["a", "b"], np.zeros((2, 2))).save(tmp_path / "v", format)
+    with pytest.raises(ValueError, match="vocab: token 1 has a lone surrogate at character 0, which UTF-8") as met:
+        load_vectors(tmp_path / "v", ["a", "\ud800"])
+    assert not isinstance(met.value, UnicodeError)
+
+
+def test_a_dtype_that_safetensors_has_not(tmp_path: Path) -> None:
+    vectors = WordVectors(["a"], np.zeros((1, 2)))
+    vectors.weight = np.zeros((1, 2), np.longdouble)
+    with pytest.raises(ValueError, match=f"save: the format 'safetensors' cannot hold {np.dtype(np.longdouble)}"):
+        vectors.save(tmp_path / "v.safetensors")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_pipe_that_declares_more_than_memory(tmp_path: Path) -> None:
+    header = b"{'descr': '<f4', 'fortran_order': False, 'shape': (1, 300000000000000)}"
+    data = b"\x93NUMPY\x01\0" + struct.pack("<H", len(header)) + header + bytes(30)
+    thread = fed_slowly(tmp_path / "pipe", data)
+    with pytest.raises(ValueError, match="1 of the 1 rows of 300000000000000 that the header declares take"):
+        load_vectors(tmp_path / "pipe", tokens=["a"])
+    thread.join()
+
+
+def test_a_full_disk_leaves_the_array_and_its_words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "v.npy"
+    WordVectors(["a", "b"], WEIGHT[:2]).save(path)
+    fsync = os.fsync
+
+    def full(descriptor: int) -> None:
+        if ".v.npy." in os.readlink(f"/proc/self/fd/{descriptor}"):
+            raise OSError(errno.ENOSPC, "No space left on device")
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="No space left"):
+        WordVectors(["c", "d"], WEIGHT[2:4]).save(path)
+    assert same(load_vectors(path), ["a", "b"], WEIGHT[:2])
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["v.npy", "v.words"]

@@ -30,6 +30,7 @@ from embrow import __version__
 from embrow._files import check_writable
 from embrow.data import FORMATS, read_labelled, read_lines
 from embrow.vectors._save import FORMATS as VECTOR_FORMATS
+from embrow.vectors._sniff import READABLE
 
 if TYPE_CHECKING:
     from embrow.data import LabelledTexts
@@ -410,7 +411,13 @@ def vectors_info(path: str) -> None:
 @click.argument("source")
 @click.argument("target")
 @click.option("--format", type=click.Choice(VECTOR_FORMATS), help="Of TARGET; default: by its suffix.")
-@click.option("--from-format", default="auto", show_default=True, help="Of SOURCE; default: told from its bytes.")
+@click.option(
+    "--from-format",
+    type=click.Choice(["auto", *READABLE]),
+    default="auto",
+    show_default=True,
+    help="Of SOURCE; default: told from its bytes.",
+)
 @click.option("--vocab", "vocab_path", help="Keep only the tokens of this file that `embrow vocab` wrote.")
 @click.option("--limit", type=click.IntRange(min=0), help="Rows of SOURCE to read at most.")
 @click.option("--dtype", type=click.Choice(["float32", "float16", "float64"]), default="float32", show_default=True)

@@ -88,6 +88,16 @@ def read_rows(request: Request, array: StoredArray, *, rows: npt.NDArray[np.intp
             f"the file holds {source.total} bytes, the header declares {array.rows} rows of {array.dim} in "
             f"{array.data_bytes}; it ends before token {held}"
         )
+    try:
+        return _read_rows(request, array, rows, limit)
+    except MemoryError:
+        # Of a pipe nothing else shows that a header is damaged.
+        raise ValueError(
+            f"{len(rows)} of the {array.rows} rows of {array.dim} that the header declares take more than memory holds"
+        ) from None
+
+
+def _read_rows(request: Request, array: StoredArray, rows: npt.NDArray[np.intp], limit: int) -> npt.NDArray[Any]:
     reader = _Reader(request.window, array)
     result = np.empty((len(rows), array.dim), request.dtype)
     with np.errstate(over="ignore", invalid="ignore"):  # infinities and any NaN are as good as others

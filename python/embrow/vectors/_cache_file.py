@@ -35,8 +35,10 @@ def write_cache(file: BinaryIO, tokens: Sequence[str], weight: npt.NDArray[Any])
     Raises
     ------
     ValueError
-        Two tokens are the same.
+        Two tokens are the same, or the format has no such dtype.
     """
+    if weight.dtype.newbyteorder("<") not in NAMES:
+        raise ValueError(f"the format 'safetensors' cannot hold {weight.dtype}")
     weight = np.ascontiguousarray(weight, dtype=weight.dtype.newbyteorder("<"))
     table = {name: part.view(np.uint8) for name, part in _core.VocabTable(list(tokens)).parts().items()}
     checked = sum(table[name].nbytes for name in TABLE)

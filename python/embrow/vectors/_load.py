@@ -21,6 +21,7 @@ from embrow.vectors._request import NO_LIMIT, Facts, Request
 from embrow.vectors._sniff import Layout, check_format, sniff
 from embrow.vectors._source import DamagedSource, Window
 from embrow.vectors._word_vectors import WordVectors
+from embrow.vectors._words import refuse_surrogates
 
 _HEAD_BYTES = 256 << 10
 
@@ -160,7 +161,7 @@ def _load(
     tokens: Sequence[str] | str | os.PathLike[str] | None = None,
     **arguments: Any,
 ) -> WordVectors:
-    with _named(path):
+    with _named(path), _tokens_named(arguments.get("wanted") or (), arguments.get("unseen") or ()):
         if is_package(path):
             if tokens is not None:
                 raise ValueError("tokens= belongs to the format 'npy'; an installed package has its own words")
@@ -213,6 +214,17 @@ def info(path: str | os.PathLike[str], *, format: str = "auto") -> dict[str, Any
             **facts._asdict(),
             "bytes": source.total,
         }
+
+
+@contextmanager
+def _tokens_named(*wanted: Sequence[str]) -> Iterator[None]:
+    """Tell which of the tokens that a caller wants no file can hold."""
+    try:
+        yield
+    except UnicodeEncodeError:
+        for tokens in wanted:
+            refuse_surrogates(tokens, "vocab")
+        raise
 
 
 @contextmanager

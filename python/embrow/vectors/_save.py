@@ -15,7 +15,7 @@ import numpy.typing as npt
 from embrow import _core
 from embrow._files import written_atomically
 from embrow.vectors._cache_file import write_cache
-from embrow.vectors._words import words_path
+from embrow.vectors._words import refuse_surrogates, words_path
 
 _BY_SUFFIX = {
     ".bin": "word2vec-binary",
@@ -57,6 +57,14 @@ def save_vectors(path: str | os.PathLike[str], format: str | None, tokens: list[
     for number, token in enumerate(tokens):
         if pattern.search(token):
             raise ValueError(f"save: token {number} holds {rule}, which the format {format!r} cannot")
+    try:
+        _write(path, format, tokens, weight)
+    except UnicodeEncodeError:
+        refuse_surrogates(tokens, "save")
+        raise
+
+
+def _write(path: Path, format: str, tokens: list[str], weight: npt.NDArray[Any]) -> None:
     if format == "npy":
         words = words_path(path)
         if words == path:
@@ -64,6 +72,10 @@ def save_vectors(path: str | os.PathLike[str], format: str | None, tokens: list[
         with written_atomically(path) as array_file, written_atomically(words) as words_file:
             np.save(array_file, weight, allow_pickle=False)
             words_file.write("".join(token + "\n" for token in tokens).encode())
+            # Before either takes its name, so that a full disk leaves the two that were there.
+            for file in (array_file, words_file):
+                file.flush()
+                os.fsync(file.fileno())
         return
     with written_atomically(path) as file:
         if format == "safetensors":

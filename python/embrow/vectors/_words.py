@@ -61,6 +61,16 @@ def read_words(path: str | os.PathLike[str], unicode_errors: str) -> tuple[list[
     return words, bad
 
 
+def refuse_surrogates(tokens: Sequence[str], what: str) -> None:
+    for number, token in enumerate(tokens):
+        try:
+            token.encode()
+        except UnicodeEncodeError as error:
+            raise ValueError(
+                f"{what}: token {number} has a lone surrogate at character {error.start}, which UTF-8 cannot hold"
+            ) from None
+
+
 def choose_rows(tokens: Sequence[str], wanted: Sequence[str] | None) -> tuple[list[str], npt.NDArray[np.intp], int]:
     """Return the tokens to keep in file order, their rows, and how many repeats were left out."""
     if wanted is None:
