@@ -154,6 +154,16 @@ def test_faults(tmp_path: Path) -> None:
             load_vectors(write(tmp_path / "s", pickle.dumps(vectors, 4)), allow_pickle=True)
 
 
+def test_progress_of_rows_beside_the_pickle(tmp_path: Path) -> None:
+    keyed().save(str(tmp_path / "v"), separately=["vectors"])
+    calls: list[tuple[int, int]] = []
+    load_vectors(tmp_path / "v", allow_pickle=True, progress=lambda done, total: calls.append((done, total)))
+    sizes = [(tmp_path / name).stat().st_size for name in ("v", "v.vectors.npy")]
+    assert [total for _, total in calls] == sorted([total for _, total in calls], key=sizes.index)
+    assert {calls[0][1], calls[-1][1]} == set(sizes)
+    assert calls[-1] == (sizes[1], sizes[1])
+
+
 class Shaped:
     """Pickled as an array of any shape and dtype."""
 

@@ -74,7 +74,7 @@ def _load_beside(request: Request, prefix: str, name: str, tokens: list[str]) ->
     if not path.is_file():
         raise FileNotFoundError(f"{os.fspath(request.path)}: its rows are in {path.name}, which is not beside it")
     with open_source(path) as source:
-        window = Window(source)
+        window = Window(source, request.progress)
         beside = Request(
             path,
             source,

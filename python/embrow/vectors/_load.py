@@ -182,7 +182,7 @@ def _load(
             if tokens is not None and not chosen.takes_tokens:
                 takers = ", ".join(f"'{name}'" for name, one in _FORMATS.items() if one.takes_tokens)
                 raise ValueError(f"tokens= belongs to the formats {takers}; the file is {layout.format!r}")
-            return chosen.load(Request(path, source, window, layout, tokens=tokens, **arguments))
+            return chosen.load(Request(path, source, window, layout, tokens=tokens, progress=progress, **arguments))
 
 
 def info(path: str | os.PathLike[str], *, format: str = "auto") -> dict[str, Any]:

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from embrow._compression import Source
+from embrow._progress import Progress
 from embrow.vectors._sniff import Layout
 from embrow.vectors._source import Window
 
@@ -33,6 +34,8 @@ class Request:
     tokens: Sequence[str] | str | os.PathLike[str] | None = None
     allow_pickle: bool = False
     threads: int = 1
+    # For what is read from another file.
+    progress: Progress | None = None
 
 
 class Facts(NamedTuple):
