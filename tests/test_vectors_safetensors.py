@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import pickle
 import time
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -105,6 +106,21 @@ def test_many_tokens_are_found_where_they_lie(tmp_path: Path, monkeypatch: pytes
     wanted = [*tokens[::7], *(f"absent {i}" for i in range(500))]
     assert same(load_vectors(tmp_path / "v.safetensors", wanted), tokens[::7], weight[::7])
     assert same(load_vectors(tmp_path / "v.safetensors"), tokens, weight)
+
+
+def test_some_rows_of_another_dtype_take_little_memory(tmp_path: Path) -> None:
+    tokens = [f"token {i}" for i in range(30_000)]
+    weight = np.random.default_rng(2).standard_normal((30_000, 100))
+    WordVectors(tokens, weight).save(tmp_path / "v.safetensors")
+    tracemalloc.start()
+    try:
+        found = load_vectors(tmp_path / "v.safetensors", tokens)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert same(found, tokens, weight.astype("f4"))
+    # Its 24 MB read whole would add as much.
+    assert peak < found.weight.nbytes + (20 << 20)
 
 
 def test_embedding_matrix_reads_a_mapped_file(tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ from embrow.vectors._word_vectors import LoadReport, WordVectors
 if TYPE_CHECKING:
     from embrow.vectors._safetensors import Header, Tensor
 
+_BLOCK_BYTES = 4 << 20
 _DAMAGED = "the tokens are damaged: a checksum differs"
 
 
@@ -158,7 +159,15 @@ def _find(descriptor: int, tokens: list[str], parts: Parts) -> npt.NDArray[np.in
 
 
 def _read_some(descriptor: int, request: Request, array: StoredArray, rows: npt.NDArray[np.intp]) -> npt.NDArray[Any]:
-    found = np.empty((len(rows), array.dim), array.dtype)
-    _core.vectors_read_rows(descriptor, array.start, rows, found, request.threads)
+    found = np.empty((len(rows), array.dim), request.dtype)
+    if request.dtype == array.dtype:
+        _core.vectors_read_rows(descriptor, array.start, rows, found, request.threads)
+        return found
+    step = max(1, _BLOCK_BYTES // max(1, array.dim * array.dtype.itemsize))
+    block = np.empty((min(step, len(rows)), array.dim), array.dtype)
     with np.errstate(over="ignore", invalid="ignore"):  # infinities and any NaN are as good as others
-        return found.astype(request.dtype, copy=False)
+        for begin in range(0, len(rows), step):
+            some = rows[begin : begin + step]
+            _core.vectors_read_rows(descriptor, array.start, some, block[: len(some)], request.threads)
+            found[begin : begin + step] = block[: len(some)]
+    return found

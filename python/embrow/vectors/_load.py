@@ -105,12 +105,16 @@ def load_vectors(
     Notes
     -----
     Memory is the result and a few windows of 2 MiB, whatever the file's size; not counted what a decompressor keeps, up
-    to 65 MiB for `xz -9` and 128 MiB for `zstd --long`, and gensim's pickles, which are read whole. The result is the
-    same for every number of threads. Rows past the number that the header declares are a UserWarning, and are not read.
+    to 65 MiB for `xz -9` and 128 MiB for `zstd --long`, gensim's pickles, which are read whole, and all the words,
+    with or without `vocab`, where they lie apart from the rows (`tokens`, `.words`, packages) or in a compressed file
+    that `WordVectors.save` wrote as "safetensors". The result is the same for every number of threads. Rows past the
+    number that the header declares are a UserWarning, and are not read.
 
     Of a safetensors file that `WordVectors.save` wrote, all rows in the dtype they have are mapped into memory, not
-    read: what is written to them is this process's own. Of another one the rows are its only tensor of two dimensions
-    and float or int8 elements, or the only one with as many rows as there are words.
+    read: what is written to them is this process's own. Replace such a file by renaming a new one to its name, as
+    `save` does: to cut it short in place while its rows are in use ends the process with SIGBUS. Of another one the
+    rows are its only tensor of two dimensions and float or int8 elements, or the only one with as many rows as there
+    are words.
 
     .gz is inflated by zlib-ng where it is installed, else by zlib.
 
