@@ -181,10 +181,11 @@ def test_rows_past_the_declared_warn(tmp_path: Path, format: str) -> None:
     end = b"" if format == "npy" else b"\n \n"
     with pytest.warns(
         UserWarning, match=f"declares {len(written)} rows; more bytes follow at {len(data) + len(end)} and"
-    ):
+    ) as met:
         found = load_vectors(
             write(tmp_path / "more", data + end + b"more 1 2 3"), tokens=written.tokens if format == "npy" else None
         )
+    assert [warning.filename for warning in met] == [__file__]
     assert same(found, written.tokens, written.weight)
     load_vectors(tmp_path / "more", limit=3, tokens=written.tokens if format == "npy" else None)
 

@@ -158,8 +158,18 @@ def test_damage_of_tokens_is_found(tmp_path: Path) -> None:
             load_vectors(write(tmp_path / "d", data), vocab)
     with pytest.raises(EOFError, match=r"declares \d+ bytes, the file has \d+: it ends before its last token"):
         load_vectors(write(tmp_path / "d", (tmp_path / "v").read_bytes()[:-1]))
-    with pytest.raises(ValueError, match="other bytes follow the row of the last token"):
-        load_vectors(write(tmp_path / "d", (tmp_path / "v").read_bytes() + b"x"))
+
+
+@pytest.mark.parametrize("packed", [False, True])
+@pytest.mark.parametrize("options", [{}, {"dtype": "f8"}, {"vocab": ["end"]}])
+def test_bytes_past_the_rows_warn_once(tmp_path: Path, packed: bool, options: dict[str, Any]) -> None:
+    make(tmp_path / "v", "safetensors")
+    data = (tmp_path / "v").read_bytes()
+    path = write(tmp_path / "d", data + b"x")
+    with pytest.warns(UserWarning, match=f"{len(SPACED)} rows; more bytes follow at {len(data)} and are") as met:
+        found = load_vectors(compress(path) if packed else path, **options)
+    assert [warning.filename for warning in met] == [__file__]
+    assert found["end"].tobytes() == WEIGHT[SPACED.index("end")].astype(found.weight.dtype).tobytes()
 
 
 def test_a_later_version_is_refused(tmp_path: Path) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -52,21 +51,18 @@ def load_array(
     kept, rows, duplicates = choose_rows(tokens[:read], request.wanted)
     weight = read_rows(request, array, rows=rows, limit=read)
     if read == array.rows and ends_file:
-        warn_of_more(request.window, array.start + array.data_bytes, array.rows)
+        find_more(request, array.start + array.data_bytes, array.rows)
     return WordVectors(kept, weight, LoadReport(read, array.rows, len(kept), duplicates, bad_utf8))
 
 
-def warn_of_more(window: Window, offset: int, declared: int, blank: bytes = b"") -> None:
+def find_more(request: Request, offset: int, declared: int, blank: bytes = b"") -> None:
     """Read on over bytes of `blank`, to the end, which checks a compressed file's checksum, or to something else."""
+    window = request.window
     while True:
         held = window.peek()
         skipped = len(held) - len(held.lstrip(blank)) if blank else 0
         if skipped < len(held):
-            warnings.warn(
-                f"the header declares {declared} rows; more bytes follow at {offset + skipped} and are not read",
-                UserWarning,
-                stacklevel=6,
-            )
+            request.find_more(offset + skipped, declared)
             return
         if window.last:
             return

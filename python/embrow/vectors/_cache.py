@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from embrow import _core
 from embrow._container import ALIGNMENT
-from embrow.vectors._array import StoredArray, read_rows, warn_of_more
+from embrow.vectors._array import StoredArray, find_more, read_rows
 from embrow.vectors._cache_file import CHECKED_BYTES, FORMAT, TABLE, VERSION, Bytes, checksum_of, checksums_of, sums_for
 from embrow.vectors._request import Request
 from embrow.vectors._source import DamagedSource, Window
@@ -76,8 +76,8 @@ def load(request: Request, parts: Parts) -> WordVectors:
     """Map the file, or read some of it. The window stands behind the header."""
     array = parts.weight.as_array()
     descriptor = request.source.descriptor
-    if descriptor is not None and request.source.total > parts.weight.end:
-        raise ValueError(f"byte {parts.weight.end}: other bytes follow the row of the last token")
+    if descriptor is not None and request.source.total > parts.weight.end and request.limit >= array.rows:
+        request.find_more(parts.weight.end, array.rows)
     everything = request.wanted is None and request.limit >= array.rows and request.dtype == array.dtype
     if descriptor is not None and everything:
         mapped = np.frombuffer(mmap.mmap(descriptor, 0, access=mmap.ACCESS_COPY), np.uint8)
@@ -96,8 +96,8 @@ def load(request: Request, parts: Parts) -> WordVectors:
             ids = np.fromiter(map(table.find, request.wanted), np.int64, len(request.wanted))
             kept, rows = _choose(request.wanted, ids, read)
         weight = read_rows(request, array, rows=rows, limit=read)
-        if read == array.rows:
-            warn_of_more(request.window, parts.weight.end, array.rows)
+        if read == array.rows and descriptor is None:
+            find_more(request, parts.weight.end, array.rows)
     return WordVectors(kept, weight, LoadReport(read, array.rows, len(kept), 0, 0))
 
 

@@ -84,6 +84,7 @@ def _load_beside(request: Request, prefix: str, name: str, tokens: list[str]) ->
             limit=request.limit,
             dtype=request.dtype,
             threads=request.threads,
+            findings=request.findings,
         )
         try:
             return load_array(beside, _npy.read_header(window), tokens)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import operator
 import os
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple
@@ -165,6 +166,8 @@ def _load(
     tokens: Sequence[str] | str | os.PathLike[str] | None = None,
     **arguments: Any,
 ) -> WordVectors:
+    findings: list[str] = []
+    arguments["findings"] = findings
     with _named(path), _tokens_named(arguments.get("wanted") or (), arguments.get("unseen") or ()):
         if is_package(path):
             if tokens is not None:
@@ -173,20 +176,26 @@ def _load(
             words = read_parquet_words(table)
             with open_source(array) as source:
                 window = Window(source, progress)
-                return load_array(
+                found = load_array(
                     Request(array, source, window, Layout("npy", 0, None, 0), **arguments),
                     _npy.read_header(window),
                     words,
                 )
-        with open_source(path) as source:
-            window = Window(source, progress)
-            window.fill()
-            layout = sniff(window, format)
-            chosen = _FORMATS[layout.format]
-            if tokens is not None and not chosen.takes_tokens:
-                takers = ", ".join(f"'{name}'" for name, one in _FORMATS.items() if one.takes_tokens)
-                raise ValueError(f"tokens= belongs to the formats {takers}; the file is {layout.format!r}")
-            return chosen.load(Request(path, source, window, layout, tokens=tokens, progress=progress, **arguments))
+        else:
+            with open_source(path) as source:
+                window = Window(source, progress)
+                window.fill()
+                layout = sniff(window, format)
+                chosen = _FORMATS[layout.format]
+                if tokens is not None and not chosen.takes_tokens:
+                    takers = ", ".join(f"'{name}'" for name, one in _FORMATS.items() if one.takes_tokens)
+                    raise ValueError(f"tokens= belongs to the formats {takers}; the file is {layout.format!r}")
+                found = chosen.load(
+                    Request(path, source, window, layout, tokens=tokens, progress=progress, **arguments)
+                )
+    for finding in findings:
+        warnings.warn(finding, UserWarning, stacklevel=3)
+    return found
 
 
 def info(path: str | os.PathLike[str], *, format: str = "auto") -> dict[str, Any]:

@@ -36,6 +36,12 @@ class Request:
     threads: int = 1
     # For what is read from another file.
     progress: Progress | None = None
+    # What to warn of once the file is read.
+    findings: list[str] = field(default_factory=list)
+
+    def find_more(self, offset: int, declared: int) -> None:
+        """Note that bytes follow the last row."""
+        self.findings.append(f"the header declares {declared} rows; more bytes follow at {offset} and are not read")
 
 
 class Facts(NamedTuple):

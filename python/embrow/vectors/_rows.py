@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from embrow import _core
-from embrow.vectors._array import warn_of_more
+from embrow.vectors._array import find_more
 from embrow.vectors._request import NO_LIMIT, Facts, Request
 from embrow.vectors._source import DamagedSource
 from embrow.vectors._word_vectors import LoadReport, WordVectors
@@ -59,7 +59,7 @@ def load(request: Request) -> WordVectors:
         except DamagedSource as error:
             raise type(error.fault)(f"{error.fault}, in token {reader.rows_read}") from None
     if layout.declared is not None and reader.rows_read == layout.declared:
-        warn_of_more(window, reader.offset, layout.declared, _BLANK)
+        find_more(request, reader.offset, layout.declared, _BLANK)
     report = LoadReport(reader.rows_read, layout.declared, reader.kept, reader.duplicates, reader.bad_utf8)
     kept = reader.tokens() if wanted is None else [wanted[i] for i in reader.kept_ids]
     return WordVectors(kept, reader.weight(), report)
