@@ -15,7 +15,7 @@ namespace {
 void read_table(int descriptor, uint64_t begin, size_t size, void* to) {
     const size_t got = read_at(descriptor, begin, size, static_cast<std::byte*>(to));
     if (got < size) {
-        throw cut_short("the file ends at byte " + std::to_string(begin + got) + ", inside its table of tokens");
+        throw cut_short("the file ends at byte " + std::to_string(begin + got) + ", inside its tokens or rows");
     }
 }
 

@@ -74,7 +74,7 @@ def opened(path: StrPath, encoding: str = "utf-8", errors: str = "strict") -> It
             source = source_of(file)
         if source.compression is not None:
             stack.callback(source.stop)
-            file = io.BufferedReader(_Unpacked(source, name), WINDOW_BYTES)
+            file = io.BufferedReader(_NamedBytes(source, name), WINDOW_BYTES)
         else:
             file = cast(io.BufferedReader, source.file)
         if not is_utf8:
@@ -85,7 +85,7 @@ def opened(path: StrPath, encoding: str = "utf-8", errors: str = "strict") -> It
         yield file
 
 
-class _Unpacked(io.RawIOBase):
+class _NamedBytes(io.RawIOBase):
     """The bytes of a source, whose errors name the file."""
 
     def __init__(self, source: Source, name: str) -> None:

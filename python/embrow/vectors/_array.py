@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from embrow.vectors._choice import choose_rows
 from embrow.vectors._request import Request
 from embrow.vectors._source import DamagedSource, Window
 from embrow.vectors._word_vectors import LoadReport, WordVectors
-from embrow.vectors._words import choose_rows
 
 _BLOCK_BYTES = 4 << 20
 

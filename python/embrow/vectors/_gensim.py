@@ -20,11 +20,11 @@ import numpy.typing as npt
 from embrow._compression import open_source
 from embrow.vectors import _npy
 from embrow.vectors._array import load_array
+from embrow.vectors._choice import choose_rows
 from embrow.vectors._request import Facts, Request
 from embrow.vectors._sniff import Layout
 from embrow.vectors._source import DamagedSource, Window
 from embrow.vectors._word_vectors import LoadReport, WordVectors
-from embrow.vectors._words import choose_rows
 
 # Names by version, the newest first.
 _HOLDERS = ("wv", "kv")

@@ -24,15 +24,14 @@ _BY_SUFFIX = {
     ".safetensors": "safetensors",
     ".fifu": "finalfusion",
 }
-_NOTHING = re.compile(r"(?!)")
 # What a token must not hold, and how to say it.
 _REFUSED = {
     "word2vec-binary": (re.compile(r" |\A\n"), "a space, or starts with a line end"),
     "word2vec-text": (re.compile(r"[ \t\n\r]"), "a space, tab or line end"),
     "glove": (re.compile(r"\n|[ \t]\Z"), "a line end, or ends with a space or tab"),
     "npy": (re.compile(r"\n|\r\Z"), "a line end"),
-    "safetensors": (_NOTHING, "nothing"),
-    "finalfusion": (_NOTHING, "nothing"),
+    "safetensors": None,
+    "finalfusion": None,
 }
 FORMATS = tuple(_REFUSED)
 _BLOCK_BYTES = 4 << 20
@@ -53,10 +52,10 @@ def save_format(path: str | os.PathLike[str], format: str | None) -> str:
 def save_vectors(path: str | os.PathLike[str], format: str | None, tokens: list[str], weight: npt.NDArray[Any]) -> None:
     path = Path(path)
     format = save_format(path, format)
-    pattern, rule = _REFUSED[format]
-    for number, token in enumerate(tokens):
-        if pattern.search(token):
-            raise ValueError(f"save: token {number} holds {rule}, which the format {format!r} cannot")
+    refused = _REFUSED[format]
+    for number, token in enumerate(tokens if refused else ()):
+        if refused and refused[0].search(token):
+            raise ValueError(f"save: token {number} holds {refused[1]}, which the format {format!r} cannot")
     try:
         _write(path, format, tokens, weight)
     except UnicodeEncodeError:

@@ -1,13 +1,10 @@
-"""Lists of words: read from a file, and chosen by a vocabulary."""
+"""Lists of words: read from a file, checked for what no file can hold."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Sequence
 from pathlib import Path
-
-import numpy as np
-import numpy.typing as npt
 
 from embrow._compression import open_source
 from embrow.vectors._source import Window
@@ -69,20 +66,3 @@ def refuse_surrogates(tokens: Sequence[str], what: str) -> None:
             raise ValueError(
                 f"{what}: token {number} has a lone surrogate at character {error.start}, which UTF-8 cannot hold"
             ) from None
-
-
-def choose_rows(tokens: Sequence[str], wanted: Sequence[str] | None) -> tuple[list[str], npt.NDArray[np.intp], int]:
-    """Return the tokens to keep in file order, their rows, and how many repeats were left out."""
-    if wanted is None:
-        first = dict.fromkeys(tokens)
-        if len(first) == len(tokens):
-            return list(tokens), np.arange(len(tokens)), 0
-    chosen = None if wanted is None else set(wanted)
-    rows: dict[str, int] = {}
-    duplicates = 0
-    for row, token in enumerate(tokens):
-        if chosen is not None and token not in chosen:
-            continue
-        if rows.setdefault(token, row) != row:
-            duplicates += 1
-    return list(rows), np.fromiter(rows.values(), np.intp, len(rows)), duplicates
