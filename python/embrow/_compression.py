@@ -15,6 +15,7 @@ import stat
 import zipfile
 import zlib
 from collections.abc import Callable, Generator
+from contextlib import suppress
 from queue import SimpleQueue
 from threading import Thread
 from types import TracebackType
@@ -203,8 +204,9 @@ class _Ahead:
             self._room.put(None)
         self._made: SimpleQueue[tuple[bytes, int] | BaseException] = SimpleQueue()
         self._stopped = False
+        # Begun by the first that asks, by when somebody is sure to close this.
+        self._begun = False
         self._thread = Thread(target=self._make, name="embrow-decompress", daemon=True)
-        self._thread.start()
 
     def _make(self) -> None:
         try:
@@ -221,6 +223,9 @@ class _Ahead:
         return self
 
     def __next__(self) -> tuple[bytes, int]:
+        if not self._begun:
+            self._begun = True
+            self._thread.start()
         made = self._made.get()
         if isinstance(made, BaseException):
             self._made.put(StopIteration())
@@ -231,7 +236,8 @@ class _Ahead:
     def close(self) -> None:
         self._stopped = True
         self._room.put(None)
-        self._thread.join()
+        with suppress(RuntimeError):  # it has not begun
+            self._thread.join()
 
 
 class Source:
