@@ -1,4 +1,4 @@
-"""Bytes as each compression has them."""
+"""Bytes as each compression has them, or as a pipe gives them."""
 
 from __future__ import annotations
 
@@ -6,8 +6,13 @@ import bz2
 import gzip
 import io
 import lzma
+import os
 import sys
 import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from threading import Thread
 
 if sys.version_info >= (3, 14):
     from compression import zstd
@@ -31,3 +36,13 @@ def pack(data: bytes, how: str) -> bytes:
         archive.writestr("folder/", b"")
         archive.writestr("folder/member", data)
     return file.getvalue()
+
+
+@contextmanager
+def piped(path: Path, data: bytes) -> Iterator[None]:
+    """Make a named pipe that gives `data` to its reader."""
+    os.mkfifo(path)
+    writer = Thread(target=path.write_bytes, args=(data,))
+    writer.start()
+    yield
+    writer.join()

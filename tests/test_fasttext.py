@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import gzip
 import importlib.util
-import os
 import pickle
 import resource
 import struct
@@ -20,7 +19,7 @@ import pytest
 
 from embrow.vectors import LoadReport, WordVectors, embedding_matrix, info, load_vectors
 from fasttext_files import MODELS, UNSEEN, WORDS, Model
-from packed import PACKERS, pack
+from packed import PACKERS, pack, piped
 from test_vectors import gensim_data
 from vector_files import same, write
 
@@ -235,10 +234,7 @@ def test_lid_opens() -> None:
 def test_sources_read_in_order_only(tmp_path: Path, how: str, vocab: list[str] | None) -> None:
     model = MODELS["subwords"]
     if how == "pipe":
-        os.mkfifo(tmp_path / "v")
-        with subprocess.Popen(
-            ["dd", f"if={write(tmp_path / 'w', model.to_bytes())}", f"of={tmp_path / 'v'}", "status=none"]
-        ):
+        with piped(tmp_path / "v", model.to_bytes()):
             found = load_vectors(tmp_path / "v", vocab)
     else:
         found = load_vectors(write(tmp_path / "v", pack(model.to_bytes(), how)), vocab)

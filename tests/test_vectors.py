@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 
 import embrow
 from embrow.vectors import LoadReport, WordVectors, _source, info, load_vectors
-from packed import PACKERS, pack
+from packed import PACKERS, pack, piped
 from reference_vectors import read_glove, read_word2vec_binary, read_word2vec_text
 from vector_files import FORMATS, SPACED, TOKENS, WEIGHT, compress, make, same, write
 
@@ -492,9 +492,8 @@ def test_a_pipe_is_read(tmp_path: Path, format: str, packed: bool) -> None:
     written = make(tmp_path / "v", format)
     path = compress(tmp_path / "v") if packed else tmp_path / "v"
     pipe = tmp_path / "pipe"
-    os.mkfifo(pipe)
     options = {"tokens": SPACED} if format == "npy" else {}
-    with subprocess.Popen(["dd", f"if={path}", f"of={pipe}", "status=none"]):
+    with piped(pipe, path.read_bytes()):
         found = load_vectors(pipe, **options)  # type: ignore[arg-type]
     assert same(found, written.tokens, written.weight)
 
