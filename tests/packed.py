@@ -38,6 +38,17 @@ def pack(data: bytes, how: str) -> bytes:
     return file.getvalue()
 
 
+def with_zip_field(data: bytes, field: str, value: int) -> bytes:
+    """Change a 16-bit field of the last member of a zip archive, in its own header and in the directory."""
+    # Where it lies behind the two headers' marks (APPNOTE.TXT of PKWARE, 4.3.7 and 4.3.12).
+    local, central = {"version": (4, 6), "flags": (6, 8), "method": (8, 10)}[field]
+    changed = bytearray(data)
+    for mark, offset in ((b"PK\x03\x04", local), (b"PK\x01\x02", central)):
+        at = data.rindex(mark) + offset
+        changed[at : at + 2] = value.to_bytes(2, "little")
+    return bytes(changed)
+
+
 @contextmanager
 def piped(path: Path, data: bytes) -> Iterator[None]:
     """Make a named pipe that gives `data` to its reader."""

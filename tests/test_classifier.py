@@ -22,6 +22,7 @@ from embrow import TextClassifier  # noqa: E402
 from embrow.model import TextModel  # noqa: E402
 from embrow.training import PATIENCE, Rows, Settings, fit_model, seeded, train  # noqa: E402
 from embrow.vectors import WordVectors  # noqa: E402
+from packed import with_zip_field  # noqa: E402
 
 TEXTS = ["nice great best amazing", "stop lies", "pitiful nerd", "excellent work", "supreme quality", "bad"] * 4
 LABELS = ["good", "poor", "poor", "good", "good", "poor"] * 4
@@ -221,6 +222,8 @@ def test_damaged_model_file_is_a_value_error(tmp_path: Path) -> None:
         b"",
         b"not a model",
         whole.replace(b"embrow text", b"embryo text"),
+        with_zip_field(whole, "flags", 1),
+        with_zip_field(whole, "method", 99),
     ]
     damaged += [whole[:at] + bytes([whole[at] ^ 0x55]) + whole[at + 1 :] for at in (200, len(whole) // 2)]
     for content in damaged:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import gzip
+import io
 import random
 import struct
 import sys
@@ -16,8 +18,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from embrow._compression import source_of
 from embrow.vectors import WordVectors, load_vectors
-from packed import PACKERS, pack
+from packed import PACKERS, pack, with_zip_field
 from vector_files import FORMATS, SPACED, WEIGHT, compress, make, same, write
 
 # A format of its own name is not told from a file cut short in its first bytes.
@@ -200,6 +203,39 @@ def test_zip_archives_of_other_than_one_member(tmp_path: Path) -> None:
         archive.writestr("folder/", "")
     with pytest.raises(ValueError, match=r"the zip archive has 0 members, one is needed"):
         load_vectors(tmp_path / "v")
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "message"),
+    [
+        ("flags", 1, r"the zip data are damaged or unreadable near byte \d+ of the file \(.*encrypted"),
+        ("method", 99, r"the zip data are damaged or unreadable near byte \d+ of the file \(.*compression method"),
+        ("version", 99, r"the zip archive's directory is damaged or cannot be read \(zip file version 9\.9\)"),
+    ],
+)
+def test_zip_archives_that_cannot_be_read(tmp_path: Path, field: str, value: int, message: str) -> None:
+    packed = with_zip_field(pack(b"a 1 2\nb 3 4\n", "zip"), field, value)
+    with pytest.raises(ValueError, match=message):
+        load_vectors(write(tmp_path / "v", packed))
+
+
+def test_zip_archives_without_a_directory(tmp_path: Path) -> None:
+    packed = pack(b"a 1 2\n", "zip")
+    with pytest.raises(EOFError, match=f"the file ends at byte {len(packed) - 1} without a zip archive's directory"):
+        load_vectors(write(tmp_path / "v", packed[:-1]))
+
+
+@pytest.mark.parametrize(("owner", "name"), [(zipfile, "ZipFile"), (zipfile.ZipFile, "open")])
+def test_zip_archives_on_a_failing_disk(monkeypatch: pytest.MonkeyPatch, owner: Any, name: str) -> None:
+    """What the system says passes through: nothing is wrong with the file."""
+    file = io.BufferedReader(io.BytesIO(pack(b"a 1 2\n", "zip")))  # type: ignore[arg-type]
+
+    def fail(*_: object) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(owner, name, fail)
+    with pytest.raises(OSError, match="Input/output error"), source_of(file) as source:
+        source.readinto(memoryview(bytearray(9)))
 
 
 def test_streams_one_after_another_and_what_follows_them(tmp_path: Path) -> None:

@@ -456,6 +456,6 @@ def _read_archive(path: Path, file: BinaryIO) -> tuple[dict[str, Any], Vocab, di
                 if name.endswith(".npy")
             }
             vocab = Vocab._unpack(np.frombuffer(bytearray(archive.read("vocab")), dtype=np.uint8), "vocab")
-    except (zipfile.BadZipFile, zlib.error, KeyError, EOFError, OSError, ValueError, NotImplementedError) as error:
+    except (zipfile.BadZipFile, zlib.error, KeyError, EOFError, OSError, ValueError, RuntimeError) as error:
         raise ValueError(f"{path}: not a readable embrow model: {error}") from error
     return meta, vocab, arrays

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from embrow.vectors._choice import choose_rows
 from embrow.vectors._request import Request
-from embrow.vectors._source import DamagedSource, Window
+from embrow.vectors._source import Window
 from embrow.vectors._word_vectors import LoadReport, WordVectors
 
 _BLOCK_BYTES = 4 << 20
@@ -68,10 +68,7 @@ def find_more(request: Request, offset: int, declared: int, blank: bytes = b"") 
             return
         offset += skipped
         window.use(len(held))
-        try:
-            window.fill()
-        except DamagedSource as error:
-            raise type(error.fault)(f"{error.fault}, in token {declared}, past the last") from None
+        window.fill(f"in token {declared}, past the last")
 
 
 def read_rows(request: Request, array: StoredArray, *, rows: npt.NDArray[np.intp], limit: int) -> npt.NDArray[Any]:
@@ -143,10 +140,7 @@ class _Reader:
                 f"the file ends at byte {self._at + got}, in token {token}; its header declares "
                 f"{array.rows} rows of {array.dim}"
             )
-        try:
-            self._window.fill()
-        except DamagedSource as error:
-            raise type(error.fault)(f"{error.fault}, in token {token}") from None
+        self._window.fill(f"in token {token}")
 
 
 def _read_lines(

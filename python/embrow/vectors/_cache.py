@@ -15,7 +15,7 @@ from embrow._container import ALIGNMENT
 from embrow.vectors._array import StoredArray, find_more, read_rows
 from embrow.vectors._cache_file import CHECKED_BYTES, FORMAT, TABLE, VERSION, Bytes, checksum_of, checksums_of, sums_for
 from embrow.vectors._request import Request
-from embrow.vectors._source import DamagedSource, Window
+from embrow.vectors._stream import Stream
 from embrow.vectors._word_vectors import LoadReport, WordVectors
 
 if TYPE_CHECKING:
@@ -72,8 +72,8 @@ def parts_of(header: Header) -> Parts:
     return Parts((seed, index, keys, arena), checksums, weight)
 
 
-def load(request: Request, parts: Parts) -> WordVectors:
-    """Map the file, or read some of it. The window stands behind the header."""
+def load(request: Request, stream: Stream, parts: Parts) -> WordVectors:
+    """Map the file, or read some of it. The stream stands behind the header."""
     array = parts.weight.as_array()
     descriptor = request.source.descriptor
     if descriptor is not None and request.source.total > parts.weight.end and request.limit >= array.rows:
@@ -89,7 +89,7 @@ def load(request: Request, parts: Parts) -> WordVectors:
         kept, rows = _choose(request.wanted, _find(descriptor, request.wanted, parts), read)
         weight = _read_some(descriptor, request, array, rows)
     else:
-        table = _adopt(_read(request.window, parts), parts)
+        table = _adopt(_read(stream, parts), parts)
         if request.wanted is None:
             kept, rows = table.tokens()[:read], np.arange(read)
         else:
@@ -117,24 +117,9 @@ def _adopt(checked: Bytes, parts: Parts) -> _core.VocabTable:
     return _core.VocabTable.from_parts(seed=seed, index=index, keys=keys, arena=arena)
 
 
-def _read(window: Window, parts: Parts) -> Bytes:
+def _read(stream: Stream, parts: Parts) -> Bytes:
     """Read the bytes from the seed to the rows."""
-    size = parts.weight.begin - parts.start
-    read = bytearray()
-    while len(read) < size:
-        if window.size == 0:
-            if window.last:
-                raise EOFError(f"the file ends at byte {parts.start + len(read)}, before token 0")
-            try:
-                window.fill()
-            except DamagedSource as error:
-                raise type(error.fault)(f"{error.fault}, before token 0") from None
-        with window.view() as held:
-            step = min(len(held), size - len(read))
-            read += held[:step]
-        window.use(step)
-    # Copied, so that it is aligned.
-    return np.array(read, np.uint8)
+    return stream.rows(parts.weight.begin - parts.start, 1).reshape(-1)
 
 
 def _find(descriptor: int, tokens: list[str], parts: Parts) -> npt.NDArray[np.int64]:

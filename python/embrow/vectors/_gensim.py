@@ -23,7 +23,7 @@ from embrow.vectors._array import load_array
 from embrow.vectors._choice import choose_rows
 from embrow.vectors._request import Facts, Request
 from embrow.vectors._sniff import Layout
-from embrow.vectors._source import DamagedSource, Window
+from embrow.vectors._source import Window
 from embrow.vectors._word_vectors import LoadReport, WordVectors
 
 # Names by version, the newest first.
@@ -120,10 +120,7 @@ def _read(window: Window) -> bytes:
         if window.last:
             return bytes(read)
         window.use(window.size)
-        try:
-            window.fill()
-        except DamagedSource as error:
-            raise type(error.fault)(f"{error.fault}, before token 0") from None
+        window.fill("before token 0")
 
 
 class _Object:

@@ -20,7 +20,7 @@ from embrow.vectors._array import load_array
 from embrow.vectors._packages import find_package, is_package, read_parquet_words
 from embrow.vectors._request import NO_LIMIT, Facts, Request
 from embrow.vectors._sniff import Layout, check_format, sniff
-from embrow.vectors._source import DamagedSource, Window
+from embrow.vectors._source import Window
 from embrow.vectors._word_vectors import WordVectors
 from embrow.vectors._words import refuse_surrogates
 
@@ -245,8 +245,6 @@ def _named(path: str | os.PathLike[str]) -> Iterator[None]:
     """Put what was being read in front of errors about its content."""
     try:
         yield
-    except DamagedSource as error:
-        raise type(error.fault)(f"load_vectors: {os.fspath(path)}: {error.fault}, before its first token") from None
     except EOFError as error:
         raise EOFError(f"load_vectors: {os.fspath(path)}: {error}") from None
     except UnicodeError:

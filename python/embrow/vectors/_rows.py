@@ -5,7 +5,6 @@ from __future__ import annotations
 from embrow import _core
 from embrow.vectors._array import find_more
 from embrow.vectors._request import NO_LIMIT, Facts, Request
-from embrow.vectors._source import DamagedSource
 from embrow.vectors._word_vectors import LoadReport, WordVectors
 
 _BLANK = b" \t\r\n\0"
@@ -45,19 +44,16 @@ def load(request: Request) -> WordVectors:
         reader.reserve(min(most, _LIKELY_RATIO * source.total // row_bytes))
     estimated = 0
     while not reader.done:
-        try:
-            with window.view() as held:
-                used = reader.feed(held, len(held), window.last, request.threads)
-            window.use(used)
-            if layout.declared is None and not estimated and reader.rows_read:
-                # Growing a table of hundreds of megabytes costs more than its rows.
-                estimated = _LIKELY_RATIO if source.compression else 1
-                reader.reserve(min(most, estimated * source.total * reader.rows_read // reader.offset))
-            if reader.done or (window.last and layout.declared is None):
-                break
-            window.fill()
-        except DamagedSource as error:
-            raise type(error.fault)(f"{error.fault}, in token {reader.rows_read}") from None
+        with window.view() as held:
+            used = reader.feed(held, len(held), window.last, request.threads)
+        window.use(used)
+        if layout.declared is None and not estimated and reader.rows_read:
+            # Growing a table of hundreds of megabytes costs more than its rows.
+            estimated = _LIKELY_RATIO if source.compression else 1
+            reader.reserve(min(most, estimated * source.total * reader.rows_read // reader.offset))
+        if reader.done or (window.last and layout.declared is None):
+            break
+        window.fill(f"in token {reader.rows_read}")
     if layout.declared is not None and reader.rows_read == layout.declared:
         find_more(request, reader.offset, layout.declared, _BLANK)
     report = LoadReport(reader.rows_read, layout.declared, reader.kept, reader.duplicates, reader.bad_utf8)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,7 +17,7 @@ from embrow._container import DTYPES
 from embrow.vectors import _cache
 from embrow.vectors._array import StoredArray, load_array
 from embrow.vectors._request import Facts, Request
-from embrow.vectors._source import DamagedSource, Window
+from embrow.vectors._stream import Stream
 from embrow.vectors._word_vectors import WordVectors
 from embrow.vectors._words import words_for
 
@@ -31,7 +30,7 @@ _VECTORS = ("F16", _BFLOAT16, "F32", "F64", "I8")
 # Those of the format that NumPy has not, in bits: only passed over.
 _OTHER_BITS = {
     "BOOL": 8,
-    "BF16": 16,
+    _BFLOAT16: 16,
     "C64": 64,
     "F8_E4M3": 8,
     "F8_E5M2": 8,
@@ -73,56 +72,61 @@ class Header:
 
 
 def load(request: Request) -> WordVectors:
-    header = read_header(request)
+    stream = Stream(request.source, request.window)
+    header = read_header(stream)
     if _cache.is_ours(header.metadata):
         if request.tokens is not None:
             raise ValueError("tokens= is for files without words; this one has its own")
-        return _cache.load(request, _cache.parts_of(header))
-    words: Sequence[str] | None = None
-    bad = 0
-    tables = [tensor for tensor in header.tensors.values() if tensor.dtype in _VECTORS and len(tensor.shape) == 2]
-    if tables:
-        words, bad = words_for(request.path, request.tokens, request.unicode_errors, "a safetensors file of others")
-    tensor = _choose(header, tables, None if words is None else len(words))
-    assert words is not None
-    skip(request.window, tensor.begin - header.start)
+        return _cache.load(request, stream, _cache.parts_of(header))
+    tables = _tables(header)
+    if not tables:
+        found = _shown(list(header.tensors.values())) or "none"
+        raise ValueError(f"no tensor has two dimensions and elements of {', '.join(_VECTORS)}; there are {found}")
+    words, bad = words_for(request.path, request.tokens, request.unicode_errors, "a safetensors file of others")
+    tensor = _choose(tables, len(words))
+    stream.skip(tensor.begin - header.start)
     return load_array(request, tensor.as_array(), words, bad, ends_file=tensor.end == header.end)
 
 
 def facts(request: Request) -> Facts:
-    header = read_header(request)
+    header = read_header(Stream(request.source, request.window))
     if _cache.is_ours(header.metadata):
         array = _cache.parts_of(header).weight.as_array()
         return Facts(array.rows, array.dim, array.dtype_name)
-    tables = [tensor for tensor in header.tensors.values() if tensor.dtype in _VECTORS and len(tensor.shape) == 2]
+    tables = _tables(header)
     if len(tables) != 1:
         return Facts(None, None, None)
     array = tables[0].as_array()
     return Facts(array.rows, array.dim, array.dtype_name)
 
 
-def _choose(header: Header, tables: list[Tensor], words: int | None) -> Tensor:
+def _tables(header: Header) -> list[Tensor]:
+    """Return the tensors that may be vectors."""
+    return [tensor for tensor in header.tensors.values() if tensor.dtype in _VECTORS and len(tensor.shape) == 2]
+
+
+def _choose(tables: list[Tensor], words: int) -> Tensor:
     """Return the only table, or the only one with a row for each word."""
     fitting = tables if len(tables) == 1 else [tensor for tensor in tables if tensor.shape[0] == words]
     if len(fitting) == 1:
         return fitting[0]
-    among = fitting or tables or list(header.tensors.values())
-    shown = ", ".join(f"{tensor.name!r:.60} {tensor.dtype} {list(tensor.shape)!s:.60}" for tensor in among[:6])
-    shown += ", ..." if len(among) > 6 else ""
-    if not tables:
-        raise ValueError(
-            f"no tensor has two dimensions and elements of {', '.join(_VECTORS)}; there are {shown or 'none'}"
-        )
     if not fitting:
-        raise ValueError(f"none of the {len(tables)} tables has {words} rows, one for each token; there are {shown}")
-    raise ValueError(f"{len(fitting)} tables have {words} rows: {shown}; save the one that is meant alone")
+        raise ValueError(
+            f"none of the {len(tables)} tables has {words} rows, one for each token; there are {_shown(tables)}"
+        )
+    raise ValueError(f"{len(fitting)} tables have {words} rows: {_shown(fitting)}; save the one that is meant alone")
 
 
-def read_header(request: Request) -> Header:
-    """Read and check the header, and pass over it."""
-    window, source = request.window, request.source
-    _hold(window, 8, "its header")
-    size = int.from_bytes(window.peek(8), "little")
+def _shown(tensors: list[Tensor]) -> str:
+    shown = ", ".join(f"{tensor.name!r:.60} {tensor.dtype} {list(tensor.shape)!s:.60}" for tensor in tensors[:6])
+    return shown + (", ..." if len(tensors) > 6 else "")
+
+
+def read_header(stream: Stream) -> Header:
+    """Read and check the header."""
+    source = stream.source
+    stream.enter("inside its header, before token 0")
+    (size,) = stream.fields("Q")
     if size > _MAX_HEADER_BYTES:
         raise ValueError(f"byte 0: a header of {size} bytes is too long to be true")
     start = 8 + size
@@ -130,9 +134,8 @@ def read_header(request: Request) -> Header:
         raise EOFError(
             f"the header would end at byte {start}, the file has only {source.total}: it ends before token 0"
         )
-    _hold(window, start, "its header")
-    text = window.peek(start)[8:]
-    window.use(start)
+    text = stream.take(size)
+    stream.enter("before token 0")
     try:
         entries = json.loads(text)
         metadata = {str(key): str(value) for key, value in (entries.pop("__metadata__", None) or {}).items()}
@@ -161,29 +164,3 @@ def _tensor(name: str, entry: dict[str, Any], start: int) -> Tensor:
     if 8 * (end - begin) != math.prod(shape) * bits:
         raise ValueError(f"tensor {name!r:.60} of {dtype} {shape!s:.60} cannot take {end - begin} bytes")
     return Tensor(name, dtype, tuple(shape), start + begin, start + end)
-
-
-def _hold(window: Window, size: int, what: str) -> None:
-    """Fill the window until it holds `size` bytes."""
-    while window.size < size:
-        if window.last:
-            raise EOFError(f"the file ends at byte {window.size}, inside {what}, before token 0")
-        try:
-            window.fill()
-        except DamagedSource as error:
-            raise type(error.fault)(f"{error.fault}, inside {what}, before token 0") from None
-
-
-def skip(window: Window, size: int) -> None:
-    """Pass over `size` bytes."""
-    while size > 0:
-        if window.size == 0:
-            if window.last:
-                raise EOFError(f"the file ends {size} bytes before token 0")
-            try:
-                window.fill()
-            except DamagedSource as error:
-                raise type(error.fault)(f"{error.fault}, before token 0") from None
-        step = min(size, window.size)
-        window.use(step)
-        size -= step

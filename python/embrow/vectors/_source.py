@@ -8,14 +8,6 @@ from embrow._progress import Progress
 WINDOW_BYTES = 2 << 20
 
 
-class DamagedSource(Exception):
-    """A compressed file that cannot be read on; `fault` says why."""
-
-    def __init__(self, fault: EOFError | ValueError) -> None:
-        super().__init__(str(fault))
-        self.fault = fault
-
-
 class Window:
     """The part of a source in memory: bytes not yet used, then what follows them in the file."""
 
@@ -28,13 +20,18 @@ class Window:
         self.last = False
         self._fault: EOFError | ValueError | None = None
 
-    def fill(self) -> None:
+    def fill(self, where: str = "before its first token") -> None:
         """Move what is left to the front and read behind it, to the capacity or the end of the source.
 
-        What precedes a fault in the source is handed out first; the next call raises DamagedSource.
+        What precedes a fault in the source is handed out first; the next call raises the fault, and says `where`.
+
+        Raises
+        ------
+        EOFError, ValueError
+            A compressed source is cut short, or damaged.
         """
         if self._fault is not None:
-            raise DamagedSource(self._fault)
+            raise type(self._fault)(f"{self._fault}, {where}")
         if 2 * self.size > len(self.buffer):
             grown = bytearray(2 * len(self.buffer))
             grown[: self.size] = memoryview(self.buffer)[self._begin : self._begin + self.size]

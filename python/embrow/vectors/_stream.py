@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from embrow._compression import Source
-from embrow.vectors._source import DamagedSource, Window
+from embrow.vectors._source import Window
 
 Bytes = npt.NDArray[np.uint8]
 
@@ -77,10 +77,7 @@ class Stream:
         if self.window.last:
             end = self.offset + self.window.size
             raise EOFError(f"the file ends at byte {end}, {self.place(end)}")
-        try:
-            self.window.fill()
-        except DamagedSource as error:
-            raise type(error.fault)(f"{error.fault}, {self.place()}") from None
+        self.window.fill(self.place())
 
     def use(self, size: int) -> None:
         self.window.use(size)
