@@ -1,23 +1,16 @@
 // Any bytes -> a file's list of words, and their n-grams: the same words, or the same fault, for every cut into
 // windows; n-grams as plain loops find them. For libFuzzer; EMBROW_FUZZ_FORMAT chooses: 0 fastText, 1 finalfusion.
 #include <algorithm>
-#include <cstdio>
-#include <cstdlib>
 #include <map>
 #include <string>
 #include <vector>
 
+#include "fuzz.h"
 #include "vectors/dictionary.h"
 #include "vectors/ngrams.h"
 
 namespace embrow::testing {
 namespace {
-
-void require(bool holds, const char* what) {
-    if (holds) return;
-    std::fprintf(stderr, "FAILED: %s\n", what);
-    std::abort();
-}
 
 struct settings {
     dictionary_layout layout;
@@ -161,6 +154,8 @@ void check_ngrams(const std::string& word, const uint8_t* head) {
 }
 #endif
 
+}  // namespace
+
 void fuzz(const uint8_t* bytes, size_t size) {
     constexpr size_t head = 10;
     if (size < head) return;
@@ -192,11 +187,4 @@ void fuzz(const uint8_t* bytes, size_t size) {
 #endif
 }
 
-}  // namespace
 }  // namespace embrow::testing
-
-extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size);
-extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
-    embrow::testing::fuzz(data, size);
-    return 0;
-}

@@ -7,17 +7,12 @@
 
 #include "common/variant.h"
 #include "encode/encode.h"
+#include "fuzz.h"
 #include "tokens_of.h"
 #include "vocab/count.h"
 
 namespace embrow::testing {
 namespace {
-
-void require(bool holds, const char* what) {
-    if (holds) return;
-    std::fprintf(stderr, "FAILED: %s\n", what);
-    std::abort();
-}
 
 // The input, eaten from the front; zeros when it is used up.
 class reader {
@@ -345,11 +340,8 @@ void fuzz_text(reader& in, uint8_t flags) {
 }
 
 }  // namespace
-}  // namespace embrow::testing
 
-extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size);
-extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
-    using namespace embrow::testing;
+void fuzz(const uint8_t* data, size_t size) {
     reader in(data, size);
     const uint8_t flags = in.byte();
     switch (flags & 3) {
@@ -362,5 +354,6 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
         default:
             fuzz_text(in, flags);
     }
-    return 0;
 }
+
+}  // namespace embrow::testing

@@ -4,12 +4,11 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <cstdio>
-#include <cstdlib>
 #include <stdexcept>
 #include <string>
 #include <vector>
 
+#include "fuzz.h"
 #include "vectors/token_file.h"
 #include "vectors/vectors.h"
 #include "vocab/table.h"
@@ -24,6 +23,8 @@ std::vector<T> elements(std::string_view& from, size_t count) {
     from.remove_prefix(made.size() * sizeof(T));
     return made;
 }
+
+}  // namespace
 
 void fuzz(const uint8_t* bytes, size_t size) {
     constexpr size_t head = 5;
@@ -88,11 +89,4 @@ void fuzz(const uint8_t* bytes, size_t size) {
     }
 }
 
-}  // namespace
 }  // namespace embrow::testing
-
-extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size);
-extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
-    embrow::testing::fuzz(data, size);
-    return 0;
-}

@@ -1,11 +1,10 @@
 // Any bytes -> rows of a vector file: the same rows, or the same fault, for every cut into windows and number of
 // threads. For libFuzzer; EMBROW_FUZZ_FORMAT chooses the parser: 0 word2vec binary, 1 word2vec text, 2 GloVe.
 #include <algorithm>
-#include <cstdio>
-#include <cstdlib>
 #include <string>
 #include <vector>
 
+#include "fuzz.h"
 #include "vectors/vectors.h"
 
 namespace embrow::testing {
@@ -72,6 +71,8 @@ outcome parse(const settings& s, std::string_view data, size_t window, int threa
     return found;
 }
 
+}  // namespace
+
 void fuzz(const uint8_t* bytes, size_t size) {
     constexpr size_t head = 6;
     if (size < head) return;
@@ -101,11 +102,4 @@ void fuzz(const uint8_t* bytes, size_t size) {
     std::abort();
 }
 
-}  // namespace
 }  // namespace embrow::testing
-
-extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size);
-extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
-    embrow::testing::fuzz(data, size);
-    return 0;
-}
