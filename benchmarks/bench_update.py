@@ -107,4 +107,5 @@ def test_dense_training(table: Table, scaled: Callable[[int], int], threads: int
 def test_ratios(table: Table) -> None:
     """Sum up each optimizer against each peer."""
     for name in [*RULES, "Adam that catches up"]:
-        table.note_ratios("", f"{name},")
+        for peer in ("torch", "fbgemm"):
+            table.note_ratios(peer, f"{name},")
