@@ -4,7 +4,7 @@
 #include <algorithm>
 #include <bit>
 
-#include "common/cuda.h"
+#include "common/launch.h"
 #include "gather/gather_kernels.cuh"
 
 namespace embrow {
@@ -14,50 +14,30 @@ namespace {
 // still occupy many multiprocessors.
 constexpr int64_t segment_bytes = 2048;
 
-constexpr int64_t ceil_div(int64_t a, int64_t b) {
-    return (a + b - 1) / b;
-}
-
 template <class... Parameters, class... Arguments>
-void launch(void (*kernel)(Parameters...), int64_t warps, cudaStream_t stream, Arguments... arguments) {
-    cudaLaunchConfig_t config{};
-    config.gridDim.x = static_cast<unsigned>(ceil_div(warps, device::block_warps));
-    config.blockDim.x = device::block_threads;
-    config.stream = stream;
-    EMBROW_CUDA_CHECK(cudaLaunchKernelEx(&config, kernel, static_cast<Parameters>(arguments)...));
+void launch_warps(void (*kernel)(Parameters...), int64_t warps, cudaStream_t stream, Arguments... arguments) {
+    launch(kernel, ceil_div(warps, device::block_warps), device::block_threads, stream, arguments...);
 }
 
 template <class Chunk>
-void gather_chunks(const gather_job& job, gather_fault* fault, cudaStream_t stream) {
+void gather_chunks(const gather_job& job, id_fault* fault, cudaStream_t stream) {
     const auto count = static_cast<int64_t>(job.ids.count);
     const auto chunks = static_cast<int64_t>(job.table.row_bytes / sizeof(Chunk));
     if (chunks <= device::warp_lanes) {
         const int lanes_log2 = std::bit_width(static_cast<unsigned>(std::max<int64_t>(chunks, 1) - 1));
         const int64_t tile = (device::warp_lanes >> lanes_log2) * device::rows_in_flight;
-        launch(device::gather_short<Chunk>, ceil_div(count, tile), stream, job, fault, lanes_log2);
+        launch_warps(device::gather_short<Chunk>, ceil_div(count, tile), stream, job, fault, lanes_log2);
         return;
     }
     const int64_t segments = ceil_div(chunks, segment_bytes / static_cast<int64_t>(sizeof(Chunk)));
     const int64_t segment_chunks = ceil_div(chunks, segments);
     const int64_t warps = ceil_div(count, device::rows_in_flight) * segments;
-    launch(device::gather_long<Chunk>, warps, stream, job, fault, segments, segment_chunks);
+    launch_warps(device::gather_long<Chunk>, warps, stream, job, fault, segments, segment_chunks);
 }
 
 }  // namespace
 
-void clear_fault_cuda(gather_fault* fault, cudaStream_t stream) {
-    EMBROW_CUDA_CHECK(cudaMemsetAsync(fault, 0xff, sizeof(gather_fault), stream));
-}
-
-gather_fault take_fault_cuda(gather_fault* fault, cudaStream_t stream) {
-    gather_fault taken;
-    EMBROW_CUDA_CHECK(cudaMemcpyAsync(&taken, fault, sizeof(taken), cudaMemcpyDeviceToHost, stream));
-    EMBROW_CUDA_CHECK(cudaStreamSynchronize(stream));
-    if (taken.position != gather_fault::none) clear_fault_cuda(fault, stream);
-    return taken;
-}
-
-void gather_rows_cuda(const row_table& table, const id_list& ids, std::byte* out, gather_fault* fault,
+void gather_rows_cuda(const row_table& table, const id_list& ids, std::byte* out, id_fault* fault,
                       cudaStream_t stream) {
     if (ids.count == 0) return;
     const gather_job job{.table = table, .ids = ids, .out = out};

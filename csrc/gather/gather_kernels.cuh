@@ -13,63 +13,24 @@
 
 #include <cstdint>
 
+#include "common/ids.cuh"
 #include "gather/gather_cuda.h"
 
 namespace embrow::device {
 
-constexpr int warp_lanes = 32;
 constexpr int block_threads = 128;  // small, so that few rows still reach many multiprocessors
 constexpr int block_warps = block_threads / warp_lanes;
 constexpr int blocks_resident = 8;  // or more: allows 64 registers, with which nothing is spilled
 constexpr int rows_in_flight = 4;
-constexpr int sector_bytes = 32;
-constexpr unsigned all_lanes = 0xffffffffU;
 
 __device__ inline int64_t warp_index() {
     return static_cast<int64_t>(blockIdx.x) * block_warps + threadIdx.x / warp_lanes;
 }
 
-__device__ inline int64_t load_id(const id_list& ids, int64_t position) {
-    return ids.is_int64 ? __ldg(static_cast<const int64_t*>(ids.data) + position)
-                        : __ldg(static_cast<const int32_t*>(ids.data) + position);
-}
-
-// The value must be that of the position, though they are two words and threads may overtake one another. Only threads
-// that lowered the position write, and each until it has seen the position stand still, so the last write is the
-// lowest's.
-__device__ inline void record_fault(gather_fault* fault, const id_list& ids, int64_t rows, int64_t position) {
-    static_assert(sizeof(unsigned long long) == sizeof(fault->position));
-    auto* lowest = reinterpret_cast<unsigned long long*>(&fault->position);
-    const auto mine = static_cast<unsigned long long>(position);
-    if (*static_cast<volatile unsigned long long*>(lowest) <= mine || atomicMin(lowest, mine) <= mine) return;
-    volatile gather_fault* record = fault;
-    uint64_t seen;
-    do {
-        seen = record->position;
-        record->value = load_id(ids, static_cast<int64_t>(seen));
-        record->rows = rows;
-        __threadfence();
-    } while (record->position != seen);
-}
-
-// The id at `position`, or -1 if there is none or it lies outside the table. Positions rise with the lanes, so one lane
-// speaks for the warp's faults. All lanes must call.
-__device__ inline int64_t checked_id(const gather_job& job, gather_fault* fault, int64_t position, bool recording) {
-    const bool given = position < static_cast<int64_t>(job.ids.count);
-    const int64_t id = given ? load_id(job.ids, position) : 0;
-    const bool bad = given && (id < 0 || id >= job.table.rows);
-    const unsigned bad_lanes = __ballot_sync(all_lanes, bad);
-    const auto lane = static_cast<int>(threadIdx.x % warp_lanes);
-    if (recording && bad_lanes != 0 && lane == __ffs(static_cast<int>(bad_lanes)) - 1) {
-        record_fault(fault, job.ids, job.table.rows, position);
-    }
-    return given && !bad ? id : -1;
-}
-
 // Rows of at most 32 chunks, 1 << lanes_log2 lanes to a row.
 template <class Chunk>
 __global__ void __launch_bounds__(block_threads, blocks_resident)
-    gather_short(gather_job job, gather_fault* fault, int lanes_log2) {
+    gather_short(gather_job job, id_fault* fault, int lanes_log2) {
     const auto lane = static_cast<int>(threadIdx.x % warp_lanes);
     const int groups = warp_lanes >> lanes_log2;
     const int tile = groups * rows_in_flight;
@@ -81,7 +42,9 @@ __global__ void __launch_bounds__(block_threads, blocks_resident)
 #pragma unroll
     for (int part = 0; part < rows_in_flight; ++part) {
         const int slot = part * warp_lanes + lane;
-        ids[part] = part * warp_lanes < tile ? checked_id(job, fault, slot < tile ? first + slot : count, true) : -1;
+        ids[part] = part * warp_lanes < tile
+                        ? checked_id(job.ids, job.table.rows, fault, slot < tile ? first + slot : count, true)
+                        : -1;
     }
 
     const int group = lane >> lanes_log2;
@@ -136,13 +99,14 @@ struct run {
 // Rows of more than 32 chunks. A warp takes `segment_chunks` of each of four rows, `segments` warps a row.
 template <class Chunk>
 __global__ void __launch_bounds__(block_threads, blocks_resident)
-    gather_long(gather_job job, gather_fault* fault, int64_t segments, int64_t segment_chunks) {
+    gather_long(gather_job job, id_fault* fault, int64_t segments, int64_t segment_chunks) {
     const auto lane = static_cast<int>(threadIdx.x % warp_lanes);
     const auto count = static_cast<int64_t>(job.ids.count);
     const int64_t segment = warp_index() % segments;
     const int64_t first = warp_index() / segments * rows_in_flight;
     if (first >= count) return;
-    const int64_t held = checked_id(job, fault, lane < rows_in_flight ? first + lane : count, segment == 0);
+    const int64_t held =
+        checked_id(job.ids, job.table.rows, fault, lane < rows_in_flight ? first + lane : count, segment == 0);
 
     const int64_t row_chunks = static_cast<int64_t>(job.table.row_bytes / sizeof(Chunk));
     const int64_t begin = segment * segment_chunks;

@@ -155,7 +155,7 @@ def test_launches_share_a_record_until_it_is_read(device: ModuleType, kernels: M
 
 
 def test_a_failed_call_names_itself_and_its_place(device: ModuleType, kernels: ModuleType) -> None:
-    place = r"\(cuda\w+Async\(.*\) at csrc/gather/gather_cuda\.cu:\d+\)"
+    place = r"\(cuda\w+Async\(.*\) at csrc/common/id_fault\.cu:\d+\)"
     with pytest.raises(RuntimeError, match=rf"^CUDA: cudaError\w+, .* {place}$"):
         kernels.check_fault(8, STREAM)
     device.reset()
