@@ -42,5 +42,17 @@ PYBIND11_MODULE(_cuda, m) {
         py::arg("fault"), py::arg("stream"));
     m.def("check_fault", &embrow::check_fault, py::arg("fault"), py::arg("stream"));
 
+    // The position and value of an id outside a table of so many rows.
+    m.def(
+        "bad_id_message",
+        [](size_t position, int64_t value, int64_t rows) { return embrow::bad_id_message({position, value}, rows); },
+        py::arg("position"), py::arg("value"), py::arg("rows"));
+    m.def(
+        "bad_bag_id_message",
+        [](size_t position, int64_t value, int64_t rows) {
+            return embrow::bad_bag_id_message({position, value}, rows);
+        },
+        py::arg("position"), py::arg("value"), py::arg("rows"));
+
     embrow::bind_gather_cuda(m);
 }

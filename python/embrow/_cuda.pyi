@@ -8,6 +8,8 @@ import typing
 
 __all__: list[str] = [
     "architectures",
+    "bad_bag_id_message",
+    "bad_id_message",
     "check_fault",
     "clear_fault",
     "devices",
@@ -18,6 +20,16 @@ __all__: list[str] = [
 ]
 
 def architectures() -> list[int]: ...
+def bad_bag_id_message(
+    position: typing.SupportsInt | typing.SupportsIndex,
+    value: typing.SupportsInt | typing.SupportsIndex,
+    rows: typing.SupportsInt | typing.SupportsIndex,
+) -> str: ...
+def bad_id_message(
+    position: typing.SupportsInt | typing.SupportsIndex,
+    value: typing.SupportsInt | typing.SupportsIndex,
+    rows: typing.SupportsInt | typing.SupportsIndex,
+) -> str: ...
 def check_fault(
     fault: typing.SupportsInt | typing.SupportsIndex, stream: typing.SupportsInt | typing.SupportsIndex
 ) -> None: ...

@@ -10,7 +10,7 @@ from torch._C import _is_tracing, _len_torch_dispatch_stack, _len_torch_function
 from torch.autograd import forward_ad
 from torch.nn import Parameter
 
-from embrow import _core
+from embrow import _core, _gpu
 
 _functorch_is_active = torch._C._are_functorch_transforms_active
 _is_compiling = torch.compiler.is_compiling
@@ -40,11 +40,11 @@ def is_eager() -> bool:
 
 
 def is_plain(tensor: Tensor) -> bool:
-    """Whether a tensor is nothing but elements in the CPU's memory."""
+    """Whether a tensor is nothing but elements in memory that kernels of ours reach."""
     kind = type(tensor)
     return (
         (kind is Tensor or kind is Parameter)
-        and tensor.is_cpu
+        and (tensor.is_cpu or _gpu.holds(tensor))
         and tensor.layout is _strided
         and not tensor.is_nested
         and not tensor.is_neg()
@@ -62,10 +62,16 @@ def is_lookup_served(ids: Tensor, weight: Tensor) -> bool:
         and forward_ad._current_level < 0
         and is_plain(weight)
         and are_plain_ids(ids)
+        and share_memory(ids, weight)
         and weight.dtype in elements
         and weight.dim() == 2
         and (weight.is_contiguous() or weight.stride(1) == 1)
     )
+
+
+def share_memory(one: Tensor, other: Tensor) -> bool:
+    """Whether two plain tensors lie where one kernel reaches both."""
+    return (one.is_cpu and other.is_cpu) or one.device == other.device
 
 
 def are_plain_ids(ids: Tensor) -> bool:
@@ -85,7 +91,7 @@ def row_stride_bytes(table: Tensor) -> int:
 
 
 def zero_table(rows: int, dim: int, dtype: torch.dtype) -> tuple[Tensor, bool]:
-    """Make a table of zeros; tell whether it is fresh from the system, without a page before it is written."""
+    """Make a table of zeros on the CPU; tell whether it is fresh from the system, no page of it there until written."""
     if rows * dim * dtype.itemsize <= _lazy_bytes:
         return torch.zeros((rows, dim), dtype=dtype, device="cpu"), False
     # torch.zeros writes all of them.

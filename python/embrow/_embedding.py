@@ -10,7 +10,7 @@ from torch import Tensor
 from torch._C._functorch import is_legacy_batchedtensor
 from torch.nn.functional import embedding as _torch_embedding
 
-from embrow import _core
+from embrow import _core, _gpu
 from embrow._compiled import define, define_gradient, is_training_compiled
 from embrow._eager import elements, is_eager, is_lookup_served, is_plain, row_stride_bytes, zero_table
 
@@ -75,7 +75,7 @@ def _gather(weight: Tensor, ids: Tensor, rows: int, dim: int) -> Tensor:
 
 
 def _gather_into(out: Tensor, weight: Tensor, ids: Tensor, rows: int, dim: int) -> None:
-    _core.gather_rows(
+    job = (
         weight.data_ptr(),
         rows,
         row_stride_bytes(weight),
@@ -84,8 +84,12 @@ def _gather_into(out: Tensor, weight: Tensor, ids: Tensor, rows: int, dim: int) 
         ids.numel(),
         ids.dtype is _int64,
         out.data_ptr(),
-        _get_num_threads(),
     )
+    if _gpu.holds(weight):
+        with _gpu.launching(weight.device) as launch:
+            launch.kernels.gather_rows(*job, launch.record("lookup"), launch.stream)
+    else:
+        _core.gather_rows(*job, _get_num_threads())
 
 
 def _check_out(out: Tensor, input: Tensor, weight: Tensor) -> None:

@@ -1,0 +1,35 @@
+"""What is particular to GPUs: when ids that lie outside a table are told."""
+
+from __future__ import annotations
+
+import torch
+
+from embrow import _gpu
+
+__all__ = ["synchronize"]
+
+
+def synchronize(device: torch.device | str | int | None = None) -> None:
+    """Wait for a GPU; raise what embrow's kernels found wrong with the ids they were given.
+
+    A lookup on a GPU does not wait to learn whether all ids are rows of the table. An id that is none gets a row of
+    zeros and is recorded; the error is raised here, or by a later call of embrow for the same device that finds it
+    recorded, whichever comes first. The device stays usable, unlike after an error of PyTorch's own kernels.
+
+    Parameters
+    ----------
+    device : torch.device, str or int, optional
+        Default: the current one.
+
+    Raises
+    ------
+    IndexError
+        An id given to a lookup or an optimizer is outside the table; names the position and the value of the first.
+    RuntimeError
+        The same of the ids of bags.
+    """
+    where = torch.device("cuda", torch.cuda.current_device()) if device is None else torch.device(device)
+    if where.type == "cuda" and where.index is None:
+        where = torch.device("cuda", torch.cuda.current_device())
+    _gpu.synchronize(where)
+    _gpu.raise_recorded(where)
