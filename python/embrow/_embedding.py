@@ -135,7 +135,13 @@ _apply: Callable[..., Any] = super(torch.autograd.Function, _Lookup).apply
 def is_gradient_served(grad: Tensor) -> bool:
     """Whether our kernels may handle a gradient in a backward pass of ours."""
     # Grad mode is on only when the backward is to be differentiated in its turn.
-    return not _is_grad_enabled() and not is_legacy_batchedtensor(grad) and is_eager() and is_plain(grad)
+    return (
+        not _is_grad_enabled()
+        and not is_legacy_batchedtensor(grad)
+        and is_eager()
+        and is_plain(grad)
+        and not _gpu.holds(grad)
+    )
 
 
 def _scatter(grad: Tensor, ids: Tensor, rows: int, padding_idx: int, by_freq: bool) -> Tensor:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import embedding_bag as _torch_embedding_bag
 
-from embrow import _core
+from embrow import _core, _gpu
 from embrow._compiled import define, define_gradient, is_training_compiled
 from embrow._eager import are_plain_ids, elements, is_lookup_served, is_plain, row_stride_bytes, zero_table
 from embrow._embedding import embedding, embedding_backward, is_gradient_served
@@ -78,7 +78,8 @@ def embedding_bag(
     padding_idx: int | None = None,
 ) -> Tensor:
     bags = settings = None
-    if is_lookup_served(input, weight) and _are_weights_served(per_sample_weights, input, weight, mode):
+    served = is_lookup_served(input, weight) and not _gpu.holds(weight)
+    if served and _are_weights_served(per_sample_weights, input, weight, mode):
         bags = _served_bags(input, offsets, include_last_offset)
         settings = _served_settings(weight, mode, padding_idx, scale_grad_by_freq, sparse)
     elif (

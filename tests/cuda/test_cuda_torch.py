@@ -67,6 +67,16 @@ def test_lookups(dtype: torch.dtype, device: torch.device) -> None:
     check_recorded(device)
 
 
+def test_gradients(device: torch.device) -> None:
+    layer = Embedding.from_pretrained(table_of(11, 5, device), freeze=False, padding_idx=2)
+    ids = torch.randint(11, (6, 9), generator=torch.Generator().manual_seed(1))
+    pull = table_of(54, 5, device).reshape(6, 9, 5)
+    (layer(ids.to(device)) * pull).sum().backward()
+    expected = torch.nn.Embedding.from_pretrained(table_of(11, 5, torch.device("cpu")), freeze=False, padding_idx=2)
+    (expected(ids) * pull.cpu()).sum().backward()
+    torch.testing.assert_close(layer.weight.grad.cpu(), expected.weight.grad)
+
+
 def test_an_id_outside_the_table_is_told_by_the_next_call(device: torch.device) -> None:
     layer = Embedding(10, 4, device=device).requires_grad_(False)
     rows = layer(torch.tensor([3, 10, -1], device=device))
