@@ -62,16 +62,11 @@ def is_lookup_served(ids: Tensor, weight: Tensor) -> bool:
         and forward_ad._current_level < 0
         and is_plain(weight)
         and are_plain_ids(ids)
-        and share_memory(ids, weight)
+        and ((ids.is_cpu and weight.is_cpu) or ids.device == weight.device)
         and weight.dtype in elements
         and weight.dim() == 2
         and (weight.is_contiguous() or weight.stride(1) == 1)
     )
-
-
-def share_memory(one: Tensor, other: Tensor) -> bool:
-    """Whether two plain tensors lie where one kernel reaches both."""
-    return (one.is_cpu and other.is_cpu) or one.device == other.device
 
 
 def are_plain_ids(ids: Tensor) -> bool:
@@ -86,8 +81,8 @@ def _has_memory(tensor: Tensor) -> bool:
 
 
 def row_stride_bytes(table: Tensor) -> int:
-    # Of a table of one row or column, PyTorch's strides may be anything.
-    return (table.size(1) if table.is_contiguous() else table.stride(0)) * table.itemsize
+    # Of a table of one row it may be anything, and is never used.
+    return table.stride(0) * table.itemsize
 
 
 def zero_table(rows: int, dim: int, dtype: torch.dtype) -> tuple[Tensor, bool]:

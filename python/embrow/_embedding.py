@@ -63,7 +63,8 @@ def embedding(
         _gather_into(out, weight, ids, rows, dim)
         return out
     if weight.requires_grad and _is_grad_enabled():
-        rows_of_ids: Tensor = _apply(weight, ids, rows, dim, padding_idx, scale_grad_by_freq, sparse)
+        # Each argument of Function.apply costs.
+        rows_of_ids: Tensor = _apply(weight, ids, (rows, dim, padding_idx, scale_grad_by_freq, sparse))
         return rows_of_ids
     return _gather(weight, ids, rows, dim)
 
@@ -110,22 +111,20 @@ def _check_out(out: Tensor, input: Tensor, weight: Tensor) -> None:
 
 class _Lookup(torch.autograd.Function):
     @staticmethod
-    def forward(
-        ctx: Any, weight: Tensor, ids: Tensor, rows: int, dim: int, padding_idx: int, by_freq: bool, sparse: bool
-    ) -> Tensor:
+    def forward(ctx: Any, weight: Tensor, ids: Tensor, settings: tuple[int, int, int, bool, bool]) -> Tensor:
         ctx.save_for_backward(ids)
-        ctx.settings = (rows, padding_idx, by_freq, sparse)
-        return _gather(weight, ids, rows, dim)
+        ctx.settings = settings
+        return _gather(weight, ids, settings[0], settings[1])
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> Any:
         (ids,) = ctx.saved_tensors
-        rows, padding_idx, by_freq, sparse = ctx.settings
+        rows, _, padding_idx, by_freq, sparse = ctx.settings
         if sparse or not is_gradient_served(grad):
             table = embedding_backward(grad, ids, rows, padding_idx, by_freq, sparse)
         else:
             table = _scatter(grad, ids, rows, padding_idx, by_freq)
-        return table, None, None, None, None, None, None
+        return table, None, None
 
 
 # Function.apply prepares for functorch, which is_lookup_served has ruled out; what it then calls is this.
