@@ -55,4 +55,5 @@ PYBIND11_MODULE(_cuda, m) {
         py::arg("position"), py::arg("value"), py::arg("rows"));
 
     embrow::bind_gather_cuda(m);
+    embrow::bind_pool_cuda(m);
 }

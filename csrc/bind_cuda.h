@@ -19,7 +19,8 @@ inline id_fault* fault_at(uintptr_t fault) {
     return reinterpret_cast<id_fault*>(fault);
 }
 
-// Each defined in <step>/<step>_cuda_bind.cpp.
+// Each defined in <step>/<step>_cuda_bind.cpp; pooling is part of the gather.
 void bind_gather_cuda(pybind11::module_& m);
+void bind_pool_cuda(pybind11::module_& m);
 
 }  // namespace embrow

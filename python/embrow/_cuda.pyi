@@ -6,16 +6,23 @@ from __future__ import annotations
 
 import typing
 
+import embrow._core
+
 __all__: list[str] = [
     "architectures",
     "bad_bag_id_message",
     "bad_id_message",
+    "bag_fault_bytes",
+    "check_bag_faults",
     "check_fault",
+    "clear_bag_faults",
     "clear_fault",
     "devices",
     "fault_bytes",
     "gather_rows",
     "old_driver_message",
+    "pool_bags",
+    "pool_workspace_bytes",
     "runtime_version",
 ]
 
@@ -30,8 +37,14 @@ def bad_id_message(
     value: typing.SupportsInt | typing.SupportsIndex,
     rows: typing.SupportsInt | typing.SupportsIndex,
 ) -> str: ...
+def check_bag_faults(
+    faults: typing.SupportsInt | typing.SupportsIndex, stream: typing.SupportsInt | typing.SupportsIndex
+) -> None: ...
 def check_fault(
     fault: typing.SupportsInt | typing.SupportsIndex, stream: typing.SupportsInt | typing.SupportsIndex
+) -> None: ...
+def clear_bag_faults(
+    faults: typing.SupportsInt | typing.SupportsIndex, stream: typing.SupportsInt | typing.SupportsIndex
 ) -> None: ...
 def clear_fault(
     fault: typing.SupportsInt | typing.SupportsIndex, stream: typing.SupportsInt | typing.SupportsIndex
@@ -52,6 +65,37 @@ def gather_rows(
 def old_driver_message(
     driver: typing.SupportsInt | typing.SupportsIndex, runtime: typing.SupportsInt | typing.SupportsIndex
 ) -> str: ...
+def pool_bags(
+    mode: embrow._core.Pooling,
+    type: embrow._core.Element,
+    table: typing.SupportsInt | typing.SupportsIndex,
+    rows: typing.SupportsInt | typing.SupportsIndex,
+    stride_bytes: typing.SupportsInt | typing.SupportsIndex,
+    dim: typing.SupportsInt | typing.SupportsIndex,
+    ids: typing.SupportsInt | typing.SupportsIndex,
+    count: typing.SupportsInt | typing.SupportsIndex,
+    ids_are_int64: bool,
+    offsets: typing.SupportsInt | typing.SupportsIndex,
+    offset_count: typing.SupportsInt | typing.SupportsIndex,
+    offsets_are_int64: bool,
+    bags: typing.SupportsInt | typing.SupportsIndex,
+    width: typing.SupportsInt | typing.SupportsIndex,
+    weights: typing.SupportsInt | typing.SupportsIndex,
+    padding_idx: typing.SupportsInt | typing.SupportsIndex,
+    out: typing.SupportsInt | typing.SupportsIndex,
+    winners: typing.SupportsInt | typing.SupportsIndex,
+    workspace: typing.SupportsInt | typing.SupportsIndex,
+    faults: typing.SupportsInt | typing.SupportsIndex,
+    stream: typing.SupportsInt | typing.SupportsIndex,
+) -> None: ...
+def pool_workspace_bytes(
+    mode: embrow._core.Pooling,
+    type: embrow._core.Element,
+    dim: typing.SupportsInt | typing.SupportsIndex,
+    count: typing.SupportsInt | typing.SupportsIndex,
+    longest: typing.SupportsInt | typing.SupportsIndex,
+) -> int: ...
 def runtime_version() -> str: ...
 
+bag_fault_bytes: int = 48
 fault_bytes: int = 24
