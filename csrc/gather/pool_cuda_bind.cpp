@@ -61,6 +61,10 @@ void bind_pool_cuda(py::module_& m) {
         [](uintptr_t faults, uintptr_t stream) { clear_bag_faults_cuda(bag_faults_at(faults), stream_at(stream)); },
         py::arg("faults"), py::arg("stream"));
     m.def("check_bag_faults", &check_bag_faults, py::arg("faults"), py::arg("stream"));
+    m.def(
+        "bad_offset_message",
+        [](uint64_t position, int64_t value, int64_t ids) { return bad_offset_message({position, value, ids}); },
+        py::arg("position"), py::arg("value"), py::arg("ids"));
     m.def("pool_workspace_bytes", &pool_workspace_bytes, py::arg("mode"), py::arg("type"), py::arg("dim"),
           py::arg("count"), py::arg("longest"));
     m.def("pool_bags", &pool, py::arg("mode"), py::arg("type"), py::arg("table"), py::arg("rows"),

@@ -12,6 +12,7 @@ __all__: list[str] = [
     "architectures",
     "bad_bag_id_message",
     "bad_id_message",
+    "bad_offset_message",
     "bag_fault_bytes",
     "check_bag_faults",
     "check_fault",
@@ -36,6 +37,11 @@ def bad_id_message(
     position: typing.SupportsInt | typing.SupportsIndex,
     value: typing.SupportsInt | typing.SupportsIndex,
     rows: typing.SupportsInt | typing.SupportsIndex,
+) -> str: ...
+def bad_offset_message(
+    position: typing.SupportsInt | typing.SupportsIndex,
+    value: typing.SupportsInt | typing.SupportsIndex,
+    ids: typing.SupportsInt | typing.SupportsIndex,
 ) -> str: ...
 def check_bag_faults(
     faults: typing.SupportsInt | typing.SupportsIndex, stream: typing.SupportsInt | typing.SupportsIndex

@@ -53,7 +53,7 @@ def is_plain(tensor: Tensor) -> bool:
     )
 
 
-def is_lookup_served(ids: Tensor, weight: Tensor) -> bool:
+def is_lookup_served(ids: Tensor, weight: Tensor, max_norm: float | None) -> bool:
     """Whether reading both tensors' memory here and now is all that the caller of a lookup can want."""
     if _is_compiling():
         return False
@@ -66,6 +66,8 @@ def is_lookup_served(ids: Tensor, weight: Tensor) -> bool:
         and weight.dtype in elements
         and weight.dim() == 2
         and (weight.is_contiguous() or weight.stride(1) == 1)
+        # The rows to be scaled down are PyTorch's to find, and ids that are none on a GPU its own to tell.
+        and (max_norm is None or weight.is_cpu)
     )
 
 
@@ -85,10 +87,10 @@ def row_stride_bytes(table: Tensor) -> int:
     return table.stride(0) * table.itemsize
 
 
-def zero_table(rows: int, dim: int, dtype: torch.dtype) -> tuple[Tensor, bool]:
-    """Make a table of zeros on the CPU; tell whether it is fresh from the system, no page of it there until written."""
-    if rows * dim * dtype.itemsize <= _lazy_bytes:
-        return torch.zeros((rows, dim), dtype=dtype, device="cpu"), False
+def zero_table(rows: int, dim: int, dtype: torch.dtype, device: torch.device) -> tuple[Tensor, bool]:
+    """Make a table of zeros; tell whether it is fresh from the system, no page of it there until it is written."""
+    if device.type != "cpu" or rows * dim * dtype.itemsize <= _lazy_bytes:
+        return torch.zeros((rows, dim), dtype=dtype, device=device), False
     # torch.zeros writes all of them.
     pages = mmap.mmap(-1, rows * dim * dtype.itemsize, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
     flat = torch.frombuffer(pages, dtype=dtype)

@@ -35,7 +35,7 @@ def embedding(
 ) -> Tensor:
     if out is not None:
         _check_out(out, input, weight)
-    if not is_lookup_served(input, weight) or (out is not None and not is_plain(out)):
+    if not is_lookup_served(input, weight, max_norm) or (out is not None and not is_plain(out)):
         if out is not None:
             return out.copy_(
                 _torch_embedding(input, weight, padding_idx, max_norm, norm_type, scale_grad_by_freq, sparse)
@@ -146,7 +146,7 @@ def is_gradient_served(grad: Tensor) -> bool:
 def _scatter(grad: Tensor, ids: Tensor, rows: int, padding_idx: int, by_freq: bool) -> Tensor:
     grad = grad.contiguous()
     dim = grad.size(-1)
-    out, untouched = zero_table(rows, dim, grad.dtype)
+    out, untouched = zero_table(rows, dim, grad.dtype, grad.device)
     _core.scatter_rows(
         ids.data_ptr(),
         ids.numel(),

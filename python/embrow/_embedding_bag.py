@@ -33,7 +33,7 @@ class _Bags:
     count: int
     width: int
 
-    def arguments(self) -> tuple[int, int, bool, int, bool, int, int]:
+    def arguments(self) -> tuple[Any, ...]:
         """Return what kernels are told."""
         ids, offsets = self.ids, self.offsets
         return (
@@ -46,9 +46,14 @@ class _Bags:
             self.width,
         )
 
+    def checked_arguments(self) -> tuple[Any, ...]:
+        """Return what kernels are told that check the offsets themselves: how many there are, too."""
+        ids, count, wide, offsets, *rest = self.arguments()
+        return (ids, count, wide, offsets, 0 if self.offsets is None else self.offsets.numel(), *rest)
+
     def of_ids(self) -> Tensor:
         """Return the bag that each id lies in."""
-        bags = torch.arange(self.count, dtype=self.ids.dtype, device="cpu")
+        bags = torch.arange(self.count, dtype=self.ids.dtype, device=self.ids.device)
         if self.offsets is None:
             return bags.repeat_interleave(self.width)
         ends = torch.cat([self.offsets[1 : self.count], self.offsets.new_tensor([self.ids.numel()])])
@@ -78,8 +83,7 @@ def embedding_bag(
     padding_idx: int | None = None,
 ) -> Tensor:
     bags = settings = None
-    served = is_lookup_served(input, weight) and not _gpu.holds(weight)
-    if served and _are_weights_served(per_sample_weights, input, weight, mode):
+    if is_lookup_served(input, weight, max_norm) and _are_weights_served(per_sample_weights, input, weight, mode):
         bags = _served_bags(input, offsets, include_last_offset)
         settings = _served_settings(weight, mode, padding_idx, scale_grad_by_freq, sparse)
     elif (
@@ -129,6 +133,7 @@ def embedding_bag(
 def _are_weights_served(per_sample_weights: Tensor | None, input: Tensor, weight: Tensor, mode: str) -> bool:
     return per_sample_weights is None or (
         is_plain(per_sample_weights)
+        and per_sample_weights.device == weight.device
         and per_sample_weights.dtype is weight.dtype
         and per_sample_weights.shape == input.shape
         and mode == "sum"
@@ -144,9 +149,14 @@ def _served_bags(input: Tensor, offsets: Tensor | None, include_last_offset: boo
         return None
     offsets = offsets.contiguous()
     starts = offsets.numel()
-    where = (offsets.data_ptr(), starts, offsets.dtype is _int64)
-    if not _core.are_bag_offsets(*where, input.numel(), include_last_offset):
-        return None
+    if _gpu.holds(input):
+        # Their values are the kernel's to check.
+        if offsets.device != input.device or starts < include_last_offset:
+            return None
+    else:
+        where = (offsets.data_ptr(), starts, offsets.dtype is _int64)
+        if not offsets.is_cpu or not _core.are_bag_offsets(*where, input.numel(), include_last_offset):
+            return None
     return _Bags(input.contiguous(), offsets, starts - 1 if include_last_offset else starts, 0)
 
 
@@ -167,20 +177,23 @@ def _served_settings(
 
 def _pool(weight: Tensor, weights: Tensor | None, bags: _Bags, settings: _Settings, winners: Tensor | None) -> Tensor:
     out = weight.new_empty((bags.count, settings.dim))
-    _core.pool_bags(
-        settings.mode,
-        elements[weight.dtype],
-        weight.data_ptr(),
-        settings.rows,
-        row_stride_bytes(weight),
-        settings.dim,
-        *bags.arguments(),
+    kind = (settings.mode, elements[weight.dtype])
+    table = (weight.data_ptr(), settings.rows, row_stride_bytes(weight), settings.dim)
+    pooled = (
         0 if weights is None else weights.data_ptr(),
         settings.padding_idx,
         out.data_ptr(),
         0 if winners is None else winners.data_ptr(),
-        _get_num_threads(),
     )
+    if not _gpu.holds(weight):
+        _core.pool_bags(*kind, *table, *bags.arguments(), *pooled, _get_num_threads())
+        return out
+    count = bags.ids.numel()
+    with _gpu.launching(weight.device) as launch:
+        longest = bags.width if bags.offsets is None else count
+        workspace = launch.workspace(launch.kernels.pool_workspace_bytes(*kind, settings.dim, count, longest))
+        where = (workspace.data_ptr(), launch.record("bag"), launch.stream)
+        launch.kernels.pool_bags(*kind, *table, *bags.checked_arguments(), *pooled, *where)
     return out
 
 
@@ -189,7 +202,7 @@ class _BagLookup(torch.autograd.Function):
     def forward(ctx: Any, weight: Tensor, weights: Tensor | None, bags: _Bags, settings: _Settings) -> Tensor:
         winners = None
         if settings.mode is _max:
-            winners = torch.empty((bags.count, settings.dim), dtype=_int64, device="cpu")
+            winners = torch.empty((bags.count, settings.dim), dtype=_int64, device=weight.device)
         # A table that only its own gradient would need may change before backward.
         table = weight if ctx.needs_input_grad[1] else None
         ctx.save_for_backward(bags.ids, bags.offsets, table, weights, winners)
@@ -222,7 +235,7 @@ _apply: Callable[..., Any] = super(torch.autograd.Function, _BagLookup).apply
 
 def _scatter(grad: Tensor, weights: Tensor | None, bags: _Bags, settings: _Settings) -> Tensor:
     grad = grad.contiguous()
-    out, untouched = zero_table(settings.rows, settings.dim, grad.dtype)
+    out, untouched = zero_table(settings.rows, settings.dim, grad.dtype, grad.device)
     _core.scatter_bags(
         *bags.arguments(),
         settings.mode,
@@ -246,7 +259,7 @@ def _scatter_by_id(grad: Tensor, weights: Tensor | None, bags: _Bags, settings: 
     of_ids = bags.of_ids()
     if settings.mode is _mean:
         counted = (bags.ids != settings.padding_idx).to(_int64)
-        sizes = torch.zeros(bags.count, dtype=_int64, device="cpu").index_add_(0, of_ids, counted)
+        sizes = torch.zeros(bags.count, dtype=_int64, device=grad.device).index_add_(0, of_ids, counted)
         # float16 ends at 65504.
         wide = _wide_dtype(grad.dtype)
         grad = (grad.to(wide) / sizes.clamp(min=1).to(wide).unsqueeze(1)).to(grad.dtype)
@@ -272,9 +285,12 @@ def _scatter_to_winners(grad: Tensor, winners: Tensor, rows: int, in_place: bool
     wide = _wide_dtype(grad.dtype)
     terms = grad.masked_fill(empty, 0).to(wide).reshape(-1)
     # One dimension, which PyTorch adds up in order: by columns it is many times slower.
-    places = (winners.masked_fill(empty, 0) * dim + torch.arange(dim, device="cpu")).reshape(-1)
-    table, _ = zero_table(rows, dim, wide)
-    if in_place:
+    places = (winners.masked_fill(empty, 0) * dim + torch.arange(dim, device=grad.device)).reshape(-1)
+    table, _ = zero_table(rows, dim, wide, grad.device)
+    if not grad.is_cpu:
+        # On a GPU this, by sorting, is what adds up in a fixed order.
+        table = table.view(-1).index_put((places,), terms, accumulate=True).view(rows, dim)
+    elif in_place:
         table.view(-1).scatter_add_(0, places, terms)
     else:
         table = table.view(-1).scatter_add(0, places, terms).view(rows, dim)

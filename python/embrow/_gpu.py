@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import importlib
 import importlib.util
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from types import ModuleType
 from typing import NamedTuple
@@ -45,11 +45,11 @@ class Launch(NamedTuple):
         return torch.empty(size, dtype=torch.uint8, device=self.device)
 
     def record(self, kind: str) -> int:
-        """Return the address of the record of what is wrong; `kind` is a key of `errors`."""
+        """Return the address of the record of what is wrong; `kind` is a key of `_errors`."""
         key = (self.device, self.stream, kind)
         found = _records.get(key)
         if found is None:
-            found = _records.setdefault(key, _clear_record())
+            found = _records.setdefault(key, _clear_record(len(_errors[kind])))
         return int(found.ctypes.data)
 
 
@@ -77,21 +77,16 @@ def synchronize(device: torch.device) -> None:
 _records: dict[tuple[torch.device, int, str], Record] = {}
 _nothing = -1
 
-# What the position, the value and the rows of a record are told as.
-errors: dict[str, Callable[[int, int, int], Exception]] = {
-    "lookup": lambda *fault: IndexError(_message("bad_id_message", *fault)),
-    "bag": lambda *fault: RuntimeError(_message("bad_bag_id_message", *fault)),
+# What a record has room for, one fault after another, and what each is told as.
+_errors: dict[str, tuple[tuple[type[Exception], str], ...]] = {
+    "lookup": ((IndexError, "bad_id_message"),),
+    "bag": ((RuntimeError, "bad_bag_id_message"), (RuntimeError, "bad_offset_message")),
 }
 
 
-def _message(name: str, *fault: int) -> str:
-    message: str = getattr(_module(), name)(*fault)
-    return message
-
-
-def _clear_record() -> Record:
-    # csrc/common/id_fault.h
-    record: Record = _pinned(3)
+def _clear_record(faults: int) -> Record:
+    # Each is position, value and rows, as in csrc/common/id_fault.h.
+    record: Record = _pinned(3 * faults)
     record[:] = _nothing
     return record
 
@@ -104,9 +99,11 @@ def _pinned(words: int) -> Record:
 def raise_recorded(device: torch.device) -> None:
     """Raise what kernels have found wrong on a device; wait for them if they have found anything."""
     for (where, _, kind), record in list(_records.items()):
-        if where == device and record[0] != _nothing:
+        if where == device and (record[::3] != _nothing).any():
             # Others may be about to find a lower position.
             synchronize(device)
-            fault = (int(record[0]), int(record[1]), int(record[2]))
+            faults = record.reshape(-1, 3).tolist()
             record[:] = _nothing
-            raise errors[kind](*fault)
+            for fault, (error, message) in zip(faults, _errors[kind], strict=True):
+                if fault[0] != _nothing:
+                    raise error(getattr(_module(), message)(*fault))

@@ -18,8 +18,8 @@ from torch import Tensor
 
 import embrow.cuda
 from embrow import _gpu
-from embrow.functional import embedding
-from embrow.nn import Embedding
+from embrow.functional import embedding, embedding_bag
+from embrow.nn import Embedding, EmbeddingBag
 
 
 @pytest.fixture(scope="module")
@@ -75,6 +75,48 @@ def test_gradients(device: torch.device) -> None:
     expected = torch.nn.Embedding.from_pretrained(table_of(11, 5, torch.device("cpu")), freeze=False, padding_idx=2)
     (expected(ids) * pull.cpu()).sum().backward()
     torch.testing.assert_close(layer.weight.grad.cpu(), expected.weight.grad)
+
+
+OFFSETS = torch.tensor([0, 3, 3, 10])
+
+
+@pytest.mark.parametrize(("mode", "weighted"), [("sum", False), ("sum", True), ("mean", False), ("max", False)])
+@pytest.mark.parametrize("offsets", [None, OFFSETS])
+def test_bags(mode: str, weighted: bool, offsets: Tensor | None, device: torch.device) -> None:
+    ids = torch.randint(11, (3, 8), generator=torch.Generator().manual_seed(1))
+    pull = table_of(3 if offsets is None else 4, 6, torch.device("cpu"))
+    ids = ids if offsets is None else ids.reshape(-1)
+    results = []
+    for kind, where in [(EmbeddingBag, device), (torch.nn.EmbeddingBag, torch.device("cpu"))]:
+        table = table_of(11, 6, where)
+        layer = kind.from_pretrained(table, freeze=False, mode=mode, padding_idx=4)
+        weights = torch.linspace(-1, 1, 24, device=where).reshape(ids.shape).requires_grad_(weighted)
+        begins = None if offsets is None else offsets.to(where)
+        rows = layer(ids.to(where), begins, weights if weighted else None)
+        (rows * pull.to(where)).sum().backward()
+        results.append([rows.cpu(), layer.weight.grad.cpu(), weights.grad.cpu() if weighted else None])
+    check_recorded(device)
+    for ours, theirs in zip(*results, strict=True):
+        torch.testing.assert_close(ours, theirs)
+
+
+def test_a_bad_id_and_bad_offsets_of_bags_are_told(device: torch.device) -> None:
+    table = table_of(11, 6, device)
+    embedding_bag(torch.tensor([[1, 2], [3, 11]], device=device), table)
+    with pytest.raises(RuntimeError, match=r"^Index 3 of input takes value 11 which is not in .* \[0, 11\)$"):
+        check_recorded(device)
+    embedding_bag(torch.tensor([1, 2, 3], device=device), table, torch.tensor([1, 2], device=device))
+    with pytest.raises(RuntimeError, match=r"offsets\[0\]"):
+        check_recorded(device)
+    check_recorded(device)
+
+
+def test_max_norm_is_pytorchs(device: torch.device) -> None:
+    ours, theirs = table_of(11, 6, device), table_of(11, 6, device)
+    ids = torch.tensor([[1, 2], [2, 4]], device=device)
+    rows = embedding(ids, ours, max_norm=1.0)
+    assert torch.equal(rows, torch.nn.functional.embedding(ids, theirs, max_norm=1.0))
+    assert torch.equal(ours, theirs)
 
 
 def test_an_id_outside_the_table_is_told_by_the_next_call(device: torch.device) -> None:
