@@ -43,4 +43,5 @@ PYBIND11_MODULE(_cuda, m) {
     m.def("check_fault", &embrow::check_fault, py::arg("fault"), py::arg("stream"));
 
     embrow::bind_gather_cuda(m);
+    embrow::bind_scatter_cuda(m);
 }
