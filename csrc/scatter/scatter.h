@@ -15,17 +15,12 @@
 #include <span>
 
 #include "common/element.h"
+#include "common/gradient_source.h"
 #include "common/row_terms.h"
 #include "gather/gather.h"
 #include "gather/pool.h"
 
 namespace embrow {
-
-// The gradient that an id shares with its bag: which row of `grads`, and what it is multiplied by.
-struct gradient_source {
-    double weight;
-    uint32_t row;
-};
 
 struct scatter_job {
     id_list ids;

@@ -25,6 +25,10 @@ __all__: list[str] = [
     "pool_bags",
     "pool_workspace_bytes",
     "runtime_version",
+    "scatter_bags",
+    "scatter_bags_bytes",
+    "scatter_rows",
+    "scatter_rows_bytes",
 ]
 
 def architectures() -> list[int]: ...
@@ -102,6 +106,61 @@ def pool_workspace_bytes(
     longest: typing.SupportsInt | typing.SupportsIndex,
 ) -> int: ...
 def runtime_version() -> str: ...
+def scatter_bags(
+    ids: typing.SupportsInt | typing.SupportsIndex,
+    count: typing.SupportsInt | typing.SupportsIndex,
+    ids_are_int64: bool,
+    offsets: typing.SupportsInt | typing.SupportsIndex,
+    offsets_are_int64: bool,
+    bags: typing.SupportsInt | typing.SupportsIndex,
+    width: typing.SupportsInt | typing.SupportsIndex,
+    mode: embrow._core.Pooling,
+    weights: typing.SupportsInt | typing.SupportsIndex,
+    grads: typing.SupportsInt | typing.SupportsIndex,
+    grad_stride_bytes: typing.SupportsInt | typing.SupportsIndex,
+    out: typing.SupportsInt | typing.SupportsIndex,
+    rows: typing.SupportsInt | typing.SupportsIndex,
+    dim: typing.SupportsInt | typing.SupportsIndex,
+    type: embrow._core.Element,
+    padding_idx: typing.SupportsInt | typing.SupportsIndex,
+    mean: bool,
+    atomic: bool,
+    workspace: typing.SupportsInt | typing.SupportsIndex,
+    fault: typing.SupportsInt | typing.SupportsIndex,
+    stream: typing.SupportsInt | typing.SupportsIndex,
+) -> None: ...
+def scatter_bags_bytes(
+    count: typing.SupportsInt | typing.SupportsIndex,
+    bags: typing.SupportsInt | typing.SupportsIndex,
+    rows: typing.SupportsInt | typing.SupportsIndex,
+    dim: typing.SupportsInt | typing.SupportsIndex,
+    type: embrow._core.Element,
+    atomic: bool,
+) -> int: ...
+def scatter_rows(
+    ids: typing.SupportsInt | typing.SupportsIndex,
+    count: typing.SupportsInt | typing.SupportsIndex,
+    ids_are_int64: bool,
+    grads: typing.SupportsInt | typing.SupportsIndex,
+    grad_stride_bytes: typing.SupportsInt | typing.SupportsIndex,
+    out: typing.SupportsInt | typing.SupportsIndex,
+    rows: typing.SupportsInt | typing.SupportsIndex,
+    dim: typing.SupportsInt | typing.SupportsIndex,
+    type: embrow._core.Element,
+    padding_idx: typing.SupportsInt | typing.SupportsIndex,
+    mean: bool,
+    atomic: bool,
+    workspace: typing.SupportsInt | typing.SupportsIndex,
+    fault: typing.SupportsInt | typing.SupportsIndex,
+    stream: typing.SupportsInt | typing.SupportsIndex,
+) -> None: ...
+def scatter_rows_bytes(
+    count: typing.SupportsInt | typing.SupportsIndex,
+    rows: typing.SupportsInt | typing.SupportsIndex,
+    dim: typing.SupportsInt | typing.SupportsIndex,
+    type: embrow._core.Element,
+    atomic: bool,
+) -> int: ...
 
 bag_fault_bytes: int = 48
 fault_bytes: int = 24

@@ -134,34 +134,32 @@ _apply: Callable[..., Any] = super(torch.autograd.Function, _Lookup).apply
 def is_gradient_served(grad: Tensor) -> bool:
     """Whether our kernels may handle a gradient in a backward pass of ours."""
     # Grad mode is on only when the backward is to be differentiated in its turn.
-    return (
-        not _is_grad_enabled()
-        and not is_legacy_batchedtensor(grad)
-        and is_eager()
-        and is_plain(grad)
-        and not _gpu.holds(grad)
-    )
+    return not _is_grad_enabled() and not is_legacy_batchedtensor(grad) and is_eager() and is_plain(grad)
 
 
 def _scatter(grad: Tensor, ids: Tensor, rows: int, padding_idx: int, by_freq: bool) -> Tensor:
     grad = grad.contiguous()
-    dim = grad.size(-1)
+    count, dim = ids.numel(), grad.size(-1)
     out, untouched = zero_table(rows, dim, grad.dtype, grad.device)
-    _core.scatter_rows(
+    kind = (rows, dim, elements[grad.dtype])
+    job = (
         ids.data_ptr(),
-        ids.numel(),
+        count,
         ids.dtype is _int64,
         grad.data_ptr(),
         dim * grad.itemsize,
         out.data_ptr(),
-        rows,
-        dim,
-        elements[grad.dtype],
+        *kind,
         padding_idx,
         by_freq,
-        untouched,
-        _get_num_threads(),
     )
+    if not _gpu.holds(grad):
+        _core.scatter_rows(*job, untouched, _get_num_threads())
+        return out
+    with _gpu.launching(grad.device) as launch:
+        atomic = _gpu.adds_atomically(grad.dtype)
+        workspace = launch.workspace(launch.kernels.scatter_rows_bytes(count, *kind, atomic))
+        launch.kernels.scatter_rows(*job, atomic, workspace.data_ptr(), launch.record("lookup"), launch.stream)
     return out
 
 

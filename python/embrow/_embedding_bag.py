@@ -33,7 +33,7 @@ class _Bags:
     count: int
     width: int
 
-    def arguments(self) -> tuple[Any, ...]:
+    def arguments(self) -> tuple[int, int, bool, int, bool, int, int]:
         """Return what kernels are told."""
         ids, offsets = self.ids, self.offsets
         return (
@@ -46,10 +46,11 @@ class _Bags:
             self.width,
         )
 
-    def checked_arguments(self) -> tuple[Any, ...]:
+    def checked_arguments(self) -> tuple[int, int, bool, int, int, bool, int, int]:
         """Return what kernels are told that check the offsets themselves: how many there are, too."""
-        ids, count, wide, offsets, *rest = self.arguments()
-        return (ids, count, wide, offsets, 0 if self.offsets is None else self.offsets.numel(), *rest)
+        ids, count, wide, offsets, offsets_wide, bags, width = self.arguments()
+        number = 0 if self.offsets is None else self.offsets.numel()
+        return ids, count, wide, offsets, number, offsets_wide, bags, width
 
     def of_ids(self) -> Tensor:
         """Return the bag that each id lies in."""
@@ -178,7 +179,7 @@ def _served_settings(
 def _pool(weight: Tensor, weights: Tensor | None, bags: _Bags, settings: _Settings, winners: Tensor | None) -> Tensor:
     out = weight.new_empty((bags.count, settings.dim))
     kind = (settings.mode, elements[weight.dtype])
-    table = (weight.data_ptr(), settings.rows, row_stride_bytes(weight), settings.dim)
+    table = (*kind, weight.data_ptr(), settings.rows, row_stride_bytes(weight), settings.dim)
     pooled = (
         0 if weights is None else weights.data_ptr(),
         settings.padding_idx,
@@ -186,14 +187,15 @@ def _pool(weight: Tensor, weights: Tensor | None, bags: _Bags, settings: _Settin
         0 if winners is None else winners.data_ptr(),
     )
     if not _gpu.holds(weight):
-        _core.pool_bags(*kind, *table, *bags.arguments(), *pooled, _get_num_threads())
+        job = (*table, *bags.arguments(), *pooled)
+        _core.pool_bags(*job, _get_num_threads())
         return out
     count = bags.ids.numel()
+    longest = bags.width if bags.offsets is None else count
     with _gpu.launching(weight.device) as launch:
-        longest = bags.width if bags.offsets is None else count
         workspace = launch.workspace(launch.kernels.pool_workspace_bytes(*kind, settings.dim, count, longest))
         where = (workspace.data_ptr(), launch.record("bag"), launch.stream)
-        launch.kernels.pool_bags(*kind, *table, *bags.checked_arguments(), *pooled, *where)
+        launch.kernels.pool_bags(*table, *bags.checked_arguments(), *pooled, *where)
     return out
 
 
@@ -236,21 +238,27 @@ _apply: Callable[..., Any] = super(torch.autograd.Function, _BagLookup).apply
 def _scatter(grad: Tensor, weights: Tensor | None, bags: _Bags, settings: _Settings) -> Tensor:
     grad = grad.contiguous()
     out, untouched = zero_table(settings.rows, settings.dim, grad.dtype, grad.device)
-    _core.scatter_bags(
+    kind = (settings.rows, settings.dim, elements[grad.dtype])
+    job = (
         *bags.arguments(),
         settings.mode,
         0 if weights is None else weights.data_ptr(),
         grad.data_ptr(),
         settings.dim * grad.itemsize,
         out.data_ptr(),
-        settings.rows,
-        settings.dim,
-        elements[grad.dtype],
+        *kind,
         settings.padding_idx,
         settings.by_freq,
-        untouched,
-        _get_num_threads(),
     )
+    if not _gpu.holds(grad):
+        _core.scatter_bags(*job, untouched, _get_num_threads())
+        return out
+    with _gpu.launching(grad.device) as launch:
+        atomic = _gpu.adds_atomically(grad.dtype)
+        needed = launch.kernels.scatter_bags_bytes(bags.ids.numel(), bags.count, *kind, atomic)
+        workspace = launch.workspace(needed)
+        where = (workspace.data_ptr(), launch.record("bag"), launch.stream)
+        launch.kernels.scatter_bags(*job, atomic, *where)
     return out
 
 

@@ -73,6 +73,14 @@ def synchronize(device: torch.device) -> None:
     torch.cuda.synchronize(device)
 
 
+atomic_gradients = False
+
+
+def adds_atomically(dtype: torch.dtype) -> bool:
+    """Whether dense gradients of a dtype may be added up in whatever order."""
+    return atomic_gradients and dtype.itemsize >= 4
+
+
 # One for each device, stream and kind, as kernels at work at the same time would mix theirs.
 _records: dict[tuple[torch.device, int, str], Record] = {}
 _nothing = -1

@@ -1,4 +1,4 @@
-"""What is particular to GPUs: when ids that lie outside a table are told."""
+"""What is particular to GPUs: when ids outside a table are told, and in which order gradients are added up."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import torch
 
 from embrow import _gpu
 
-__all__ = ["synchronize"]
+__all__ = ["allow_atomic_gradients", "synchronize"]
 
 
 def synchronize(device: torch.device | str | int | None = None) -> None:
@@ -33,3 +33,17 @@ def synchronize(device: torch.device | str | int | None = None) -> None:
         where = torch.device("cuda", torch.cuda.current_device())
     _gpu.synchronize(where)
     _gpu.raise_recorded(where)
+
+
+def allow_atomic_gradients(allowed: bool = True) -> None:
+    """Let dense gradients of float32 and float64 tables be added up in whatever order is quickest.
+
+    The gradient of a row that a batch holds more than 32 times is then added to by atomics, and its last bits may
+    differ from run to run. By default the order is fixed, and the bits are those of the CPU. Concerns all threads;
+    gradients of 16-bit tables, sparse ones and the steps of `embrow.optim` keep their order.
+
+    Parameters
+    ----------
+    allowed : bool
+    """
+    _gpu.atomic_gradients = allowed

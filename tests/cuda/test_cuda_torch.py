@@ -67,7 +67,9 @@ def test_lookups(dtype: torch.dtype, device: torch.device) -> None:
     check_recorded(device)
 
 
-def test_gradients(device: torch.device) -> None:
+@pytest.mark.parametrize("atomic", [False, True])
+def test_gradients(atomic: bool, device: torch.device) -> None:
+    embrow.cuda.allow_atomic_gradients(atomic)
     layer = Embedding.from_pretrained(table_of(11, 5, device), freeze=False, padding_idx=2)
     ids = torch.randint(11, (6, 9), generator=torch.Generator().manual_seed(1))
     pull = table_of(54, 5, device).reshape(6, 9, 5)
@@ -75,6 +77,7 @@ def test_gradients(device: torch.device) -> None:
     expected = torch.nn.Embedding.from_pretrained(table_of(11, 5, torch.device("cpu")), freeze=False, padding_idx=2)
     (expected(ids) * pull.cpu()).sum().backward()
     torch.testing.assert_close(layer.weight.grad.cpu(), expected.weight.grad)
+    embrow.cuda.allow_atomic_gradients(False)
 
 
 OFFSETS = torch.tensor([0, 3, 3, 10])
