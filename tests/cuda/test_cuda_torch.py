@@ -6,6 +6,8 @@ reach any memory.
 
 from __future__ import annotations
 
+import ctypes
+import importlib
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -35,7 +37,15 @@ def device(kernels: ModuleType) -> Iterator[torch.device]:
     def current(device: torch.device) -> Iterator[int]:
         yield 0
 
+    def workspace(launch: _gpu.Launch, size: int) -> Tensor:
+        memory = cudasim.empty(max(size, 1), np.uint8)  # what the runtime may clear
+        held.append(memory)
+        return torch.frombuffer((ctypes.c_ubyte * max(size, 1)).from_address(memory.ptr), dtype=torch.uint8)
+
+    cudasim = importlib.import_module("cudasim")
+    held: list[object] = []
     with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(_gpu.Launch, "workspace", workspace)
         patch.setattr(_gpu, "holds", lambda tensor: True)
         patch.setattr(_gpu, "_current", current)
         patch.setattr(_gpu, "synchronize", lambda device: None)
