@@ -10,16 +10,19 @@ import subprocess
 import sys
 import threading
 import time
+import tracemalloc
 import warnings
 from pathlib import Path
 
 import numpy as np
 import pytest
+import safetensors.numpy
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import embrow
-from embrow.vectors import LoadReport, WordVectors, _source, info, load_vectors
+from embrow.vectors import LoadReport, WordVectors, _source, _words, embedding_matrix, info, load_vectors
+from fasttext_files import MODELS
 from packed import PACKERS, pack, piped
 from reference_vectors import read_glove, read_word2vec_binary, read_word2vec_text
 from vector_files import FORMATS, SPACED, TOKENS, WEIGHT, compress, make, same, write
@@ -454,6 +457,43 @@ def test_memory_is_the_result_and_windows(tmp_path: Path) -> None:
         assert grown < 30, (name, grown)
 
 
+def test_words_of_others_are_not_held(tmp_path: Path) -> None:
+    rows = 400_000
+    np.save(tmp_path / "v.npy", np.arange(rows, dtype=np.float32).reshape(rows, 1))
+    write(tmp_path / "w", b"".join(b"w%d\n" % i for i in range(rows)))
+    tracemalloc.start()
+    found = load_vectors(tmp_path / "v.npy", ["w399999", "w7", "absent"], tokens=tmp_path / "w")
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert same(found, ["w7", "w399999"], np.array([[7], [399999]], np.float32))
+    # A window and a block of each file; the words take 24 MB.
+    assert peak < 14 << 20
+
+
+@pytest.mark.parametrize("capacity", [2, 5, 1 << 18])
+@pytest.mark.parametrize("packed", [None, "gzip"])
+def test_lines_of_a_file_of_words(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, packed: str | None, capacity: int
+) -> None:
+    monkeypatch.setattr(_words, "_WINDOW_BYTES", capacity)
+    for data, words in [
+        (b"", []),
+        (b"\n", [""]),
+        (b"a\nnew york\r\n\xe6\x97\xa5\n", ["a", "new york", "日"]),
+        (b"a\n\n\rb\r\r\nc", ["a", "", "\rb\r", "c"]),
+        (b"a\nb\r", ["a", "b"]),
+    ]:
+        np.save(tmp_path / "v.npy", np.zeros((len(words), 2), np.float32))
+        path = write(tmp_path / "w", pack(data, packed) if packed else data)
+        assert load_vectors(tmp_path / "v.npy", tokens=path).tokens == words
+    np.save(tmp_path / "v.npy", np.zeros((3, 2), np.float32))
+    bad = write(tmp_path / "w", b"a\nb\xff\nb\xff\n")
+    with pytest.raises(ValueError, match=r"w: token 1 is not UTF-8 \(line 2, byte 1 of it\); pass unicode_errors="):
+        load_vectors(tmp_path / "v.npy", tokens=bad)
+    report = load_vectors(tmp_path / "v.npy", tokens=bad, unicode_errors="ignore").report
+    assert report == LoadReport(3, 3, 2, 1, 2)
+
+
 # ---- progress, pipes
 
 
@@ -560,12 +600,30 @@ def test_a_surrogate_names_its_token(tmp_path: Path, format: str) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("format", ["word2vec-binary", "word2vec-text", "glove", "safetensors", "finalfusion"])
+@pytest.mark.parametrize("format", [*FORMATS, "safetensors of others", "gensim", "fasttext", "finalfusion"])
 def test_a_surrogate_in_a_vocabulary_names_its_token(tmp_path: Path, format: str) -> None:
-    WordVectors(["a", "b"], np.zeros((2, 2))).save(tmp_path / "v", format)
-    with pytest.raises(ValueError, match="vocab: token 1 has a lone surrogate at character 0, which UTF-8") as met:
-        load_vectors(tmp_path / "v", ["a", "\ud800"])
+    path = tmp_path / "v"
+    vectors = WordVectors(["a", "b"], np.zeros((2, 2), np.float32))
+    if format == "gensim":
+        vectors.to_gensim().save(str(path))
+    elif format == "fasttext":
+        write(path, MODELS["subwords"].to_bytes())
+    elif format == "safetensors of others":
+        safetensors.numpy.save_file({"t": vectors.weight}, path)
+        (tmp_path / "v.words").write_text("a\nb\n")
+    else:
+        vectors.save(path, format)
+    # The place in the list that the caller has, repeats and all.
+    wanted = ["a", "a", "\ud800"]
+    message = "vocab: token 2 has a lone surrogate at character 0, which UTF-8 cannot hold"
+    with pytest.raises(ValueError, match=f"load_vectors: {message}") as met:
+        load_vectors(path, wanted, allow_pickle=True)
     assert not isinstance(met.value, UnicodeError)
+    if format == "gensim":
+        return
+    for case_fallback in (False, True):
+        with pytest.raises(ValueError, match=f"embedding_matrix: {message}"):
+            embedding_matrix(wanted, path, oov="zeros", case_fallback=case_fallback)
 
 
 def test_a_dtype_that_safetensors_has_not(tmp_path: Path) -> None:

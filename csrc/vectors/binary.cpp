@@ -26,18 +26,25 @@ class binary_parser final : public row_parser {
     using row_parser::row_parser;
 
   private:
+    // Where a row lies in the window.
+    struct place {
+        std::string_view token;
+        size_t begin;  // of the token
+        size_t end;    // 0 for a row that does not end in the window
+    };
+
     size_t parse(std::string_view window, bool /*last*/, int /*threads*/) override {
         const size_t vector_bytes = 4 * layout_.dim;
         size_t used = 0;
-        while (!done()) {
-            size_t begin = used;
-            while (begin < window.size() && window[begin] == '\n') ++begin;
-            const size_t space = window.find(' ', begin);
-            if (space == std::string_view::npos || window.size() - space - 1 < vector_bytes) break;
-            std::string_view token = window.substr(begin, space - begin);
+        for (place row = find_row(window, 0); row.end != 0 && !done();) {
+            // What the next token needs of the table, and the token after it, come while this row is copied.
+            const place next = find_row(window, row.end);
+            store_.expect(next.token);
+            __builtin_prefetch(window.data() + next.end);
+            std::string_view token = row.token;
             if (const size_t bad = utf8_fault(token); bad != utf8_valid) {
                 if (layout_.unicode_errors == bad_utf8::strict) {
-                    throw bad_vectors("byte " + std::to_string(offset_ + static_cast<int64_t>(begin + bad)) +
+                    throw bad_vectors("byte " + std::to_string(offset_ + static_cast<int64_t>(row.begin + bad)) +
                                       ": token " + std::to_string(store_.rows_read()) +
                                       " is not UTF-8; pass unicode_errors=\"replace\" or \"ignore\" to read it");
                 }
@@ -45,10 +52,21 @@ class binary_parser final : public row_parser {
                 mended_ = mend_utf8(token, layout_.unicode_errors);
                 token = mended_;
             }
-            if (std::byte* row = store_.take(token)) copy(window.data() + space + 1, row);
-            used = space + 1 + vector_bytes;
+            if (std::byte* to = store_.take(token)) copy(window.data() + row.end - vector_bytes, to);
+            used = row.end;
+            row = next;
         }
         return used;
+    }
+
+    // The row at `from` or, past newlines, behind it.
+    place find_row(std::string_view window, size_t from) const noexcept {
+        const size_t vector_bytes = 4 * layout_.dim;
+        size_t begin = from;
+        while (begin < window.size() && window[begin] == '\n') ++begin;
+        const size_t space = window.find(' ', begin);
+        if (space == std::string_view::npos || window.size() - space - 1 < vector_bytes) return {};
+        return {window.substr(begin, space - begin), begin, space + 1 + vector_bytes};
     }
 
     void copy(const char* from, std::byte* to) const noexcept {

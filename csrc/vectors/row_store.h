@@ -35,6 +35,9 @@ class row_store {
     // Whether the row of this token may be kept; any thread, between calls of `take`.
     bool wants(std::string_view token) const noexcept { return !select_ || tokens_.find(token) != no_entry; }
 
+    // Starts to fetch what `take` of this token will read.
+    void expect(std::string_view token) const noexcept { tokens_.prefetch(hash_token(token, tokens_.seed()).hash); }
+
     // Notes the next row of the file. Returns where its elements go, or nullptr when it is not kept.
     std::byte* take(std::string_view token) {
         ++rows_read_;

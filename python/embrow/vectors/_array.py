@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from embrow.vectors._choice import choose_rows
+from embrow.vectors._choice import Choice
 from embrow.vectors._request import Request
 from embrow.vectors._source import Window
 from embrow.vectors._word_vectors import LoadReport, WordVectors
@@ -41,18 +40,16 @@ class StoredArray:
         return "bfloat16" if self.bfloat16 else str(self.dtype.newbyteorder("="))
 
 
-def load_array(
-    request: Request, array: StoredArray, tokens: Sequence[str], bad_utf8: int = 0, *, ends_file: bool = True
-) -> WordVectors:
+def load_array(request: Request, array: StoredArray, choice: Choice, *, ends_file: bool = True) -> WordVectors:
     """Read the rows of a request. The window stands at the array; `ends_file`: nothing may follow it."""
-    if len(tokens) != array.rows:
-        raise ValueError(f"there are {len(tokens)} tokens and {array.rows} rows")
+    if choice.total != array.rows:
+        raise ValueError(f"there are {choice.total} tokens and {array.rows} rows")
     read = min(request.limit, array.rows)
-    kept, rows, duplicates = choose_rows(tokens[:read], request.wanted)
-    weight = read_rows(request, array, rows=rows, limit=read)
+    weight = read_rows(request, array, rows=choice.rows, limit=read)
     if read == array.rows and ends_file:
         find_more(request, array.start + array.data_bytes, array.rows)
-    return WordVectors(kept, weight, LoadReport(read, array.rows, len(kept), duplicates, bad_utf8))
+    report = LoadReport(read, array.rows, len(choice.tokens), choice.duplicates, choice.bad_utf8)
+    return WordVectors(choice.tokens, weight, report)
 
 
 def find_more(request: Request, offset: int, declared: int, blank: bytes = b"") -> None:

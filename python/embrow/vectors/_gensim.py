@@ -59,11 +59,12 @@ def facts(request: Request) -> Facts:
 def _load_array(request: Request, array: npt.NDArray[Any], tokens: list[str]) -> WordVectors:
     if len(tokens) != len(array):
         raise ValueError(f"there are {len(tokens)} tokens and {len(array)} rows")
-    read = min(request.limit, len(array))
-    kept, rows, duplicates = choose_rows(tokens[:read], request.wanted)
+    choice = choose_rows(tokens, request.wanted, request.limit)
     with np.errstate(over="ignore", invalid="ignore"):  # infinities and any NaN are as good as others
-        weight = np.ascontiguousarray(array[rows], dtype=request.dtype)
-    return WordVectors(kept, weight, LoadReport(read, len(array), len(kept), duplicates, 0))
+        weight = np.ascontiguousarray(array[choice.rows], dtype=request.dtype)
+    read = min(request.limit, len(array))
+    report = LoadReport(read, len(array), len(choice.tokens), choice.duplicates, 0)
+    return WordVectors(choice.tokens, weight, report)
 
 
 def _load_beside(request: Request, prefix: str, name: str, tokens: list[str]) -> WordVectors:
@@ -86,8 +87,9 @@ def _load_beside(request: Request, prefix: str, name: str, tokens: list[str]) ->
             threads=request.threads,
             findings=request.findings,
         )
+        choice = choose_rows(tokens, request.wanted, request.limit)
         try:
-            return load_array(beside, _npy.read_header(window), tokens)
+            return load_array(beside, _npy.read_header(window), choice)
         except (EOFError, ValueError) as error:
             raise type(error)(f"{path.name}: {error}") from None
 

@@ -17,12 +17,13 @@ from embrow._progress import Progress, shown_progress
 from embrow._threads import resolve_num_threads
 from embrow.vectors import _fasttext, _finalfusion, _gensim, _npy, _rows, _safetensors
 from embrow.vectors._array import load_array
+from embrow.vectors._choice import choose_rows
 from embrow.vectors._packages import find_package, is_package, read_parquet_words
 from embrow.vectors._request import NO_LIMIT, Facts, Request
 from embrow.vectors._sniff import Layout, check_format, sniff
 from embrow.vectors._source import Window
 from embrow.vectors._word_vectors import WordVectors
-from embrow.vectors._words import refuse_surrogates
+from embrow.vectors._words import surrogates_named
 
 _HEAD_BYTES = 256 << 10
 
@@ -106,10 +107,10 @@ def load_vectors(
     Notes
     -----
     Memory is the result and a few windows of 2 MiB, whatever the file's size; not counted what a decompressor keeps, up
-    to 65 MiB for `xz -9` and 128 MiB for `zstd --long`, gensim's pickles, which are read whole, and all the words,
-    with or without `vocab`, where they lie apart from the rows (`tokens`, `.words`, packages) or in a compressed file
-    that `WordVectors.save` wrote as "safetensors". The result is the same for every number of threads. Rows past the
-    number that the header declares are a UserWarning, and are not read.
+    to 65 MiB for `xz -9` and 128 MiB for `zstd --long`, gensim's pickles, which are read whole, and, with or without
+    `vocab`, all the words of packages and of a compressed file that `WordVectors.save` wrote as "safetensors". The
+    result is the same for every number of threads. Rows past the number that the header declares are a UserWarning, and
+    are not read.
 
     Of a safetensors file that `WordVectors.save` wrote, all rows in the dtype they have are mapped into memory, not
     read: what is written to them is this process's own. Replace such a file by renaming a new one to its name, as
@@ -138,7 +139,8 @@ def load_vectors(
     most = NO_LIMIT if limit is None else min(operator.index(limit), NO_LIMIT)
     if most < 0:
         raise ValueError(f"load_vectors: limit must be 0 or more, found {limit}")
-    wanted = None if vocab is None else _tokens_of(vocab)
+    given = [] if vocab is None else _tokens_of(vocab)
+    wanted = None if vocab is None else list(dict.fromkeys(given))
     arguments: dict[str, Any] = {
         "wanted": wanted,
         "unseen": wanted or (),
@@ -149,7 +151,7 @@ def load_vectors(
         "allow_pickle": allow_pickle,
         "threads": resolve_num_threads(num_threads),
     }
-    with shown_progress(progress, "load") as show:
+    with shown_progress(progress, "load") as show, surrogates_named(given, "load_vectors: vocab"):
         return _load(path, format, show, **arguments)
 
 
@@ -168,7 +170,7 @@ def _load(
 ) -> WordVectors:
     findings: list[str] = []
     arguments["findings"] = findings
-    with _named(path), _tokens_named(arguments.get("wanted") or (), arguments.get("unseen") or ()):
+    with _named(path):
         if is_package(path):
             if tokens is not None:
                 raise ValueError("tokens= belongs to the format 'npy'; an installed package has its own words")
@@ -176,11 +178,9 @@ def _load(
             words = read_parquet_words(table)
             with open_source(array) as source:
                 window = Window(source, progress)
-                found = load_array(
-                    Request(array, source, window, Layout("npy", 0, None, 0), **arguments),
-                    _npy.read_header(window),
-                    words,
-                )
+                request = Request(array, source, window, Layout("npy", 0, None, 0), **arguments)
+                choice = choose_rows(words, request.wanted, request.limit)
+                found = load_array(request, _npy.read_header(window), choice)
         else:
             with open_source(path) as source:
                 window = Window(source, progress)
@@ -230,17 +230,6 @@ def info(path: str | os.PathLike[str], *, format: str = "auto") -> dict[str, Any
 
 
 @contextmanager
-def _tokens_named(*wanted: Sequence[str]) -> Iterator[None]:
-    """Tell which of the tokens that a caller wants no file can hold."""
-    try:
-        yield
-    except UnicodeEncodeError:
-        for tokens in wanted:
-            refuse_surrogates(tokens, "vocab")
-        raise
-
-
-@contextmanager
 def _named(path: str | os.PathLike[str]) -> Iterator[None]:
     """Put what was being read in front of errors about its content."""
     try:
@@ -256,4 +245,4 @@ def _named(path: str | os.PathLike[str]) -> Iterator[None]:
 def _tokens_of(vocab: Any) -> list[str]:
     if isinstance(vocab, str | bytes):
         raise TypeError(f"load_vectors: vocab must be a Vocab or a sequence of str, found {type(vocab).__name__}")
-    return list(dict.fromkeys(getattr(vocab, "tokens", vocab)))
+    return list(getattr(vocab, "tokens", vocab))

@@ -14,6 +14,7 @@ from embrow import _core
 from embrow._threads import resolve_num_threads
 from embrow.vectors._load import load_wanted
 from embrow.vectors._word_vectors import WordVectors
+from embrow.vectors._words import surrogates_named
 
 _POLICIES = ("normal", "uniform", "zeros", "mean", "subword")
 _BLOCK_ROWS = 4096
@@ -94,7 +95,8 @@ def embedding_matrix(
     Raises
     ------
     ValueError
-        `oov` is unknown, or "subword" for vectors without subwords.
+        `oov` is unknown, or "subword" for vectors without subwords; a token has a lone surrogate, which no file can
+        hold.
 
     Notes
     -----
@@ -119,6 +121,18 @@ def embedding_matrix(
     if isinstance(vocab, str | bytes):
         raise TypeError(f"embedding_matrix: vocab must be a Vocab or a sequence of str, found {type(vocab).__name__}")
     tokens: list[str] = list(getattr(vocab, "tokens", vocab))
+    with surrogates_named(tokens, "embedding_matrix: vocab"):
+        return _lay_out(vocab, tokens, vectors_or_path, oov, case_fallback, seed)
+
+
+def _lay_out(
+    vocab: Any,
+    tokens: list[str],
+    vectors_or_path: WordVectors | str | os.PathLike[str],
+    oov: str,
+    case_fallback: bool,
+    seed: int,
+) -> EmbeddingMatrix:
     pad_id: int | None = getattr(vocab, "pad_id", None)
     if isinstance(vectors_or_path, WordVectors):
         vectors = vectors_or_path

@@ -10,15 +10,14 @@ from embrow.vectors._array import StoredArray, load_array
 from embrow.vectors._request import Facts, Request
 from embrow.vectors._source import Window
 from embrow.vectors._word_vectors import WordVectors
-from embrow.vectors._words import words_for
+from embrow.vectors._words import choose_words
 
 _MAX_HEADER_BYTES = 64 << 10
 
 
 def load(request: Request) -> WordVectors:
-    words, bad = words_for(request.path, request.tokens, request.unicode_errors, "a .npy array")
-    array = read_header(request.window)
-    return load_array(request, array, words, bad)
+    choice = choose_words(request, "a .npy array")
+    return load_array(request, read_header(request.window), choice)
 
 
 def facts(request: Request) -> Facts:

@@ -19,7 +19,7 @@ from embrow.vectors._array import StoredArray, load_array
 from embrow.vectors._request import Facts, Request
 from embrow.vectors._stream import Stream
 from embrow.vectors._word_vectors import WordVectors
-from embrow.vectors._words import words_for
+from embrow.vectors._words import choose_words
 
 # The format's own limit.
 _MAX_HEADER_BYTES = 100_000_000
@@ -81,11 +81,12 @@ def load(request: Request) -> WordVectors:
     tables = _tables(header)
     if not tables:
         found = _shown(list(header.tensors.values())) or "none"
-        raise ValueError(f"no tensor has two dimensions and elements of {', '.join(_VECTORS)}; there are {found}")
-    words, bad = words_for(request.path, request.tokens, request.unicode_errors, "a safetensors file of others")
-    tensor = _choose(tables, len(words))
+        dtypes = ", ".join(_VECTORS)
+        raise ValueError(f"byte 8: no tensor has two dimensions and elements of {dtypes}; there are {found}")
+    choice = choose_words(request, "a safetensors file of others")
+    tensor = _choose(tables, choice.total)
     stream.skip(tensor.begin - header.start)
-    return load_array(request, tensor.as_array(), words, bad, ends_file=tensor.end == header.end)
+    return load_array(request, tensor.as_array(), choice, ends_file=tensor.end == header.end)
 
 
 def facts(request: Request) -> Facts:
@@ -114,7 +115,9 @@ def _choose(tables: list[Tensor], words: int) -> Tensor:
         raise ValueError(
             f"none of the {len(tables)} tables has {words} rows, one for each token; there are {_shown(tables)}"
         )
-    raise ValueError(f"{len(fitting)} tables have {words} rows: {_shown(fitting)}; save the one that is meant alone")
+    raise ValueError(
+        f"byte 8: {len(fitting)} tables have {words} rows: {_shown(fitting)}; save the one that is meant alone"
+    )
 
 
 def _shown(tensors: list[Tensor]) -> str:

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from embrow._compression import open_source
+from embrow.vectors._choice import Choice, choose_rows
+from embrow.vectors._request import Request
 from embrow.vectors._source import Window
+
+_WINDOW_BYTES = 256 << 10
 
 
 def words_path(path: str | os.PathLike[str]) -> Path:
@@ -15,47 +20,67 @@ def words_path(path: str | os.PathLike[str]) -> Path:
     return Path(path).with_suffix(".words")
 
 
-def words_for(
-    path: str | os.PathLike[str],
-    tokens: Sequence[str] | str | os.PathLike[str] | None,
-    unicode_errors: str,
-    what: str,
-) -> tuple[Sequence[str], int]:
-    """Return the words of the array at `path`, and how many were not UTF-8. `what` the array is, for errors."""
+def choose_words(request: Request, what: str) -> Choice:
+    """Choose among the words of the array that is asked for. `what` the array is, for errors."""
+    tokens = request.tokens
     if tokens is None:
-        tokens = words_path(path)
+        tokens = words_path(request.path)
         if not tokens.is_file():
             raise ValueError(f"{what} has no words: pass tokens=, a list or the path of a file (no {tokens.name} here)")
-    if isinstance(tokens, str | os.PathLike):
-        return read_words(tokens, unicode_errors)
-    return list(tokens), 0
+    if not isinstance(tokens, str | os.PathLike):
+        return choose_rows(tokens, request.wanted, request.limit)
+    words = _WordFile(tokens, request.unicode_errors)
+    return choose_rows(words, request.wanted, request.limit)._replace(bad_utf8=words.bad_utf8)
 
 
-def read_words(path: str | os.PathLike[str], unicode_errors: str) -> tuple[list[str], int]:
-    """Read one token a line; return them and how many were not UTF-8."""
-    with open_source(path) as source:
-        window = Window(source)
-        text = bytearray()
-        while not window.last:
-            window.fill()
-            text += window.view()
-            window.use(window.size)
-    if not text:
-        return [], 0
-    lines = (text[:-1] if text.endswith(b"\n") else text).replace(b"\r\n", b"\n").removesuffix(b"\r").split(b"\n")
-    words, bad = [], 0
-    for number, line in enumerate(lines):
-        try:
-            words.append(line.decode())
-        except UnicodeDecodeError as error:
-            if unicode_errors == "strict":
-                raise ValueError(
-                    f"{os.fspath(path)}: token {number} is not UTF-8 (line {number + 1}, byte {error.start} of it); "
-                    'pass unicode_errors="replace" or "ignore" to read it'
-                ) from None
-            words.append(line.decode(errors=unicode_errors))
-            bad += 1
-    return words, bad
+class _WordFile:
+    """One word a line, gone through in windows; `bad_utf8` counts those that were not UTF-8."""
+
+    def __init__(self, path: str | os.PathLike[str], unicode_errors: str) -> None:
+        self.bad_utf8 = 0
+        self._path = path
+        self._unicode_errors = unicode_errors
+
+    def __iter__(self) -> Iterator[str]:
+        for number, line in enumerate(self._lines()):
+            try:
+                word = line.decode()
+            except UnicodeDecodeError as error:
+                if self._unicode_errors == "strict":
+                    raise ValueError(
+                        f"{os.fspath(self._path)}: token {number} is not UTF-8 (line {number + 1}, byte {error.start} "
+                        'of it); pass unicode_errors="replace" or "ignore" to read it'
+                    ) from None
+                word = line.decode(errors=self._unicode_errors)
+                self.bad_utf8 += 1
+            yield word
+
+    def _lines(self) -> Iterator[bytes]:
+        number = 0
+        with open_source(self._path) as source:
+            window = Window(source, capacity=_WINDOW_BYTES)
+            while not window.last:
+                window.fill(f"in token {number}")
+                lines = window.peek().split(b"\n")
+                # The last one goes on behind the window, or has no newline, or is none.
+                rest = lines.pop()
+                if window.last and rest:
+                    lines.append(rest)
+                    rest = b""
+                window.use(window.size - len(rest))
+                number += len(lines)
+                for line in lines:
+                    yield line.removesuffix(b"\r")
+
+
+@contextmanager
+def surrogates_named(tokens: Sequence[str], what: str) -> Iterator[None]:
+    """Where UTF-8 of one of the tokens is refused, raise what refuse_surrogates does."""
+    try:
+        yield
+    except UnicodeEncodeError:
+        refuse_surrogates(tokens, what)
+        raise
 
 
 def refuse_surrogates(tokens: Sequence[str], what: str) -> None:
