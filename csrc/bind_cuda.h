@@ -20,6 +20,8 @@ inline id_fault* fault_at(uintptr_t fault) {
 }
 
 // Each defined in <step>/<step>_cuda_bind.cpp.
+void bind_encode_cuda(pybind11::module_& m);
+void bind_pad_cuda(pybind11::module_& m);
 void bind_gather_cuda(pybind11::module_& m);
 
 }  // namespace embrow
