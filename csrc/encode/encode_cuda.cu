@@ -71,44 +71,38 @@ size_t encode_workspace_bytes(int64_t text_bytes, int64_t rows) {
     return encode_workspace(nullptr, text_bytes, rows).bytes;
 }
 
-void count_tokens_cuda(const packed_text& text, const row_frame& frame, int64_t* lengths, int64_t* longest,
+void count_tokens_cuda(const packed_text& text, const row_frame& frame, int64_t* lengths, encode_facts* facts,
                        std::byte* workspace, cudaStream_t stream) {
     const int64_t tiles = tile_count(text.size);
     const encode_workspace parts(workspace, text.size, text.rows);
     launch(device::count_tokens, ceil_div(tiles, device::encode_warps), device::encode_threads, stream, text, tiles,
-           parts.counts);
+           parts.counts, facts);
     size_t bytes = scan_bytes(tiles);
     EMBROW_CUDA_CHECK(cub::DeviceScan::ExclusiveSum(parts.scan, bytes, parts.counts.tile_tokens,
                                                     parts.counts.tile_tokens, tiles, stream));
-    EMBROW_CUDA_CHECK(cudaMemsetAsync(longest, 0, sizeof(*longest), stream));
     launch(device::measure_rows, ceil_div(text.rows + 1, device::encode_threads), device::encode_threads, stream, text,
-           parts.counts, cut_of(frame), lengths, longest);
+           parts.counts, cut_of(frame), lengths, facts);
 }
 
 template <class Id>
 void encode_padded_cuda(const device_table& table, const packed_text& text, const row_frame& frame, int32_t unk_id,
-                        const pad_layout<Id>& layout, const int64_t* lengths, Id* out, int64_t* unknown,
+                        const pad_layout<Id>& layout, const int64_t* lengths, encode_facts* facts, Id* out,
                         std::byte* workspace, cudaStream_t stream) {
-    unsigned long long* recorded = nullptr;
-    if (unk_id == no_id) {
-        recorded = reinterpret_cast<unsigned long long*>(unknown);
-        EMBROW_CUDA_CHECK(cudaMemsetAsync(unknown, 0xff, sizeof(*unknown), stream));
-    }
     if (text.rows == 0) return;
     const int64_t tiles = tile_count(text.size);
     const encode_workspace parts(workspace, text.size, text.rows);
     const device::row_cut cut = cut_of(frame);
     const device::frame_job<Id> rows{layout, frame, lengths, text.rows, out};
     launch_frames(rows, cut, stream);
-    const device::encode_job<Id> job{text, table, parts.counts, rows, cut, unk_id, recorded};
+    const device::encode_job<Id> job{text, table, parts.counts, rows, cut, unk_id, facts};
     launch(device::write_ids<Id>, ceil_div(tiles, device::encode_warps), device::encode_threads, stream, job, tiles);
 }
 
 template void encode_padded_cuda(const device_table&, const packed_text&, const row_frame&, int32_t,
-                                 const pad_layout<int32_t>&, const int64_t*, int32_t*, int64_t*, std::byte*,
+                                 const pad_layout<int32_t>&, const int64_t*, encode_facts*, int32_t*, std::byte*,
                                  cudaStream_t);
 template void encode_padded_cuda(const device_table&, const packed_text&, const row_frame&, int32_t,
-                                 const pad_layout<int64_t>&, const int64_t*, int64_t*, int64_t*, std::byte*,
+                                 const pad_layout<int64_t>&, const int64_t*, encode_facts*, int64_t*, std::byte*,
                                  cudaStream_t);
 
 }  // namespace embrow

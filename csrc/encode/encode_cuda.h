@@ -35,19 +35,25 @@ struct row_frame {
     bool truncate_left;
 };
 
+// What the host may want to know.
+struct encode_facts {
+    int64_t longest;  // of the lengths; 0 for no rows
+    int64_t unknown;  // the lowest byte of the text at which an unknown token starts; -1 for none
+};
+
 // Of the workspace, which is aligned to 16 bytes and carries what the first of the two calls finds to the second.
 size_t encode_workspace_bytes(int64_t text_bytes, int64_t rows);
 
-// lengths[r]: the ids of row r before padding. `longest` gets the largest of them, 0 for no rows.
-void count_tokens_cuda(const packed_text& text, const row_frame& frame, int64_t* lengths, int64_t* longest,
+// lengths[r]: the ids of row r before padding. Sets both facts, of which `unknown` is none yet.
+void count_tokens_cuda(const packed_text& text, const row_frame& frame, int64_t* lengths, encode_facts* facts,
                        std::byte* workspace, cudaStream_t stream);
 
-// Ids to rows x layout.width at `out`, for a width of at least the longest row's; text, frame, lengths and workspace
-// are those of count_tokens_cuda. Unknown tokens get `unk_id`. If that is no_id, the lowest byte of the text at which
-// an unknown token starts goes to `unknown`, also where the token is cut off its row; -1 if there is none.
+// Ids to rows x layout.width at `out`, for a width of at least the longest row's; text, frame, lengths, facts and
+// workspace are those of count_tokens_cuda. Unknown tokens get `unk_id`; if that is no_id, the first of them becomes a
+// fact, even if its row does not keep it.
 template <class Id>
 void encode_padded_cuda(const device_table& table, const packed_text& text, const row_frame& frame, int32_t unk_id,
-                        const pad_layout<Id>& layout, const int64_t* lengths, Id* out, int64_t* unknown,
+                        const pad_layout<Id>& layout, const int64_t* lengths, encode_facts* facts, Id* out,
                         std::byte* workspace, cudaStream_t stream);
 
 }  // namespace embrow

@@ -28,32 +28,32 @@ void check_rows(int64_t rows) {
 }
 
 void count(uintptr_t text, int64_t text_bytes, uintptr_t offsets, int64_t rows, int32_t bos_id, int32_t eos_id,
-           int64_t max_length, bool truncate_left, uintptr_t lengths, uintptr_t longest, uintptr_t workspace,
+           int64_t max_length, bool truncate_left, uintptr_t lengths, uintptr_t facts, uintptr_t workspace,
            uintptr_t stream) {
     check_rows(rows);
     const py::gil_scoped_release released;
     count_tokens_cuda(text_at(text, text_bytes, offsets, rows), {bos_id, eos_id, max_length, truncate_left},
-                      reinterpret_cast<int64_t*>(lengths), reinterpret_cast<int64_t*>(longest),
+                      reinterpret_cast<int64_t*>(lengths), reinterpret_cast<encode_facts*>(facts),
                       reinterpret_cast<std::byte*>(workspace), stream_at(stream));
 }
 
 template <class Id>
 void encode_as(const device_table& table, const packed_text& text, const row_frame& frame, int32_t unk_id, size_t width,
-               int32_t pad_id, bool pad_left, uintptr_t lengths, uintptr_t out, uintptr_t unknown, uintptr_t workspace,
+               int32_t pad_id, bool pad_left, uintptr_t lengths, uintptr_t facts, uintptr_t out, uintptr_t workspace,
                uintptr_t stream) {
     const pad_layout<Id> layout{width, static_cast<Id>(pad_id), pad_left};
     encode_padded_cuda(table, text, frame, unk_id, layout, reinterpret_cast<const int64_t*>(lengths),
-                       reinterpret_cast<Id*>(out), reinterpret_cast<int64_t*>(unknown),
+                       reinterpret_cast<encode_facts*>(facts), reinterpret_cast<Id*>(out),
                        reinterpret_cast<std::byte*>(workspace), stream_at(stream));
 }
 
 void encode(const device_table& table, uintptr_t text, int64_t text_bytes, uintptr_t offsets, int64_t rows,
             int32_t bos_id, int32_t eos_id, int64_t max_length, bool truncate_left, int32_t unk_id, size_t width,
-            int32_t pad_id, bool pad_left, bool wide, uintptr_t lengths, uintptr_t out, uintptr_t unknown,
+            int32_t pad_id, bool pad_left, bool wide, uintptr_t lengths, uintptr_t facts, uintptr_t out,
             uintptr_t workspace, uintptr_t stream) {
     const auto encode_rows = wide ? encode_as<int64_t> : encode_as<int32_t>;
     encode_rows(table, text_at(text, text_bytes, offsets, rows), {bos_id, eos_id, max_length, truncate_left}, unk_id,
-                width, pad_id, pad_left, lengths, out, unknown, workspace, stream);
+                width, pad_id, pad_left, lengths, facts, out, workspace, stream);
 }
 
 }  // namespace
@@ -62,14 +62,15 @@ void bind_encode_cuda(py::module_& m) {
     py::class_<device_table>(m, "DeviceTable", "A vocabulary's table on a device: vocab/vocab_cuda.h.")
         .def(py::init(&make_table), py::arg("index"), py::arg("slots"), py::arg("keys"), py::arg("arena"),
              py::arg("longest"), py::arg("seed_0"), py::arg("seed_1"));
+    m.attr("encode_facts_bytes") = sizeof(encode_facts);
     m.def("encode_workspace_bytes", &encode_workspace_bytes, py::arg("text_bytes"), py::arg("rows"));
     m.def("count_tokens", &count, py::arg("text"), py::arg("text_bytes"), py::arg("offsets"), py::arg("rows"),
           py::arg("bos_id"), py::arg("eos_id"), py::arg("max_length"), py::arg("truncate_left"), py::arg("lengths"),
-          py::arg("longest"), py::arg("workspace"), py::arg("stream"));
+          py::arg("facts"), py::arg("workspace"), py::arg("stream"));
     m.def("encode_padded", &encode, py::arg("table"), py::arg("text"), py::arg("text_bytes"), py::arg("offsets"),
           py::arg("rows"), py::arg("bos_id"), py::arg("eos_id"), py::arg("max_length"), py::arg("truncate_left"),
           py::arg("unk_id"), py::arg("width"), py::arg("pad_id"), py::arg("pad_left"), py::arg("wide"),
-          py::arg("lengths"), py::arg("out"), py::arg("unknown"), py::arg("workspace"), py::arg("stream"),
+          py::arg("lengths"), py::arg("facts"), py::arg("out"), py::arg("workspace"), py::arg("stream"),
           py::call_guard<py::gil_scoped_release>());
 }
 

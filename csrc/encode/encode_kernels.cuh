@@ -44,7 +44,8 @@ __device__ inline int64_t offsets_before(const packed_text& text, int64_t at) {
     return low;
 }
 
-__global__ void __launch_bounds__(encode_threads) count_tokens(packed_text text, int64_t tiles, token_counts counts) {
+__global__ void __launch_bounds__(encode_threads)
+    count_tokens(packed_text text, int64_t tiles, token_counts counts, encode_facts* facts) {
     __shared__ tile_window windows[encode_warps];
     __shared__ uint64_t lane_starts[encode_warps][warp_lanes];
     __shared__ int lane_ranks[encode_warps][warp_lanes];
@@ -52,6 +53,7 @@ __global__ void __launch_bounds__(encode_threads) count_tokens(packed_text text,
     const auto lane = static_cast<int>(threadIdx.x % warp_lanes);
     const int64_t tile = static_cast<int64_t>(blockIdx.x) * encode_warps + warp;
     if (tile >= tiles) return;
+    if (tile == 0 && lane == 0) *facts = {0, -1};  // before the launches that change them
 
     const int64_t first_row = offsets_before(text, tile * text_tile_bytes);
     const uint64_t starts = token_starts(text, tile, first_row, windows[warp]);
@@ -83,7 +85,7 @@ struct row_cut {
 };
 
 __global__ void __launch_bounds__(encode_threads)
-    measure_rows(packed_text text, token_counts counts, row_cut cut, int64_t* lengths, int64_t* longest) {
+    measure_rows(packed_text text, token_counts counts, row_cut cut, int64_t* lengths, encode_facts* facts) {
     const int64_t row = static_cast<int64_t>(blockIdx.x) * encode_threads + threadIdx.x;
     const auto tokens_before = [&](int64_t of) {
         return counts.tile_tokens[__ldg(text.offsets + of) / text_tile_bytes] + counts.row_rank[of];
@@ -101,7 +103,7 @@ __global__ void __launch_bounds__(encode_threads)
         length = max(length, static_cast<int64_t>(__shfl_xor_sync(all_lanes, length, distance)));
     }
     if (threadIdx.x % warp_lanes == 0) {
-        atomicMax(reinterpret_cast<unsigned long long*>(longest), static_cast<unsigned long long>(length));
+        atomicMax(reinterpret_cast<unsigned long long*>(&facts->longest), static_cast<unsigned long long>(length));
     }
 }
 
@@ -181,7 +183,9 @@ struct encode_job {
     frame_job<Id> rows;
     row_cut cut;
     int32_t unk_id;
-    unsigned long long* unknown;  // null where unknown tokens get unk_id
+    encode_facts* facts;
+
+    __device__ bool looks_for_unknown() const { return unk_id == no_id; }
 };
 
 // The row, of [low, high], in which byte `at` of the text lies.
@@ -217,7 +221,7 @@ __global__ void __launch_bounds__(encode_threads, encode_blocks_resident) write_
         const int64_t tokens = job.counts.row_tokens[row + 1] - first;
         return number - first - (tokens - job.cut.kept(tokens));
     };
-    if (job.unknown == nullptr && first_row == last_row) {
+    if (!job.looks_for_unknown() && first_row == last_row) {
         const int64_t first = place_in(first_row, tokens_before);
         if (first >= job.cut.most || first + text_tile_bytes <= 0) return;
     }
@@ -240,15 +244,16 @@ __global__ void __launch_bounds__(encode_threads, encode_blocks_resident) write_
         const int64_t row = row_of(job.text, window_begin + start, first_row, last_row);
         const int64_t place = place_in(row, tokens_before + token);
         const bool kept = place >= 0 && place < job.cut.most;
-        if (!kept && job.unknown == nullptr) continue;
+        if (!kept && !job.looks_for_unknown()) continue;
         const int64_t row_end = __ldg(job.text.offsets + row + 1) - window_begin;
         const int64_t end = token_end(job.text, window, window_begin, start, row_end, job.table.longest);
         const char* const bytes = end <= window_bytes ? window.bytes() + start : job.text.bytes + window_begin + start;
         int32_t id = find_token(job.table, bytes, end - start);
         if (id == no_id) {
             id = job.unk_id;
-            if (job.unknown != nullptr) {
-                atomicMin(job.unknown, static_cast<unsigned long long>(window_begin + start));
+            if (job.looks_for_unknown()) {
+                atomicMin(reinterpret_cast<unsigned long long*>(&job.facts->unknown),
+                          static_cast<unsigned long long>(window_begin + start));
             }
         }
         if (!kept) continue;

@@ -11,8 +11,7 @@ namespace embrow {
 
 void check_ragged_cuda(const ragged_ids& ids, bool to_int32, ragged_facts* facts, cudaStream_t stream) {
     const bool looks = to_int32 && ids.is_int64;
-    EMBROW_CUDA_CHECK(cudaMemsetAsync(facts, 0xff, sizeof(*facts), stream));
-    EMBROW_CUDA_CHECK(cudaMemsetAsync(&facts->longest, 0, sizeof(facts->longest), stream));
+    launch(device::clear_facts, 1, 1, stream, facts);
     const int64_t threads = std::max(ids.rows, looks ? ids.count : 0);
     if (threads == 0) return;
     launch(device::check_ragged, ceil_div(threads, device::pad_threads), device::pad_threads, stream, ids, looks,

@@ -84,7 +84,11 @@ __global__ void __launch_bounds__(pad_threads) pad_rows(pad_job<Id> job) {
     }
 }
 
-// One thread to an offset or a value; facts are those of no rows before.
+__global__ void clear_facts(ragged_facts* facts) {
+    *facts = {0, -1, -1};
+}
+
+// One thread to an offset or a value.
 __global__ void __launch_bounds__(pad_threads) check_ragged(ragged_ids ids, bool to_int32, ragged_facts* facts) {
     using word = unsigned long long;
     const auto lower = [](int64_t& position, int64_t at) {

@@ -16,6 +16,7 @@ __all__: list[str] = [
     "clear_fault",
     "count_tokens",
     "devices",
+    "encode_facts_bytes",
     "encode_padded",
     "encode_workspace_bytes",
     "fault_bytes",
@@ -78,7 +79,7 @@ def count_tokens(
     max_length: typing.SupportsInt | typing.SupportsIndex,
     truncate_left: bool,
     lengths: typing.SupportsInt | typing.SupportsIndex,
-    longest: typing.SupportsInt | typing.SupportsIndex,
+    facts: typing.SupportsInt | typing.SupportsIndex,
     workspace: typing.SupportsInt | typing.SupportsIndex,
     stream: typing.SupportsInt | typing.SupportsIndex,
 ) -> None: ...
@@ -99,8 +100,8 @@ def encode_padded(
     pad_left: bool,
     wide: bool,
     lengths: typing.SupportsInt | typing.SupportsIndex,
+    facts: typing.SupportsInt | typing.SupportsIndex,
     out: typing.SupportsInt | typing.SupportsIndex,
-    unknown: typing.SupportsInt | typing.SupportsIndex,
     workspace: typing.SupportsInt | typing.SupportsIndex,
     stream: typing.SupportsInt | typing.SupportsIndex,
 ) -> None: ...
@@ -140,5 +141,6 @@ def pad_ragged(
 ) -> None: ...
 def runtime_version() -> str: ...
 
+encode_facts_bytes: int = 16
 fault_bytes: int = 24
 ragged_facts_bytes: int = 24

@@ -26,7 +26,7 @@ def padded_bytes(part: NDArray[np.uint8]) -> NDArray[np.uint8]:
 class Encoded:
     ids: NDArray[Any]
     lengths: NDArray[np.int64]
-    unknown: int  # the first byte of the first unknown token, if there is no unk token
+    unknown: int  # the first byte of the first unknown token if there is no unk token, else -1
 
 
 @dataclass(frozen=True)
@@ -61,22 +61,23 @@ class Encoding:
         max_length = self.options.get("max_length", NONE)
         truncate_left = self.options.get("truncation_side") == "left"
         frame = self._id("bos_token"), self._id("eos_token"), max_length, truncate_left
-        lengths, longest, unknown = (device.empty(count, np.int64) for count in (max(len(rows), 1), 1, 1))
+        lengths = device.empty(max(len(rows), 1), np.int64)
+        facts = device.empty(kernels.encode_facts_bytes // 8, np.int64)
         workspace = device.empty(kernels.encode_workspace_bytes(rows.bytes, len(rows)), np.uint8)
-        kernels.count_tokens(*where, *frame, lengths.ptr, longest.ptr, workspace.ptr, STREAM)
-        width = int(device.to_host(longest)[0]) if max_length == NONE else max_length
+        kernels.count_tokens(*where, *frame, lengths.ptr, facts.ptr, workspace.ptr, STREAM)
+        width = int(device.to_host(facts)[0]) if max_length == NONE else max_length
         dtype = np.dtype(self.options.get("dtype", np.int64))
         before = np.full(len(rows) * width + 2, 77, dtype)
         out = device.to_device(before)
         unk_id = NONE if self.vocab.unk_id is None else self.vocab.unk_id
         pad_left = self.options.get("padding_side") == "left"
         layout = width, self.vocab.pad_id, pad_left, dtype == np.int64
-        result = lengths.ptr, out.ptr + dtype.itemsize, unknown.ptr, workspace.ptr, STREAM
+        result = lengths.ptr, facts.ptr, out.ptr + dtype.itemsize, workspace.ptr, STREAM
         kernels.encode_padded(table, *where, *frame, unk_id, *layout, *result)
         found = device.to_host(out)
         assert found[0] == found[-1] == 77
-        unknown_at = NONE if unk_id != NONE else int(device.to_host(unknown)[0])
-        return Encoded(found[1:-1].reshape(len(rows), width), device.to_host(lengths)[: len(rows)], unknown_at)
+        unknown = int(device.to_host(facts)[1])
+        return Encoded(found[1:-1].reshape(len(rows), width), device.to_host(lengths)[: len(rows)], unknown)
 
     def check(self, device: ModuleType, kernels: ModuleType) -> None:
         ids, lengths = self.cpu()

@@ -1,17 +1,7 @@
-"""The layers, optimizers and encoders on tensors of a GPU: the same results as on the CPU, and as PyTorch's.
-
-Without a GPU the simulator runs the kernels, and the CPU's tensors stand for the device's: CUDASIM_CHECK=0 lets kernels
-reach any memory.
-"""
+"""The layers and optimizers on tensors of a GPU: the same results as on the CPU, and as PyTorch's."""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator
-from contextlib import contextmanager
-from types import ModuleType
-
-import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -22,25 +12,9 @@ from embrow.functional import embedding
 from embrow.nn import Embedding
 
 
-@pytest.fixture(scope="module")
-def device(kernels: ModuleType) -> Iterator[torch.device]:
-    """Where tensors are to lie."""
-    if torch.cuda.is_available():
-        yield torch.device("cuda", torch.cuda.current_device())
-        return
-    if os.environ.get("CUDASIM_CHECK") != "0":
-        pytest.skip("the simulator lets kernels reach the CPU's tensors only with CUDASIM_CHECK=0")
-
-    @contextmanager
-    def current(device: torch.device) -> Iterator[int]:
-        yield 0
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(_gpu, "holds", lambda tensor: True)
-        patch.setattr(_gpu, "_current", current)
-        patch.setattr(_gpu, "synchronize", lambda device: None)
-        patch.setattr(_gpu, "_pinned", lambda words: np.empty(words, np.int64))
-        yield torch.device("cpu")
+@pytest.fixture
+def device(gpu: torch.device) -> torch.device:
+    return gpu
 
 
 def table_of(rows: int, dim: int, device: torch.device, dtype: torch.dtype = torch.float32) -> Tensor:
