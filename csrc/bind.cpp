@@ -35,6 +35,7 @@ PYBIND11_MODULE(_core, m) {
 
     embrow::bind_vocab(m);
     embrow::bind_encode(m);
+    embrow::bind_pack(m);
     embrow::bind_pad(m);
     embrow::bind_gather(m);
     embrow::bind_scatter(m);

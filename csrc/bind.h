@@ -11,6 +11,7 @@ namespace embrow {
 // Each defined in <step>/<step>_bind.cpp.
 void bind_vocab(pybind11::module_& m);
 void bind_encode(pybind11::module_& m);
+void bind_pack(pybind11::module_& m);
 void bind_pad(pybind11::module_& m);
 void bind_gather(pybind11::module_& m);
 void bind_scatter(pybind11::module_& m);

@@ -54,6 +54,8 @@ PYBIND11_MODULE(_cuda, m) {
         },
         py::arg("position"), py::arg("value"), py::arg("rows"));
 
+    embrow::bind_encode_cuda(m);
+    embrow::bind_pad_cuda(m);
     embrow::bind_gather_cuda(m);
     embrow::bind_pool_cuda(m);
     embrow::bind_scatter_cuda(m);

@@ -20,6 +20,8 @@ inline id_fault* fault_at(uintptr_t fault) {
 }
 
 // Each defined in <step>/<step>_cuda_bind.cpp; pooling is part of the gather.
+void bind_encode_cuda(pybind11::module_& m);
+void bind_pad_cuda(pybind11::module_& m);
 void bind_gather_cuda(pybind11::module_& m);
 void bind_pool_cuda(pybind11::module_& m);
 void bind_scatter_cuda(pybind11::module_& m);

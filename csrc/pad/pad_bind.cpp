@@ -58,9 +58,6 @@ py::typing::Tuple<py::array, py::array_t<int64_t>> pad_ragged(const py::array& v
     if (values.ndim() != 1 || offsets.ndim() != 1 || offsets.size() < 1) {
         throw py::value_error("pad_sequences: values and offsets have one dimension, and there is one offset or more");
     }
-    if (!wide && (value < INT32_MIN || value > INT32_MAX)) {
-        throw py::value_error("pad_sequences: value " + std::to_string(value) + " does not fit int32");
-    }
     const bool from_wide = values.itemsize() == 8;
     auto* const pad = wide ? (from_wide ? pad_as<int64_t, int64_t> : pad_as<int64_t, int32_t>)
                            : (from_wide ? pad_as<int32_t, int64_t> : pad_as<int32_t, int32_t>);

@@ -49,6 +49,7 @@ class numpy_strings final : public locked_text {
 
     std::optional<size_t> acquire(text_rows& rows) override {
         const auto* dtype = reinterpret_cast<const PyArray_StringDTypeObject*>(PyArray_DESCR(array_));
+        rows.rows.clear();
         rows.rows.resize(size());  // may throw, which must not happen with the lock in hand
         allocator_ = NpyString_acquire_allocator(dtype);
         std::optional<size_t> null;

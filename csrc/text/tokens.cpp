@@ -58,4 +58,11 @@ std::optional<text_fault> token_reader::text_of(const text_row& row, span& text)
     return std::nullopt;
 }
 
+std::optional<text_fault> token_reader::read_whole(const text_row& row, std::string_view& text) {
+    span found;
+    if (auto fault = text_of(row, found)) return fault;
+    text = {found.begin, found.size};
+    return std::nullopt;
+}
+
 }  // namespace embrow

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <memory>
 #include <optional>
+#include <string_view>
 #include <vector>
 
 #include "text/rows.h"
@@ -28,6 +29,9 @@ class token_reader {
     // if any, after which some of its tokens may have been taken.
     template <class Take>
     std::optional<text_fault> read(const text_rows& rows, size_t row, Take&& take);
+
+    // The row's text, valid UTF-8, which lies as that of tokens does; or its fault.
+    std::optional<text_fault> read_whole(const text_row& row, std::string_view& text);
 
     // Asks for the memory of a row that will be read soon, best rows_ahead rows later.
     static constexpr size_t rows_ahead = 4;

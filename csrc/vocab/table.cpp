@@ -95,6 +95,12 @@ vocab_table vocab_table::adopt(parts from) {
     return vocab_table(std::move(from));
 }
 
+size_t vocab_table::longest() const noexcept {
+    size_t longest = 0;
+    for (const token_key& key : parts_.keys) longest = std::max(longest, key.size());
+    return longest;
+}
+
 std::string_view vocab_table::token(size_t id) const noexcept {
     return stored_text(parts_.keys[id], parts_.arena.data());
 }

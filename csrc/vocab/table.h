@@ -65,6 +65,9 @@ class vocab_table {
     const parts& raw() const noexcept { return parts_; }
     const hash_seed& seed() const noexcept { return parts_.seed; }
 
+    // Bytes of the longest token, 0 for none.
+    size_t longest() const noexcept;
+
     // For an id below size().
     std::string_view token(size_t id) const noexcept;
 

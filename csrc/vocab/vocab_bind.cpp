@@ -246,6 +246,7 @@ void bind_vocab(py::module_& m) {
                     py::arg("arena"))
         .def("parts", [](const py::object& self) { return parts_of(self); })
         .def("__len__", &vocab_table::size)
+        .def_property_readonly("longest", &vocab_table::longest, "Bytes of the longest token.")
         .def("find", &find, py::arg("token"), "The id, or -1.")
         .def("tokens", &tokens_of)
         .def("decode", &decode, py::arg("ids"), py::arg("skipped"));

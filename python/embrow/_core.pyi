@@ -15,6 +15,7 @@ __all__: list[str] = [
     "DictionaryReader",
     "Element",
     "Ngrams",
+    "PackedRows",
     "Pooling",
     "RowReader",
     "TokenCounts",
@@ -69,6 +70,11 @@ class VocabTable:
         """
     def parts(self) -> dict[str, numpy.typing.NDArray[numpy.uint8]]: ...
     def tokens(self) -> list[str]: ...
+    @property
+    def longest(self) -> int:
+        """
+        Bytes of the longest token.
+        """
 
 class TokenCounts:
     """
@@ -102,6 +108,34 @@ class TokenCounts:
         nulls_empty: bool,
         threads: typing.SupportsInt | typing.SupportsIndex,
     ) -> None: ...
+
+class PackedRows:
+    """
+    Rows of text, to be packed: encode/pack.h.
+    """
+    def __init__(
+        self, texts: typing.Any, nulls_empty: bool, threads: typing.SupportsInt | typing.SupportsIndex
+    ) -> None: ...
+    def __len__(self) -> int: ...
+    def raise_unknown(
+        self,
+        row: typing.SupportsInt | typing.SupportsIndex,
+        token: typing.SupportsInt | typing.SupportsIndex,
+        text: str,
+    ) -> None: ...
+    def write(
+        self, offsets: typing.SupportsInt | typing.SupportsIndex, text: typing.SupportsInt | typing.SupportsIndex
+    ) -> None:
+        """
+        Packs the text, and writes where each row begins and the last ends, once.
+        """
+    @property
+    def bytes(self) -> int: ...
+    @property
+    def tokenized(self) -> bool:
+        """
+        Whether rows are lists of tokens, not packed.
+        """
 
 class Element:
     """

@@ -9,6 +9,7 @@ import typing
 import embrow._core
 
 __all__: list[str] = [
+    "DeviceTable",
     "architectures",
     "bad_bag_id_message",
     "bad_id_message",
@@ -17,19 +18,41 @@ __all__: list[str] = [
     "check_bag_faults",
     "check_fault",
     "clear_bag_faults",
+    "check_ragged",
     "clear_fault",
+    "count_tokens",
     "devices",
+    "encode_facts_bytes",
+    "encode_padded",
+    "encode_workspace_bytes",
     "fault_bytes",
     "gather_rows",
     "old_driver_message",
     "pool_bags",
     "pool_workspace_bytes",
+    "pad_ragged",
+    "ragged_facts_bytes",
     "runtime_version",
     "scatter_bags",
     "scatter_bags_bytes",
     "scatter_rows",
     "scatter_rows_bytes",
 ]
+
+class DeviceTable:
+    """
+    A vocabulary's table on a device: vocab/vocab_cuda.h.
+    """
+    def __init__(
+        self,
+        index: typing.SupportsInt | typing.SupportsIndex,
+        slots: typing.SupportsInt | typing.SupportsIndex,
+        keys: typing.SupportsInt | typing.SupportsIndex,
+        arena: typing.SupportsInt | typing.SupportsIndex,
+        longest: typing.SupportsInt | typing.SupportsIndex,
+        seed_0: typing.SupportsInt | typing.SupportsIndex,
+        seed_1: typing.SupportsInt | typing.SupportsIndex,
+    ) -> None: ...
 
 def architectures() -> list[int]: ...
 def bad_bag_id_message(
@@ -55,11 +78,58 @@ def check_fault(
 ) -> None: ...
 def clear_bag_faults(
     faults: typing.SupportsInt | typing.SupportsIndex, stream: typing.SupportsInt | typing.SupportsIndex
+def check_ragged(
+    values: typing.SupportsInt | typing.SupportsIndex,
+    count: typing.SupportsInt | typing.SupportsIndex,
+    values_are_int64: bool,
+    offsets: typing.SupportsInt | typing.SupportsIndex,
+    rows: typing.SupportsInt | typing.SupportsIndex,
+    to_int32: bool,
+    facts: typing.SupportsInt | typing.SupportsIndex,
+    stream: typing.SupportsInt | typing.SupportsIndex,
 ) -> None: ...
 def clear_fault(
     fault: typing.SupportsInt | typing.SupportsIndex, stream: typing.SupportsInt | typing.SupportsIndex
 ) -> None: ...
+def count_tokens(
+    text: typing.SupportsInt | typing.SupportsIndex,
+    text_bytes: typing.SupportsInt | typing.SupportsIndex,
+    offsets: typing.SupportsInt | typing.SupportsIndex,
+    rows: typing.SupportsInt | typing.SupportsIndex,
+    bos_id: typing.SupportsInt | typing.SupportsIndex,
+    eos_id: typing.SupportsInt | typing.SupportsIndex,
+    max_length: typing.SupportsInt | typing.SupportsIndex,
+    truncate_left: bool,
+    lengths: typing.SupportsInt | typing.SupportsIndex,
+    facts: typing.SupportsInt | typing.SupportsIndex,
+    workspace: typing.SupportsInt | typing.SupportsIndex,
+    stream: typing.SupportsInt | typing.SupportsIndex,
+) -> None: ...
 def devices() -> list[str]: ...
+def encode_padded(
+    table: DeviceTable,
+    text: typing.SupportsInt | typing.SupportsIndex,
+    text_bytes: typing.SupportsInt | typing.SupportsIndex,
+    offsets: typing.SupportsInt | typing.SupportsIndex,
+    rows: typing.SupportsInt | typing.SupportsIndex,
+    bos_id: typing.SupportsInt | typing.SupportsIndex,
+    eos_id: typing.SupportsInt | typing.SupportsIndex,
+    max_length: typing.SupportsInt | typing.SupportsIndex,
+    truncate_left: bool,
+    unk_id: typing.SupportsInt | typing.SupportsIndex,
+    width: typing.SupportsInt | typing.SupportsIndex,
+    pad_id: typing.SupportsInt | typing.SupportsIndex,
+    pad_left: bool,
+    wide: bool,
+    lengths: typing.SupportsInt | typing.SupportsIndex,
+    facts: typing.SupportsInt | typing.SupportsIndex,
+    out: typing.SupportsInt | typing.SupportsIndex,
+    workspace: typing.SupportsInt | typing.SupportsIndex,
+    stream: typing.SupportsInt | typing.SupportsIndex,
+) -> None: ...
+def encode_workspace_bytes(
+    text_bytes: typing.SupportsInt | typing.SupportsIndex, rows: typing.SupportsInt | typing.SupportsIndex
+) -> int: ...
 def gather_rows(
     table: typing.SupportsInt | typing.SupportsIndex,
     rows: typing.SupportsInt | typing.SupportsIndex,
@@ -105,6 +175,22 @@ def pool_workspace_bytes(
     count: typing.SupportsInt | typing.SupportsIndex,
     longest: typing.SupportsInt | typing.SupportsIndex,
 ) -> int: ...
+def pad_ragged(
+    values: typing.SupportsInt | typing.SupportsIndex,
+    count: typing.SupportsInt | typing.SupportsIndex,
+    values_are_int64: bool,
+    offsets: typing.SupportsInt | typing.SupportsIndex,
+    rows: typing.SupportsInt | typing.SupportsIndex,
+    width: typing.SupportsInt | typing.SupportsIndex,
+    value: typing.SupportsInt | typing.SupportsIndex,
+    pad_left: bool,
+    kept: typing.SupportsInt | typing.SupportsIndex,
+    truncate_left: bool,
+    wide: bool,
+    out: typing.SupportsInt | typing.SupportsIndex,
+    lengths: typing.SupportsInt | typing.SupportsIndex,
+    stream: typing.SupportsInt | typing.SupportsIndex,
+) -> None: ...
 def runtime_version() -> str: ...
 def scatter_bags(
     ids: typing.SupportsInt | typing.SupportsIndex,
@@ -163,4 +249,6 @@ def scatter_rows_bytes(
 ) -> int: ...
 
 bag_fault_bytes: int = 48
+encode_facts_bytes: int = 16
 fault_bytes: int = 24
+ragged_facts_bytes: int = 24

@@ -33,6 +33,14 @@ def holds(tensor: Tensor) -> bool:
     return tensor.is_cuda and _module() is not None
 
 
+def served(device: torch.device | str | int) -> torch.device | None:
+    """Return the device named, with its number, if it is a GPU and these kernels serve it."""
+    where = torch.device(device)
+    if where.type != "cuda" or _module() is None or not torch.cuda.is_available():
+        return None
+    return where if where.index is not None else torch.device("cuda", torch.cuda.current_device())
+
+
 class Launch(NamedTuple):
     """Where a kernel works."""
 
@@ -43,6 +51,10 @@ class Launch(NamedTuple):
     def workspace(self, size: int) -> Tensor:
         """Return memory for `size` bytes, which may be dropped as soon as the kernel is launched."""
         return torch.empty(size, dtype=torch.uint8, device=self.device)
+
+    def staging(self, words: int) -> Record:
+        """Return memory of the host for `words` of 8 bytes to be copied from, which may be dropped meanwhile."""
+        return _pinned(words)
 
     def record(self, kind: str) -> int:
         """Return the address of the record of what is wrong; `kind` is a key of `_errors`."""

@@ -12,6 +12,15 @@ def is_tensor(value: object) -> bool:
     return torch is not None and isinstance(value, torch.Tensor)
 
 
+def import_torch() -> Any:
+    """Return torch; where it is missing, say what needs it."""
+    try:
+        import torch
+    except ImportError as error:
+        raise ImportError('return_tensors="pt" needs PyTorch: pip install "embrow[torch]"') from error
+    return torch
+
+
 def target_of(out: Any) -> Any:
     """Return the array that an `out=` argument is written through."""
     if not is_tensor(out):
@@ -35,9 +44,5 @@ def result_of(array: Any, out: Any, return_tensors: str, device: Any) -> Any:
         return out
     if return_tensors == "np":
         return array
-    try:
-        import torch
-    except ImportError as error:
-        raise ImportError('return_tensors="pt" needs PyTorch: pip install "embrow[torch]"') from error
-    tensor = torch.from_numpy(array)
+    tensor = import_torch().from_numpy(array)
     return tensor if device is None else tensor.to(device)

@@ -33,7 +33,8 @@ def pad_sequences(
     Parameters
     ----------
     sequences : sequence of int sequences, arrays or tensors; or Ragged, or a tuple of two arrays (values, offsets)
-        offsets : int64, shape (rows + 1,); row r is ``values[offsets[r]:offsets[r + 1]]``.
+        offsets : int64, shape (rows + 1,); row r is ``values[offsets[r]:offsets[r + 1]]``. Tensors on a GPU are padded
+        there, and so the result is a tensor there.
     max_length : int, optional
         Columns, in ids: longer rows are cut, shorter ones padded. Default: the longest row's.
     padding_side, truncation_side : "left" or "right"
@@ -46,8 +47,8 @@ def pad_sequences(
     return_tensors : "np" or "pt"
     return_lengths : bool
         Return also each row's number of ids that are no padding, int64, shape (rows,).
-    out : array or CPU tensor, shape (rows, width), optional
-        Written to and returned.
+    out : array or tensor, shape (rows, width), optional
+        Written to and returned. On a GPU if the ids are, else on the CPU.
     num_threads : int, optional
 
     Returns
@@ -69,35 +70,41 @@ def pad_sequences(
     choice("return_tensors", return_tensors, ("np", "pt"))
     values, offsets = _ragged(sequences)
     wide = int_dtype(dtype).itemsize == 8
+    fill = operator.index(value)
+    bits = 63 if wide else 31
+    if not -(2**bits) <= fill < 2**bits:
+        raise ValueError(f"pad_sequences: value {fill} does not fit {'int64' if wide else 'int32'}")
+    arguments: dict[str, Any] = {
+        "max_length": non_negative("max_length", max_length, default=-1),
+        "pad_left": choice("padding_side", padding_side, ("left", "right")) == "left",
+        "truncate_left": choice("truncation_side", truncation_side, ("left", "right")) == "left",
+        "value": fill,
+        "multiple": positive("pad_to_multiple_of", pad_to_multiple_of, default=1),
+        "wide": wide,
+    }
+    if is_tensor(values):
+        from embrow import _gpu_pad  # it imports torch
+
+        padded, kept = _gpu_pad.pad_ragged(values, offsets, **arguments, out=out)
+        return (padded, kept) if return_lengths else padded
     if not wide and values.dtype.itemsize == 8 and values.size:
         bounds = np.iinfo(np.int32)
         outside = np.flatnonzero((values < bounds.min) | (values > bounds.max))
         if outside.size:
             at = int(outside[0])
             raise ValueError(f"pad_sequences: value {values[at]} at position {at} does not fit int32")
-    fill = operator.index(value)
-    if not -(2**63) <= fill < 2**63:
-        raise ValueError(f"pad_sequences: value {fill} does not fit {'int64' if wide else 'int32'}")
-    ids, lengths = _core.pad_ragged(
-        values,
-        offsets,
-        max_length=non_negative("max_length", max_length, default=-1),
-        pad_left=choice("padding_side", padding_side, ("left", "right")) == "left",
-        truncate_left=choice("truncation_side", truncation_side, ("left", "right")) == "left",
-        value=fill,
-        multiple=positive("pad_to_multiple_of", pad_to_multiple_of, default=1),
-        wide=wide,
-        out=target_of(out),
-        threads=resolve_num_threads(num_threads),
-    )
+    threads = resolve_num_threads(num_threads)
+    ids, lengths = _core.pad_ragged(values, offsets, **arguments, out=target_of(out), threads=threads)
     result = result_of(ids, out, return_tensors, None)
     return (result, result_of(lengths, None, return_tensors, None)) if return_lengths else result
 
 
 def _ragged(sequences: Any) -> tuple[Any, Any]:
-    """Return values, int32 or int64, and int64 offsets."""
+    """Return values, int32 or int64, and int64 offsets; or both as they are, tensors on a GPU."""
     pair = isinstance(sequences, tuple) and len(sequences) == 2 and all(_is_array(part) for part in sequences)
     if pair or isinstance(sequences, Ragged):
+        if _lies_on_gpu(sequences[0]):
+            return sequences[0], sequences[1]
         values, offsets = (_to_numpy(part) if _is_array(part) else np.asarray(part) for part in sequences)
         for name, array in (("values", values), ("offsets", offsets)):
             if array.dtype.kind not in "iu" and array.size:
@@ -128,7 +135,19 @@ def _ragged_of_tensors(rows: Any) -> tuple[Any, Any]:
         raise TypeError("pad_sequences: tensors have one dimension and an integer dtype")
     offsets = np.zeros(len(rows) + 1, dtype=np.int64)
     np.cumsum(np.fromiter(map(torch.numel, rows), dtype=np.int64, count=len(rows)), out=offsets[1:])
-    return _to_numpy(joined.to(torch.int64)), offsets
+    joined = joined.to(torch.int64)
+    if _lies_on_gpu(joined):
+        return joined, torch.from_numpy(offsets).to(joined.device)
+    return _to_numpy(joined), offsets
+
+
+def _lies_on_gpu(values: Any) -> bool:
+    """Return whether they are a tensor that is padded where it lies."""
+    if not is_tensor(values):
+        return False
+    from embrow import _gpu  # it imports torch
+
+    return _gpu.holds(values)
 
 
 def _is_array(value: object) -> bool:

@@ -7,7 +7,7 @@ import json
 import operator
 import unicodedata
 import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -17,13 +17,15 @@ from embrow import _core
 from embrow._arguments import choice, int_dtype, non_negative, positive
 from embrow._container import pack_arrays, unpack_arrays
 from embrow._files import StrPath, written_atomically
-from embrow._tensors import result_of, target_of
+from embrow._tensors import import_torch, result_of, target_of
 from embrow._text import Tokenizer, tokenize_rows
 from embrow._threads import resolve_num_threads
 from embrow.ragged import Ragged
 
 if TYPE_CHECKING:
     from typing import Self
+
+    import torch
 
 PAD, UNK = "<pad>", "<unk>"
 FORMAT = "embrow vocabulary 3"
@@ -67,6 +69,7 @@ class Vocab:
         "__dict__",
         "__weakref__",
         "_counts",
+        "_device",
         "_table",
         "lowercase",
         "pad_id",
@@ -86,6 +89,7 @@ class Vocab:
     lowercase: bool
     _table: _core.VocabTable
     _counts: npt.NDArray[np.int64] | None
+    _device: torch.device | None
 
     def __init__(
         self,
@@ -131,6 +135,7 @@ class Vocab:
         set_once = functools.partial(object.__setattr__, self)
         pad_id, unk_id = id_of("pad_token", pad_token, PAD), id_of("unk_token", unk_token, UNK)
         set_once("_table", table)
+        set_once("_device", None)
         if counts is not None:
             counts = counts.copy()
             counts.flags.writeable = False
@@ -284,7 +289,7 @@ class Vocab:
         out : array or CPU tensor, shape (rows, width), optional
             Written to and returned.
         device : optional
-            The device of the tensor that is returned; implies ``return_tensors="pt"``.
+            The device of the tensor that is returned; implies ``return_tensors="pt"``. Default: that of ``to``.
         nulls : "error" or "empty"
             What None is: a TypeError, or a row without tokens.
         num_threads : int, optional
@@ -302,20 +307,30 @@ class Vocab:
             fit.
         KeyError
             A token is unknown and there is no unk token.
+
+        Notes
+        -----
+        A GPU encodes rows of text for itself where the tokenizer is "whitespace", `lowercase` is false, and embrow was
+        built with CUDA: the text is copied there, not the ids. It is waited for only where there is no `max_length`, no
+        pad token or no unk token. All else is encoded on the CPU, and the ids are copied.
         """
+        if device is None and out is None:
+            device = self._device
         if device is not None:
             return_tensors = "pt"
         choice("return_tensors", return_tensors, ("np", "pt"))
-        ids, lengths = _core.encode_padded(
-            self._table,
-            **self._text_arguments(texts, bos_token, eos_token, max_length, truncation_side, nulls),
-            pad_left=choice("padding_side", padding_side, ("left", "right")) == "left",
-            pad_id=-1 if self.pad_id is None else self.pad_id,
-            multiple=positive("pad_to_multiple_of", pad_to_multiple_of, default=1),
-            wide=int_dtype(dtype).itemsize == 8,
-            out=target_of(out),
-            threads=resolve_num_threads(num_threads),
-        )
+        arguments = self._text_arguments(texts, bos_token, eos_token, max_length, truncation_side, nulls) | {
+            "pad_left": choice("padding_side", padding_side, ("left", "right")) == "left",
+            "pad_id": -1 if self.pad_id is None else self.pad_id,
+            "multiple": positive("pad_to_multiple_of", pad_to_multiple_of, default=1),
+            "wide": int_dtype(dtype).itemsize == 8,
+            "threads": resolve_num_threads(num_threads),
+        }
+        if device is not None and out is None:
+            found = self._encode_on_gpu(device, arguments)
+            if found is not None:
+                return found if return_lengths else found[0]
+        ids, lengths = _core.encode_padded(self._table, **arguments, out=target_of(out))
         result = result_of(ids, out, return_tensors, device)
         if not return_lengths:
             return result
@@ -335,7 +350,7 @@ class Vocab:
         nulls: Literal["error", "empty"] = "error",
         num_threads: int | None = None,
     ) -> Ragged:
-        """Turn text into ids without padding; parameters and errors as for ``encode``.
+        """Turn text into ids without padding, on the CPU; parameters and errors as for ``encode``.
 
         Returns
         -------
@@ -348,6 +363,8 @@ class Vocab:
         >>> values.tolist(), offsets.tolist()
         ([0, 1, 0], [0, 2, 2, 3])
         """
+        if device is None:
+            device = self._device
         if device is not None:
             return_tensors = "pt"
         choice("return_tensors", return_tensors, ("np", "pt"))
@@ -358,6 +375,22 @@ class Vocab:
             threads=resolve_num_threads(num_threads),
         )
         return Ragged(result_of(values, None, return_tensors, device), result_of(offsets, None, return_tensors, device))
+
+    def _encode_on_gpu(self, device: Any, arguments: dict[str, Any]) -> tuple[Any, Any] | None:
+        """Return ids and lengths that a GPU made, or None where the CPU makes them."""
+        if self.tokenizer != "whitespace" or self.lowercase:
+            return None
+        import_torch()
+        from embrow import _gpu, _gpu_encode
+
+        where = _gpu.served(device)
+        if where is None:
+            return None
+        # They are read once more if they turn out to be tokens.
+        if isinstance(arguments["texts"], Iterator):
+            arguments["texts"] = list(arguments["texts"])
+        options = {name: value for name, value in arguments.items() if name not in ("tokenizer", "lowercase")}
+        return _gpu_encode.encode_padded(self._table, device=where, **options)
 
     def _text_arguments(
         self,
@@ -419,17 +452,40 @@ class Vocab:
         return self._table.decode(array, skipped)
 
     def to(self, device: Any) -> Vocab:
-        """Return a vocabulary whose table lies on `device`; on the CPU that is this one.
+        """Return a vocabulary whose table lies on `device`, and whose ``encode`` returns tensors there.
+
+        On the CPU that is a plain one, as is what a pickle of one on a GPU holds.
 
         Raises
         ------
         RuntimeError
-            This build of embrow has no kernels for the device.
+            embrow has no kernels for the device: it or PyTorch was built without, or there is no such device.
         """
-        name = str(device)
-        if name != "cpu":
-            raise RuntimeError(f"Vocab.to({name!r}): this build of embrow encodes on the CPU alone")
-        return self
+        where = None
+        if str(device) != "cpu":
+            import_torch()
+            from embrow import _gpu, _gpu_encode
+
+            where = _gpu.served(device)
+            if where is None:
+                raise RuntimeError(
+                    f"Vocab.to({str(device)!r}): embrow encodes on the CPU alone where it or PyTorch was built without "
+                    "CUDA or there is no GPU"
+                )
+            _gpu_encode.table_on(self._table, where)
+        if where == self._device:
+            return self
+        made = self._made(
+            self._table,
+            self._counts,
+            self.specials,
+            self.pad_token,
+            self.unk_token,
+            self.tokenizer,
+            self.lowercase,
+        )
+        object.__setattr__(made, "_device", where)
+        return made
 
     def save(self, path: StrPath) -> None:
         """Write one file, under a temporary name that is then renamed.

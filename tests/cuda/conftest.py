@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import ctypes
 import importlib
 import importlib.util
+import os
 from collections.abc import Iterator
+from contextlib import contextmanager
 from types import ModuleType
+from typing import TYPE_CHECKING
 
+import numpy as np
 import pytest
+
+if TYPE_CHECKING:
+    import torch
 
 
 def _missing() -> str | None:
@@ -37,3 +45,41 @@ def device(kernels: ModuleType) -> Iterator[ModuleType]:
     arrays = importlib.import_module("cudasim")
     yield arrays
     arrays.synchronize()
+
+
+@pytest.fixture(scope="module")
+def gpu(kernels: ModuleType) -> Iterator[torch.device]:
+    """Where tensors are to lie.
+
+    Without a GPU the simulator runs the kernels, and the CPU's tensors stand for the device's: CUDASIM_CHECK=0 lets
+    kernels reach any memory.
+    """
+    torch = pytest.importorskip("torch")
+    if torch.cuda.is_available():
+        yield torch.device("cuda", torch.cuda.current_device())
+        return
+    if os.environ.get("CUDASIM_CHECK") != "0":
+        pytest.skip("the simulator lets kernels reach the CPU's tensors only with CUDASIM_CHECK=0")
+    from embrow import _gpu
+
+    @contextmanager
+    def current(device: torch.device) -> Iterator[int]:
+        yield 0
+
+    cudasim = importlib.import_module("cudasim")
+    held = []
+
+    def workspace(launch: _gpu.Launch, size: int) -> torch.Tensor:
+        # What the runtime clears or copies must be memory of the device.
+        memory = cudasim.empty(max(size, 1), np.uint8)
+        held.append(memory)
+        return torch.frombuffer((ctypes.c_ubyte * max(size, 1)).from_address(memory.ptr), dtype=torch.uint8)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(_gpu.Launch, "workspace", workspace)
+        patch.setattr(_gpu, "served", lambda device: torch.device("cpu"))
+        patch.setattr(_gpu, "holds", lambda tensor: True)
+        patch.setattr(_gpu, "_current", current)
+        patch.setattr(_gpu, "synchronize", lambda device: None)
+        patch.setattr(_gpu, "_pinned", lambda words: np.empty(words, np.int64))
+        yield torch.device("cpu")

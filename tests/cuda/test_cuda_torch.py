@@ -1,19 +1,7 @@
-"""The layers, optimizers and encoders on tensors of a GPU: the same results as on the CPU, and as PyTorch's.
-
-Without a GPU the simulator runs the kernels, and the CPU's tensors stand for the device's: CUDASIM_CHECK=0 lets kernels
-reach any memory.
-"""
+"""The layers and optimizers on tensors of a GPU: the same results as on the CPU, and as PyTorch's."""
 
 from __future__ import annotations
 
-import ctypes
-import importlib
-import os
-from collections.abc import Iterator
-from contextlib import contextmanager
-from types import ModuleType
-
-import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -24,33 +12,9 @@ from embrow.functional import embedding, embedding_bag
 from embrow.nn import Embedding, EmbeddingBag
 
 
-@pytest.fixture(scope="module")
-def device(kernels: ModuleType) -> Iterator[torch.device]:
-    """Where tensors are to lie."""
-    if torch.cuda.is_available():
-        yield torch.device("cuda", torch.cuda.current_device())
-        return
-    if os.environ.get("CUDASIM_CHECK") != "0":
-        pytest.skip("the simulator lets kernels reach the CPU's tensors only with CUDASIM_CHECK=0")
-
-    @contextmanager
-    def current(device: torch.device) -> Iterator[int]:
-        yield 0
-
-    def workspace(launch: _gpu.Launch, size: int) -> Tensor:
-        memory = cudasim.empty(max(size, 1), np.uint8)  # what the runtime may clear
-        held.append(memory)
-        return torch.frombuffer((ctypes.c_ubyte * max(size, 1)).from_address(memory.ptr), dtype=torch.uint8)
-
-    cudasim = importlib.import_module("cudasim")
-    held: list[object] = []
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(_gpu.Launch, "workspace", workspace)
-        patch.setattr(_gpu, "holds", lambda tensor: True)
-        patch.setattr(_gpu, "_current", current)
-        patch.setattr(_gpu, "synchronize", lambda device: None)
-        patch.setattr(_gpu, "_pinned", lambda words: np.empty(words, np.int64))
-        yield torch.device("cpu")
+@pytest.fixture
+def device(gpu: torch.device) -> torch.device:
+    return gpu
 
 
 def table_of(rows: int, dim: int, device: torch.device, dtype: torch.dtype = torch.float32) -> Tensor:

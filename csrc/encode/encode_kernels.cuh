@@ -1,0 +1,265 @@
+// Device code of encoding; encode_cuda.h is the contract, encode_cuda.cu launches it in this order.
+//
+//     count_tokens    a warp to a tile     -> the tile's tokens; for each row that begins in it, the tokens before that
+//     (scan)                               -> the tokens before each tile
+//     measure_rows    a thread to a row    -> the tokens before each row, lengths, the longest
+//     write_frames    lanes to a row       -> bos, eos and padding
+//     write_ids       a warp to a tile     -> ids, one token to a lane, each where its number less its row's says
+//
+// So the text is read twice, 33 sectors of 32 bytes for every 32, and each id is written once. A tile that has only
+// tokens which their row does not keep is read once.
+#pragma once
+
+#include <cstdint>
+
+#include "encode/encode_tiles.cuh"
+#include "vocab/vocab_kernels.cuh"
+
+namespace embrow::device {
+
+constexpr int encode_threads = 128;
+constexpr int encode_warps = encode_threads / warp_lanes;
+constexpr int encode_blocks_resident = 8;  // allows 64 registers, with which nothing is spilled
+
+// What count_tokens finds of the text, in the workspace.
+struct token_counts {
+    int64_t* tile_tokens;  // tiles; later, of all tiles before
+    int32_t* tile_row;     // tiles + 1: how many of the offsets lie before the tile
+    int32_t* row_rank;     // rows + 1: the tile's tokens before the row
+    int64_t* row_tokens;   // rows + 1: all tokens before the row
+};
+
+// How many of the offsets, which rise, are less than `at`.
+__device__ inline int64_t offsets_before(const packed_text& text, int64_t at) {
+    int64_t low = 0;
+    int64_t high = text.rows + 1;
+    while (low < high) {
+        const int64_t middle = (low + high) / 2;
+        if (__ldg(text.offsets + middle) < at) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    return low;
+}
+
+__global__ void __launch_bounds__(encode_threads)
+    count_tokens(packed_text text, int64_t tiles, token_counts counts, encode_facts* facts) {
+    __shared__ tile_window windows[encode_warps];
+    __shared__ uint64_t lane_starts[encode_warps][warp_lanes];
+    __shared__ int lane_ranks[encode_warps][warp_lanes];
+    const auto warp = static_cast<int>(threadIdx.x / warp_lanes);
+    const auto lane = static_cast<int>(threadIdx.x % warp_lanes);
+    const int64_t tile = static_cast<int64_t>(blockIdx.x) * encode_warps + warp;
+    if (tile >= tiles) return;
+    if (tile == 0 && lane == 0) *facts = {0, -1};  // before the launches that change them
+
+    const int64_t first_row = offsets_before(text, tile * text_tile_bytes);
+    const uint64_t starts = token_starts(text, tile, first_row, windows[warp]);
+    const int here = __popcll(starts);
+    const int up_to_here = sum_to_lane(here);
+    lane_starts[warp][lane] = starts;
+    lane_ranks[warp][lane] = up_to_here - here;
+    __syncwarp();
+    for_each_begin(text, tile, first_row, [&](int64_t row, int at) {
+        const uint64_t before = lane_starts[warp][at / 64] & ((uint64_t{1} << at % 64) - 1);
+        counts.row_rank[row] = lane_ranks[warp][at / 64] + __popcll(before);
+    });
+    if (lane == 0) counts.tile_row[tile] = static_cast<int32_t>(first_row);
+    if (lane == warp_lanes - 1) {
+        counts.tile_tokens[tile] = up_to_here;
+        if (tile == tiles - 1) counts.tile_row[tiles] = static_cast<int32_t>(text.rows + 1);
+    }
+}
+
+// What a row keeps of its tokens, between bos and eos.
+struct row_cut {
+    bool bos;
+    bool eos;
+    bool left;
+    int64_t most;  // tokens
+
+    __device__ int64_t kept(int64_t tokens) const { return min(tokens, most); }
+    __device__ int framing() const { return static_cast<int>(bos) + static_cast<int>(eos); }
+};
+
+__global__ void __launch_bounds__(encode_threads)
+    measure_rows(packed_text text, token_counts counts, row_cut cut, int64_t* lengths, encode_facts* facts) {
+    const int64_t row = static_cast<int64_t>(blockIdx.x) * encode_threads + threadIdx.x;
+    const auto tokens_before = [&](int64_t of) {
+        return counts.tile_tokens[__ldg(text.offsets + of) / text_tile_bytes] + counts.row_rank[of];
+    };
+    int64_t length = 0;
+    if (row <= text.rows) {
+        const int64_t first = tokens_before(row);
+        counts.row_tokens[row] = first;
+        if (row < text.rows) {
+            length = cut.kept(tokens_before(row + 1) - first) + cut.framing();
+            lengths[row] = length;
+        }
+    }
+    for (int distance = warp_lanes / 2; distance > 0; distance /= 2) {
+        length = max(length, static_cast<int64_t>(__shfl_xor_sync(all_lanes, length, distance)));
+    }
+    if (threadIdx.x % warp_lanes == 0) {
+        atomicMax(reinterpret_cast<unsigned long long*>(&facts->longest), static_cast<unsigned long long>(length));
+    }
+}
+
+template <class Id>
+struct frame_job {
+    pad_layout<Id> layout;
+    row_frame frame;
+    const int64_t* lengths;
+    int64_t rows;
+    Id* out;
+
+    // Where a row's first id is.
+    __device__ int64_t lead(int64_t length) const {
+        return layout.left ? static_cast<int64_t>(layout.width) - length : 0;
+    }
+};
+
+// Groups of 1 << lanes_log2 lanes each take `segment` of a row's cells that hold no token.
+template <class Id>
+__global__ void __launch_bounds__(encode_threads)
+    write_frames(frame_job<Id> job, row_cut cut, int lanes_log2, int64_t segments, int64_t segment) {
+    const int64_t thread = static_cast<int64_t>(blockIdx.x) * encode_threads + threadIdx.x;
+    const int64_t group = thread >> lanes_log2;
+    const int64_t row = group / segments;
+    if (row >= job.rows) return;
+    const int64_t length = __ldg(job.lengths + row);
+    const int64_t tokens = length - cut.framing();
+    const int64_t lead = job.lead(length);
+    const int64_t first_token = lead + static_cast<int>(cut.bos);
+    const int64_t bos_at = cut.bos ? lead : -1;
+    const int64_t eos_at = cut.eos ? first_token + tokens : -1;
+    const auto width = static_cast<int64_t>(job.layout.width);
+    const int64_t begin = group % segments * segment;
+    const int64_t end = min(begin + segment, width - tokens);
+    for (int64_t cell = begin + (thread & ((1 << lanes_log2) - 1)); cell < end; cell += 1 << lanes_log2) {
+        const int64_t column = cell < first_token ? cell : cell + tokens;
+        const Id id = column == bos_at   ? static_cast<Id>(job.frame.bos_id)
+                      : column == eos_at ? static_cast<Id>(job.frame.eos_id)
+                                         : job.layout.value;
+        __stcs(job.out + row * width + column, id);
+    }
+}
+
+// Where a token ends that starts at `start` of the window: at white space or its row's end, `row_end` of the window,
+// which may lie behind it. Text beyond the window is read no further than shows that the token is longer than any.
+__device__ inline int64_t token_end(const packed_text& text, const tile_window& window, int64_t window_begin, int start,
+                                    int64_t row_end, int64_t longest) {
+    constexpr int known = window_bytes - 2;
+    const int in_window = static_cast<int>(min(row_end, static_cast<int64_t>(known)));
+    uint32_t spaces = window.spaces[start / 32] >> start % 32 << start % 32;
+    for (int word = start / 32;;) {
+        const int found = spaces == 0 ? 32 : __ffs(static_cast<int>(spaces)) - 1;
+        if (found < 32 && word * 32 + found < in_window) return word * 32 + found;
+        if (found < 32 || ++word * 32 >= in_window) break;
+        spaces = window.spaces[word];
+    }
+    const int64_t end = min(row_end, start + longest + 1);
+    const auto* const bytes = reinterpret_cast<const unsigned char*>(text.bytes) + window_begin;
+    for (int64_t at = in_window; at < end; ++at) {
+        const unsigned byte = __ldg(bytes + at);
+        if (byte < 0x80) {
+            if (ascii_spaces(byte) & 1) return at;
+        } else if (byte == 0xc2 ? wide_space(byte, __ldg(bytes + at + 1), 0) != 0
+                                : byte >= 0xe1 && byte <= 0xe3 &&
+                                      wide_space(byte, __ldg(bytes + at + 1), __ldg(bytes + at + 2)) != 0) {
+            return at;
+        }
+    }
+    return end;
+}
+
+template <class Id>
+struct encode_job {
+    packed_text text;
+    device_table table;
+    token_counts counts;
+    frame_job<Id> rows;
+    row_cut cut;
+    int32_t unk_id;
+    encode_facts* facts;
+
+    __device__ bool looks_for_unknown() const { return unk_id == no_id; }
+};
+
+// The row, of [low, high], in which byte `at` of the text lies.
+__device__ inline int64_t row_of(const packed_text& text, int64_t at, int64_t low, int64_t high) {
+    while (low < high) {
+        const int64_t middle = (low + high + 1) / 2;
+        if (__ldg(text.offsets + middle) <= at) {
+            low = middle;
+        } else {
+            high = middle - 1;
+        }
+    }
+    return low;
+}
+
+template <class Id>
+__global__ void __launch_bounds__(encode_threads, encode_blocks_resident) write_ids(encode_job<Id> job, int64_t tiles) {
+    __shared__ tile_window windows[encode_warps];
+    __shared__ uint16_t start_lists[encode_warps][text_tile_bytes];
+    const auto warp = static_cast<int>(threadIdx.x / warp_lanes);
+    const auto lane = static_cast<int>(threadIdx.x % warp_lanes);
+    const int64_t tile = static_cast<int64_t>(blockIdx.x) * encode_warps + warp;
+    if (tile >= tiles) return;
+
+    // The row that the tile before ends in, and the last one that begins in this one.
+    const int64_t first_row = max(job.counts.tile_row[tile] - 1, 0);
+    const int64_t last_row = job.counts.tile_row[tile + 1] - 1;
+    const int64_t tokens_before = job.counts.tile_tokens[tile];
+    // A token's place among those that its row keeps, which may lie outside of them.
+    const auto place_in = [&](int64_t row, int64_t number) {
+        const int64_t first = job.counts.row_tokens[row];
+        if (!job.cut.left) return number - first;
+        const int64_t tokens = job.counts.row_tokens[row + 1] - first;
+        return number - first - (tokens - job.cut.kept(tokens));
+    };
+    if (!job.looks_for_unknown() && first_row == last_row) {
+        const int64_t first = place_in(first_row, tokens_before);
+        if (first >= job.cut.most || first + text_tile_bytes <= 0) return;
+    }
+
+    tile_window& window = windows[warp];
+    uint16_t* const list = start_lists[warp];
+    uint64_t starts = token_starts(job.text, tile, job.counts.tile_row[tile], window);
+    const int here = __popcll(starts);
+    const int up_to_here = sum_to_lane(here);
+    const int count = __shfl_sync(all_lanes, up_to_here, warp_lanes - 1);
+    for (int at = up_to_here - here; starts != 0; starts &= starts - 1) {
+        list[at++] = static_cast<uint16_t>(lane * 64 + __ffsll(static_cast<long long>(starts)) - 1);
+    }
+    __syncwarp();
+
+    const int64_t window_begin = tile * text_tile_bytes - tile_bits_from;
+    const auto width = static_cast<int64_t>(job.rows.layout.width);
+    for (int token = lane; token < count; token += warp_lanes) {
+        const int start = tile_bits_from + list[token];
+        const int64_t row = row_of(job.text, window_begin + start, first_row, last_row);
+        const int64_t place = place_in(row, tokens_before + token);
+        const bool kept = place >= 0 && place < job.cut.most;
+        if (!kept && !job.looks_for_unknown()) continue;
+        const int64_t row_end = __ldg(job.text.offsets + row + 1) - window_begin;
+        const int64_t end = token_end(job.text, window, window_begin, start, row_end, job.table.longest);
+        const char* const bytes = end <= window_bytes ? window.bytes() + start : job.text.bytes + window_begin + start;
+        int32_t id = find_token(job.table, bytes, end - start);
+        if (id == no_id) {
+            id = job.unk_id;
+            if (job.looks_for_unknown()) {
+                atomicMin(reinterpret_cast<unsigned long long*>(&job.facts->unknown),
+                          static_cast<unsigned long long>(window_begin + start));
+            }
+        }
+        if (!kept) continue;
+        const int64_t lead = job.rows.lead(__ldg(job.rows.lengths + row)) + static_cast<int>(job.cut.bos);
+        __stcs(job.rows.out + row * width + lead + place, static_cast<Id>(id));
+    }
+}
+
+}  // namespace embrow::device

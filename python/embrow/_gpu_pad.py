@@ -1,0 +1,75 @@
+"""Padding on a GPU: ragged ids there to a rectangle there."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from embrow import _gpu
+
+_INTEGERS = (torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8)
+
+
+def pad_ragged(
+    values: Tensor,
+    offsets: Tensor,
+    *,
+    max_length: int,
+    pad_left: bool,
+    truncate_left: bool,
+    value: int,
+    multiple: int,
+    wide: bool,
+    out: Tensor | None,
+) -> tuple[Tensor, Tensor]:
+    """Do what `_core.pad_ragged` does on a GPU."""
+    values, offsets = _checked(values, torch.as_tensor(offsets))
+    device, rows = values.device, len(offsets) - 1
+    ids = values.data_ptr(), len(values), values.dtype == torch.int64, offsets.data_ptr(), rows
+    with _gpu.launching(device) as launch:
+        facts = torch.empty(launch.kernels.ragged_facts_bytes // 8, dtype=torch.int64, device=device)
+        launch.kernels.check_ragged(*ids, not wide, facts.data_ptr(), launch.stream)
+        longest, decreasing, too_wide, begin, end = torch.cat((facts, offsets[:1], offsets[-1:])).tolist()
+        if too_wide >= 0:
+            raise ValueError(f"pad_sequences: value {int(values[too_wide])} at position {too_wide} does not fit int32")
+        if decreasing >= 0:
+            before, found = offsets[decreasing - 1 : decreasing + 1].tolist()
+            raise ValueError(f"pad_sequences: offsets decrease from {before} to {found} at position {decreasing}")
+        if begin != 0 or end != len(values):
+            raise ValueError(f"pad_sequences: offsets run from {begin} to {end}; there are {len(values)} values")
+        kept = longest if max_length < 0 else max_length
+        width = -(-kept // multiple) * multiple
+        dtype = torch.int64 if wide else torch.int32
+        made = (
+            torch.empty((rows, width), dtype=dtype, device=device)
+            if out is None
+            else _fitting(out, rows, width, dtype, device)
+        )
+        lengths = torch.empty(rows, dtype=torch.int64, device=device)
+        launch.kernels.pad_ragged(
+            *ids, width, value, pad_left, kept, truncate_left, wide, made.data_ptr(), lengths.data_ptr(), launch.stream
+        )
+    return made, lengths
+
+
+def _checked(values: Tensor, offsets: Tensor) -> tuple[Tensor, Tensor]:
+    for name, tensor in (("values", values), ("offsets", offsets)):
+        if tensor.dtype not in _INTEGERS and tensor.numel():
+            raise TypeError(f"pad_sequences: {name} are {tensor.dtype}; they are integers")
+        if tensor.device != values.device:
+            raise ValueError(f"pad_sequences: values lie on {values.device}, offsets on {tensor.device}")
+    if values.ndim != 1 or offsets.ndim != 1 or len(offsets) < 1:
+        raise ValueError("pad_sequences: values and offsets have one dimension, and there is one offset or more")
+    narrow = values.dtype == torch.int32
+    values = values.detach().to(torch.int32 if narrow else torch.int64).contiguous()
+    return values, offsets.detach().to(torch.int64).contiguous()
+
+
+def _fitting(out: Tensor, rows: int, width: int, dtype: torch.dtype, device: torch.device) -> Tensor:
+    if out.dtype != dtype or out.shape != (rows, width) or out.device != device or not out.is_contiguous():
+        raise ValueError(
+            f"pad_sequences: out must be a contiguous tensor of {dtype} on {device}, shape ({rows}, {width}); found "
+            f"{out.dtype} on {out.device}, shape {tuple(out.shape)}"
+        )
+    torch.autograd.graph.increment_version(out)
+    return out
