@@ -19,6 +19,7 @@
 
 namespace embrow {
 
+// Arrays may be read four entries at a time, from every fourth on: also where only the first of the four is there.
 struct row_runs {
     const uint32_t* positions;  // terms sorted by row, then by position; padding and bad ids are behind all others
     const uint32_t* sorted;     // the row of each of them; of padding and bad ids `rows` of the table

@@ -19,46 +19,51 @@ namespace embrow::device {
 constexpr int runs_in_flight = 4;
 
 template <class T, int columns>
-__device__ void write_row(const run_sums& sums, T* out, uint32_t run, int64_t column, column_sums<T, columns> total,
+__device__ void write_row(const run_sums& sums, T* out, uint32_t row, int64_t column, column_sums<T, columns> total,
                           uint32_t divisor) {
     using sum = typename sum_of<T>::type;
-    column_chunk<T, columns> row;
+    column_chunk<T, columns> chunk;
     // Adding to zero turns -0 into 0.
 #pragma unroll
-    for (int j = 0; j < columns; ++j) row.at[j] = narrowed<T>((sum{0} + total.at[j]) / static_cast<sum>(divisor));
-    row.stream(out + __ldg(sums.runs.rows + run) * static_cast<int64_t>(sums.grads.dim) + column);
+    for (int j = 0; j < columns; ++j) chunk.at[j] = narrowed<T>((sum{0} + total.at[j]) / static_cast<sum>(divisor));
+    chunk.stream(out + row * static_cast<int64_t>(sums.grads.dim) + column);
 }
 
 template <class T, int columns>
 __global__ void __launch_bounds__(sum_threads, sum_blocks_resident)
     scatter_runs(run_sums sums, T* out, int64_t row_chunks, bool mean) {
+    const row_runs& runs = sums.runs;
     const int64_t thread = static_cast<int64_t>(blockIdx.x) * sum_threads + threadIdx.x;
-    const uint32_t count = __ldg(sums.runs.count);
+    const uint32_t count = __ldg(runs.count);
     if (thread / row_chunks * runs_in_flight >= count) return;
     const auto first = static_cast<uint32_t>(thread / row_chunks * runs_in_flight);
-    const uint32_t end = min(first + runs_in_flight, count);
     const int64_t column = thread % row_chunks * columns;
+    const auto rows = column_chunk<uint32_t, runs_in_flight>::load_constant(runs.rows + first);
+    const auto begins = column_chunk<uint32_t, runs_in_flight>::load_constant(runs.begins + first);
 
     // Most rows are seen once: those of all four are under way together.
     term_columns<T, columns> terms[runs_in_flight];
-    bool single[runs_in_flight];
+    unsigned single = 0;
+    unsigned longer = 0;
 #pragma unroll
     for (int i = 0; i < runs_in_flight; ++i) {
-        const term_span run = first + i < end ? span_of_run(sums.runs, first + i) : term_span{0, 0};
-        single[i] = run.size() == 1;
-        if (single[i]) terms[i] = load_term<T, columns>(sums, run.begin, column);
+        if (first + i >= count) continue;
+        const uint32_t end = i + 1 < runs_in_flight ? begins.at[i + 1] : __ldg(runs.begins + first + runs_in_flight);
+        (end - begins.at[i] == 1 ? single : longer) |= 1U << i;
+        if (end - begins.at[i] == 1) terms[i] = load_term<T, columns>(sums, begins.at[i], column);
     }
 #pragma unroll
     for (int i = 0; i < runs_in_flight; ++i) {
+        if ((single >> i & 1U) == 0) continue;
         column_sums<T, columns> total;
         total.add(terms[i]);
-        if (single[i]) write_row(sums, out, first + i, column, total, 1);
+        write_row(sums, out, rows.at[i], column, total, 1);
     }
-#pragma unroll 1
-    for (uint32_t at = first; at < end; ++at) {
-        const term_span run = span_of_run(sums.runs, at);
-        if (run.size() == 1) continue;
-        write_row(sums, out, at, column, sum_run<T, columns>(sums, run, column), mean ? run.size() : 1);
+    for (; longer != 0; longer &= longer - 1) {
+        const uint32_t run = first + static_cast<uint32_t>(__ffs(static_cast<int>(longer))) - 1;
+        const term_span span = span_of_run(runs, run);
+        const column_sums<T, columns> total = sum_run<T, columns>(sums, span, column);
+        write_row(sums, out, __ldg(runs.rows + run), column, total, mean ? span.size() : 1);
     }
 }
 
