@@ -17,8 +17,8 @@ __all__: list[str] = [
     "bag_fault_bytes",
     "check_bag_faults",
     "check_fault",
-    "clear_bag_faults",
     "check_ragged",
+    "clear_bag_faults",
     "clear_fault",
     "count_tokens",
     "devices",
@@ -28,9 +28,9 @@ __all__: list[str] = [
     "fault_bytes",
     "gather_rows",
     "old_driver_message",
+    "pad_ragged",
     "pool_bags",
     "pool_workspace_bytes",
-    "pad_ragged",
     "ragged_facts_bytes",
     "runtime_version",
     "scatter_bags",
@@ -76,8 +76,6 @@ def check_bag_faults(
 def check_fault(
     fault: typing.SupportsInt | typing.SupportsIndex, stream: typing.SupportsInt | typing.SupportsIndex
 ) -> None: ...
-def clear_bag_faults(
-    faults: typing.SupportsInt | typing.SupportsIndex, stream: typing.SupportsInt | typing.SupportsIndex
 def check_ragged(
     values: typing.SupportsInt | typing.SupportsIndex,
     count: typing.SupportsInt | typing.SupportsIndex,
@@ -87,6 +85,9 @@ def check_ragged(
     to_int32: bool,
     facts: typing.SupportsInt | typing.SupportsIndex,
     stream: typing.SupportsInt | typing.SupportsIndex,
+) -> None: ...
+def clear_bag_faults(
+    faults: typing.SupportsInt | typing.SupportsIndex, stream: typing.SupportsInt | typing.SupportsIndex
 ) -> None: ...
 def clear_fault(
     fault: typing.SupportsInt | typing.SupportsIndex, stream: typing.SupportsInt | typing.SupportsIndex
@@ -145,6 +146,22 @@ def gather_rows(
 def old_driver_message(
     driver: typing.SupportsInt | typing.SupportsIndex, runtime: typing.SupportsInt | typing.SupportsIndex
 ) -> str: ...
+def pad_ragged(
+    values: typing.SupportsInt | typing.SupportsIndex,
+    count: typing.SupportsInt | typing.SupportsIndex,
+    values_are_int64: bool,
+    offsets: typing.SupportsInt | typing.SupportsIndex,
+    rows: typing.SupportsInt | typing.SupportsIndex,
+    width: typing.SupportsInt | typing.SupportsIndex,
+    value: typing.SupportsInt | typing.SupportsIndex,
+    pad_left: bool,
+    kept: typing.SupportsInt | typing.SupportsIndex,
+    truncate_left: bool,
+    wide: bool,
+    out: typing.SupportsInt | typing.SupportsIndex,
+    lengths: typing.SupportsInt | typing.SupportsIndex,
+    stream: typing.SupportsInt | typing.SupportsIndex,
+) -> None: ...
 def pool_bags(
     mode: embrow._core.Pooling,
     type: embrow._core.Element,
@@ -175,22 +192,6 @@ def pool_workspace_bytes(
     count: typing.SupportsInt | typing.SupportsIndex,
     longest: typing.SupportsInt | typing.SupportsIndex,
 ) -> int: ...
-def pad_ragged(
-    values: typing.SupportsInt | typing.SupportsIndex,
-    count: typing.SupportsInt | typing.SupportsIndex,
-    values_are_int64: bool,
-    offsets: typing.SupportsInt | typing.SupportsIndex,
-    rows: typing.SupportsInt | typing.SupportsIndex,
-    width: typing.SupportsInt | typing.SupportsIndex,
-    value: typing.SupportsInt | typing.SupportsIndex,
-    pad_left: bool,
-    kept: typing.SupportsInt | typing.SupportsIndex,
-    truncate_left: bool,
-    wide: bool,
-    out: typing.SupportsInt | typing.SupportsIndex,
-    lengths: typing.SupportsInt | typing.SupportsIndex,
-    stream: typing.SupportsInt | typing.SupportsIndex,
-) -> None: ...
 def runtime_version() -> str: ...
 def scatter_bags(
     ids: typing.SupportsInt | typing.SupportsIndex,
