@@ -1,11 +1,11 @@
-// The workspace's parts, grid sizes, and the launches in order.
+// The workspace, grid sizes, and the launches in order.
 #include "encode/encode_cuda.h"
 
 #include <algorithm>
 #include <bit>
-#include <cub/device/device_scan.cuh>
 
 #include "common/launch.h"
+#include "common/workspace.h"
 #include "encode/encode_kernels.cuh"
 
 namespace embrow {
@@ -16,36 +16,21 @@ int64_t tile_count(int64_t text_bytes) {
     return text_bytes / text_tile_bytes + 1;
 }
 
-size_t scan_bytes(int64_t tiles) {
-    size_t bytes = 0;
-    auto* const none = static_cast<int64_t*>(nullptr);
-    EMBROW_CUDA_CHECK(cub::DeviceScan::ExclusiveSum(nullptr, bytes, none, none, tiles));
-    return bytes;
+device::token_counts counts_in(workspace_layout& layout, int64_t text_bytes, int64_t rows) {
+    const auto tiles = static_cast<size_t>(tile_count(text_bytes));
+    const auto offsets = static_cast<size_t>(rows) + 1;
+    device::token_counts counts;
+    counts.tile_tokens = layout.take<int64_t>(tiles);
+    counts.row_tokens = layout.take<int64_t>(offsets);
+    counts.tile_row = layout.take<int32_t>(tiles + 1);
+    counts.row_rank = layout.take<int32_t>(offsets);
+    return counts;
 }
 
-struct encode_workspace {
-    device::token_counts counts;
-    std::byte* scan;
-    size_t bytes;
-
-    encode_workspace(std::byte* from, int64_t text_bytes, int64_t rows) : bytes(0) {
-        const int64_t tiles = tile_count(text_bytes);
-        counts.tile_tokens = take<int64_t>(from, tiles);
-        counts.row_tokens = take<int64_t>(from, rows + 1);
-        counts.tile_row = take<int32_t>(from, tiles + 1);
-        counts.row_rank = take<int32_t>(from, rows + 1);
-        scan = take<std::byte>(from, static_cast<int64_t>(scan_bytes(tiles)));
-    }
-
-  private:
-    template <class T>
-    T* take(std::byte* from, int64_t count) {
-        constexpr size_t alignment = 16;
-        T* const taken = from ? reinterpret_cast<T*>(from + bytes) : nullptr;
-        bytes += (static_cast<size_t>(count) * sizeof(T) + alignment - 1) / alignment * alignment;
-        return taken;
-    }
-};
+device::token_counts counts_at(std::byte* workspace, const packed_text& text) {
+    workspace_layout layout(workspace);
+    return counts_in(layout, text.size, text.rows);
+}
 
 device::row_cut cut_of(const row_frame& frame) {
     device::row_cut cut{frame.bos_id != no_id, frame.eos_id != no_id, frame.truncate_left, INT64_MAX};
@@ -68,20 +53,20 @@ void launch_frames(const device::frame_job<Id>& job, const device::row_cut& cut,
 }  // namespace
 
 size_t encode_workspace_bytes(int64_t text_bytes, int64_t rows) {
-    return encode_workspace(nullptr, text_bytes, rows).bytes;
+    workspace_layout layout(nullptr);
+    counts_in(layout, text_bytes, rows);
+    return layout.bytes();
 }
 
 void count_tokens_cuda(const packed_text& text, const row_frame& frame, int64_t* lengths, encode_facts* facts,
                        std::byte* workspace, cudaStream_t stream) {
     const int64_t tiles = tile_count(text.size);
-    const encode_workspace parts(workspace, text.size, text.rows);
+    const device::token_counts counts = counts_at(workspace, text);
     launch(device::count_tokens, ceil_div(tiles, device::encode_warps), device::encode_threads, stream, text, tiles,
-           parts.counts, facts);
-    size_t bytes = scan_bytes(tiles);
-    EMBROW_CUDA_CHECK(cub::DeviceScan::ExclusiveSum(parts.scan, bytes, parts.counts.tile_tokens,
-                                                    parts.counts.tile_tokens, tiles, stream));
+           counts, facts);
+    launch(device::sum_tiles, 1, device::sum_threads, stream, counts.tile_tokens, tiles);
     launch(device::measure_rows, ceil_div(text.rows + 1, device::encode_threads), device::encode_threads, stream, text,
-           parts.counts, cut_of(frame), lengths, facts);
+           counts, cut_of(frame), lengths, facts);
 }
 
 template <class Id>
@@ -90,11 +75,11 @@ void encode_padded_cuda(const device_table& table, const packed_text& text, cons
                         std::byte* workspace, cudaStream_t stream) {
     if (text.rows == 0) return;
     const int64_t tiles = tile_count(text.size);
-    const encode_workspace parts(workspace, text.size, text.rows);
+    const device::token_counts counts = counts_at(workspace, text);
     const device::row_cut cut = cut_of(frame);
     const device::frame_job<Id> rows{layout, frame, lengths, text.rows, out};
     launch_frames(rows, cut, stream);
-    const device::encode_job<Id> job{text, table, parts.counts, rows, cut, unk_id, facts};
+    const device::encode_job<Id> job{text, table, counts, rows, cut, unk_id, facts};
     launch(device::write_ids<Id>, ceil_div(tiles, device::encode_warps), device::encode_threads, stream, job, tiles);
 }
 

@@ -1,7 +1,7 @@
 // Device code of encoding; encode_cuda.h is the contract, encode_cuda.cu launches it in this order.
 //
 //     count_tokens    a warp to a tile     -> the tile's tokens; for each row that begins in it, the tokens before that
-//     (scan)                               -> the tokens before each tile
+//     sum_tiles       one block            -> the tokens before each tile
 //     measure_rows    a thread to a row    -> the tokens before each row, lengths, the longest
 //     write_frames    lanes to a row       -> bos, eos and padding
 //     write_ids       a warp to a tile     -> ids, one token to a lane, each where its number less its row's says
@@ -11,6 +11,7 @@
 #pragma once
 
 #include <cstdint>
+#include <cub/block/block_scan.cuh>
 
 #include "encode/encode_tiles.cuh"
 #include "vocab/vocab_kernels.cuh"
@@ -70,6 +71,30 @@ __global__ void __launch_bounds__(encode_threads)
     if (lane == warp_lanes - 1) {
         counts.tile_tokens[tile] = up_to_here;
         if (tile == tiles - 1) counts.tile_row[tiles] = static_cast<int32_t>(text.rows + 1);
+    }
+}
+
+constexpr int sum_threads = 512;
+constexpr int sum_tiles_each = 2;
+
+// Counts of tiles become the sums of those before. One block, as there are 8 bytes of them to 2048 of text.
+__global__ void __launch_bounds__(sum_threads) sum_tiles(int64_t* tile_tokens, int64_t tiles) {
+    using block_scan = cub::BlockScan<int64_t, sum_threads>;
+    __shared__ typename block_scan::TempStorage storage;
+    int64_t before = 0;
+    for (int64_t first = threadIdx.x * sum_tiles_each; first - threadIdx.x * sum_tiles_each < tiles;
+         first += sum_threads * sum_tiles_each) {
+        int64_t counts[sum_tiles_each];
+#pragma unroll
+        for (int i = 0; i < sum_tiles_each; ++i) counts[i] = first + i < tiles ? tile_tokens[first + i] : 0;
+        int64_t sum;
+        block_scan(storage).ExclusiveSum(counts, counts, sum);
+#pragma unroll
+        for (int i = 0; i < sum_tiles_each; ++i) {
+            if (first + i < tiles) tile_tokens[first + i] = before + counts[i];
+        }
+        before += sum;
+        __syncthreads();  // before storage is used again
     }
 }
 

@@ -77,6 +77,14 @@ def test_long_rows_are_split_over_warps(
     Encoding(VOCAB, rows, {"max_length": max_length, "truncation_side": truncation_side}).check(device, kernels)
 
 
+def test_more_tiles_than_are_summed_at_once(device: ModuleType, kernels: ModuleType) -> None:
+    run = "x" * (TILE - 2)
+    row = f"a b {run} " * 1030
+    Encoding(Vocab(["<pad>", "<unk>", "a", "b", run]), [row, "b", row[:5000]], {"dtype": "int32"}).check(
+        device, kernels
+    )
+
+
 def test_every_code_point_that_begins_as_a_space_does(device: ModuleType, kernels: ModuleType) -> None:
     near = [*range(0x100), *range(0x1000, 0x4000)]
     row = "".join(f"a{chr(point)}" for point in near)

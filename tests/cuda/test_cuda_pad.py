@@ -58,6 +58,7 @@ def test_facts_of_ragged_ids(device: ModuleType, kernels: ModuleType) -> None:
     assert facts(values, [*rising, 400], False, device, kernels) == [4, -1, -1]
     assert facts(values, [*rising, 400], True, device, kernels) == [4, -1, 250]
     assert facts(values[:250], [0, 100, 250], True, device, kernels) == [150, -1, -1]
+    assert facts(values[:250], [0, *range(150, 251)], True, device, kernels) == [150, -1, -1]
     assert facts(values.astype(np.int32), [*rising, 400], True, device, kernels) == [4, -1, -1]
     assert facts(values, [*rising[:70], 9, 8, 400], False, device, kernels)[1] == 70
     assert facts(values[:0], [0], True, device, kernels) == [0, -1, -1]
