@@ -6,6 +6,7 @@ import re
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from decimal import ROUND_HALF_UP, Context, Decimal
 from pathlib import Path
 
 FIGURES = Path(__file__).with_name("README.md")
@@ -132,7 +133,7 @@ def summary_of(figures: str) -> str:
         for begin, name in line.peers:
             cells = _row(figures, line.step, line.case, begin)
             took = _time(cells[1]) if took is None else ""
-            lines.append(f"| {label} | {what} | {took} | {name} | {_two_digits(cells[7])} |".replace("|  ", "| "))
+            lines.append(f"| {label} | {what} | {took} | {name} | {_ratio(cells[7])} |".replace("|  ", "| "))
             label = what = ""
     return "\n".join(lines) + "\n"
 
@@ -155,14 +156,16 @@ def _row(figures: str, step: str, case: str, peer: str) -> list[str]:
     raise ValueError(f"the table of {step} has no row of {case!r} against {peer!r}")
 
 
-def _time(ms: str) -> str:
-    value = float(ms.replace(",", ""))
-    return f"{value:.3g} ms" if value < 999.5 else f"{value / 1e3:.3g} s"
+def _time(cell: str) -> str:
+    ms = float(cell.replace(",", ""))
+    return f"{ms:.3g} ms" if ms < 999.5 else f"{ms / 1e3:.3g} s"
 
 
-def _two_digits(ratio: str) -> str:
-    value = float(ratio.replace(",", ""))
-    return f"{value:.2g}" if value < 99.5 else f"{value:.0f}"
+def _ratio(cell: str) -> str:
+    """Keep two digits, or all before the point; a half goes up, as the reader expects."""
+    exact = Decimal(cell.replace(",", ""))
+    digits = max(2, exact.adjusted() + 1)
+    return f"{Context(prec=digits, rounding=ROUND_HALF_UP).plus(exact):f}"
 
 
 def _between(text: str, step: str) -> str:

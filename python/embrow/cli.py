@@ -511,7 +511,8 @@ def bench(*, steps: tuple[str, ...], device: str, report: str | None, verbose: b
     if report is not None:
         check_folder(report)
         given.append(f"--report={report}")
-    with _progress() as show:
+    # A bar that ticked would take its time from what is measured.
+    with _progress(ticking=False) as show:
         faults = suite.run(
             [there[step] for step in steps or there], given, verbose=verbose, on_line=click.echo, on_progress=show
         )
@@ -523,8 +524,8 @@ def bench(*, steps: tuple[str, ...], device: str, report: str | None, verbose: b
 
 
 @contextmanager
-def _progress() -> Iterator[Callable[[int, int, str], None] | None]:
-    """Yield what shows progress on standard error, or None where that is no terminal."""
+def _progress(*, ticking: bool = True) -> Iterator[Callable[[int, int, str], None] | None]:
+    """Yield what shows progress on standard error, or None where that is no terminal; `ticking` in between, too."""
     if not Console(stderr=True).is_terminal:
         yield None
         return
@@ -536,12 +537,15 @@ def _progress() -> Iterator[Callable[[int, int, str], None] | None]:
             *columns,
             console=Console(file=terminal),
             transient=True,
+            auto_refresh=ticking,
             # What is printed meanwhile goes above the bar, but only if it would go to the same terminal.
             redirect_stdout=sys.stdout.isatty(),
         ) as bar,
     ):
-        task = bar.add_task("")
-        yield lambda done, total, what: bar.update(task, completed=done, total=total, description=what)
+        task = bar.add_task("", total=None)
+        yield lambda done, total, what: bar.update(
+            task, completed=done, total=total, description=what, refresh=not ticking
+        )
 
 
 @contextmanager
