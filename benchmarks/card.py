@@ -36,7 +36,7 @@ class Card:
 
 def measured_card() -> Card:
     """Measure the current GPU before anything else runs on it."""
-    properties = torch.cuda.get_device_properties()
+    properties = torch.cuda.get_device_properties(torch.cuda.current_device())
     clock = StreamClock()
     target, source = (torch.ones(COPY_BYTES // 4, device="cuda") for _ in range(2))
     copy_rate = 2 * COPY_BYTES / median_seconds(lambda: target.copy_(source), clock=clock)

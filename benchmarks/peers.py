@@ -35,7 +35,8 @@ DISTRIBUTIONS = (
     "isal",
     "fbgemm-gpu-cpu",
     "fbgemm-gpu",
-    "cudf",
+    "cudf-cu12",
+    "cudf-cu13",
 )
 Same = Callable[[Any, Any], object]
 
@@ -56,7 +57,12 @@ def library(
         module = importlib.import_module(package)
     except ImportError as error:
         return Peer(f"{name} {what}", None, aim=aim, missing=str(error))
-    return Peer(f"{name} {importlib.metadata.version(name)} {what}", make(module), same, aim)
+    try:
+        version = importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        # Wheels for a version of CUDA have it in their name, as cudf-cu13 has.
+        version = importlib.import_module(package.partition(".")[0]).__version__
+    return Peer(f"{name} {version} {what}", make(module), same, aim)
 
 
 # text -> ids
