@@ -178,12 +178,12 @@ class Table:
         ratios: dict[str, list[float]] = {}
         for row in self.rows:
             if row.ratio is not None and not row.peer.startswith(OURS):
-                ratios.setdefault(row.peer.split(" ")[0].rstrip(":"), []).append(row.ratio)
+                ratios.setdefault(_library(row.peer), []).append(row.ratio)
         for library, found in ratios.items():
             parts.append(f"against {library} {geometric_mean(found):.2f} (least {min(found):.2f})")
         if lost := sum(row.lost for row in self.rows):
             parts.append(f"slower in {lost} of {sum(map(len, ratios.values()))}")
-        if absent := {row.peer.split(" ")[0]: row.skipped for row in self.rows if row.skipped}:
+        if absent := {_library(row.peer): row.skipped for row in self.rows if row.skipped}:
             parts.append("skipped: " + ", ".join(f"{library} ({reason})" for library, reason in absent.items()))
         return "; ".join(parts)
 
@@ -204,6 +204,11 @@ class Table:
             "rows": [asdict(row) for row in self.rows],
             "notes": self.notes,
         }
+
+
+def _library(peer: str) -> str:
+    """Return the first word of a peer's name."""
+    return peer.partition(" ")[0].rstrip(":,")
 
 
 def heads(unit: str) -> list[str]:
