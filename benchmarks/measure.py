@@ -1,4 +1,4 @@
-"""Clocks shared by the benchmarks: medians, alternation between peers, and what this machine can do."""
+"""How the benchmarks measure: medians, alternation between peers, and what this machine can do."""
 
 from __future__ import annotations
 
@@ -9,11 +9,14 @@ import statistics
 import time
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 
 Call = Callable[[], Any]
+# Seconds that one call takes.
+Clock = Callable[[Call], float]
 
 COPY_BYTES = 512 << 20
 # A call this slow has no caches to warm.
@@ -29,15 +32,28 @@ def seconds(call: Call) -> float:
     return elapsed
 
 
-def median_seconds(call: Call, repeats: int = 15, warmup: int = 2) -> float:
+@dataclass(frozen=True)
+class Clocks:
+    """Three views of a call: what it puts on a stream, all of it, its kernels alone. On a CPU they are one."""
+
+    stream: Clock = seconds
+    whole: Clock = seconds
+    kernels: Clock = seconds
+
+
+def median_seconds(call: Call, repeats: int = 15, warmup: int = 2, clock: Clock = seconds) -> float:
     """Return the median of `repeats` calls after `warmup` untimed ones."""
     for _ in range(warmup):
         call()
-    return statistics.median(seconds(call) for _ in range(repeats))
+    return statistics.median(clock(call) for _ in range(repeats))
 
 
 def interleaved(
-    calls: Mapping[str, Call], repeats: int = 15, warmup: int = 2, budget_s: float = math.inf
+    calls: Mapping[str, Call],
+    repeats: int = 15,
+    warmup: int = 2,
+    budget_s: float = math.inf,
+    clock: Clock = seconds,
 ) -> dict[str, float]:
     """Return the median seconds of each call, timed in turn so that a noisy moment falls on all of them.
 
@@ -49,7 +65,7 @@ def interleaved(
     fastest = dict.fromkeys(calls, math.inf)
     for name, call in calls.items():
         for _ in range(warmup):
-            fastest[name] = min(fastest[name], seconds(call))
+            fastest[name] = min(fastest[name], clock(call))
             if fastest[name] > SLOW_S:
                 break
     times: dict[str, list[float]] = {name: [] for name in calls}
@@ -59,8 +75,8 @@ def interleaved(
             if sum(times[name]) >= budget_s:
                 continue
             if before > SLOW_S and fastest[name] < before / 4:
-                seconds(calls[name])
-            before = seconds(calls[name])
+                clock(calls[name])
+            before = clock(calls[name])
             fastest[name] = min(fastest[name], before)
             times[name].append(before)
     return {name: statistics.median(found) for name, found in times.items()}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import collections
 import importlib
 import importlib.metadata
+import itertools
 import re
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -18,6 +19,25 @@ from torch import Tensor
 
 Ids = npt.NDArray[np.int64]
 Split = Callable[[str], list[str]]
+# What reports give the versions of.
+DISTRIBUTIONS = (
+    "numpy",
+    "torch",
+    "tokenizers",
+    "pyarrow",
+    "polars",
+    "pandas",
+    "scikit-learn",
+    "keras",
+    "gensim",
+    "safetensors",
+    "zlib-ng",
+    "isal",
+    "fbgemm-gpu-cpu",
+    "fbgemm-gpu",
+    "cudf-cu12",
+    "cudf-cu13",
+)
 Same = Callable[[Any, Any], object]
 
 split_words: Split = re.compile(r"\w+|[^\w\s]+").findall
@@ -37,7 +57,12 @@ def library(
         module = importlib.import_module(package)
     except ImportError as error:
         return Peer(f"{name} {what}", None, aim=aim, missing=str(error))
-    return Peer(f"{name} {importlib.metadata.version(name)} {what}", make(module), same, aim)
+    try:
+        version = importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        # Wheels for a version of CUDA have it in their name, as cudf-cu13 has.
+        version = importlib.import_module(package.partition(".")[0]).__version__
+    return Peer(f"{name} {version} {what}", make(module), same, aim)
 
 
 # text -> ids
@@ -147,7 +172,38 @@ def numpy_mask(values: Ids, lengths: Ids) -> Ids:
     return padded
 
 
-# row gradients -> table
+# batch -> rows, and row gradients -> table
+
+
+def _fbgemm_layer(fbgemm: Any, weight: Tensor, pooling: str, name: str = "SGD", lr: float = 0.0) -> Any:
+    """Make a table of the values and on the device of `weight`, whose backward pass updates it."""
+    package = f"{fbgemm.__name__}.split_table_batched_embeddings_ops_"
+    common = importlib.import_module(package + "common")
+    training = importlib.import_module(package + "training")
+    optimizers = importlib.import_module(f"{fbgemm.__name__}.split_embedding_configs").EmbOptimType
+    place = (common.EmbeddingLocation.HOST, training.ComputeDevice.CPU)
+    if weight.is_cuda:
+        place = (common.EmbeddingLocation.DEVICE, training.ComputeDevice.CUDA)
+    layer = training.SplitTableBatchedEmbeddingBagsCodegen(
+        [(*weight.shape, *place)],
+        optimizer=optimizers.EXACT_SGD if name == "SGD" else optimizers.EXACT_ROWWISE_ADAGRAD,
+        learning_rate=lr,
+        eps=1e-10,
+        pooling_mode=getattr(common.PoolingMode, pooling),
+        # A pass of its own over the ids, left out in its favour.
+        bounds_check_mode=training.BoundsCheckMode.NONE,
+    )
+    (held,) = layer.split_embedding_weights()
+    held.copy_(weight)
+    return layer
+
+
+def _fbgemm(
+    weight: Tensor, pooling: str, make: Callable[[Any], Call], same: Same, aim: float | None = None, bag: int = 1
+) -> Peer:
+    bags = "no pooling" if pooling == "NONE" else "one-id bags" if bag == 1 else f"{pooling.lower()} of {bag}"
+    distribution = "fbgemm-gpu" if weight.is_cuda else "fbgemm-gpu-cpu"
+    return library("fbgemm_gpu", f"TBE, {bags}", make, same, aim, distribution)
 
 
 def fbgemm_step(
@@ -156,29 +212,44 @@ def fbgemm_step(
     """Train a table whose backward pass updates it, without bags or with bags of one id."""
 
     def make(fbgemm: Any) -> Call:
-        package = "fbgemm_gpu.split_table_batched_embeddings_ops_"
-        common = importlib.import_module(package + "common")
-        training = importlib.import_module(package + "training")
-        optimizers = importlib.import_module("fbgemm_gpu.split_embedding_configs").EmbOptimType
-        place = (common.EmbeddingLocation.HOST, training.ComputeDevice.CPU)
-        layer = training.SplitTableBatchedEmbeddingBagsCodegen(
-            [(*weight.shape, *place)],
-            optimizer=optimizers.EXACT_SGD if name == "SGD" else optimizers.EXACT_ROWWISE_ADAGRAD,
-            learning_rate=lr,
-            eps=1e-10,
-            pooling_mode=getattr(common.PoolingMode, pooling),
-            # A pass of its own over the ids, left out in its favour.
-            bounds_check_mode=training.BoundsCheckMode.NONE,
-        )
-        (held,) = layer.split_embedding_weights()
-        held.copy_(weight)
+        layer = _fbgemm_layer(fbgemm, weight, pooling, name, lr)
         offsets = torch.arange(len(ids) + 1)
 
-        def step() -> Tensor:
+        def step() -> Any:
             layer(ids, offsets).backward(grads)
-            return held
+            return layer.split_embedding_weights()[0]
 
         return step
 
-    what = f"TBE, {'one-id bags' if pooling == 'SUM' else 'no pooling'}"
-    return library("fbgemm_gpu", what, make, same, aim, distribution="fbgemm-gpu-cpu")
+    return _fbgemm(weight, pooling, make, same, aim)
+
+
+def fbgemm_backward(
+    name: str, weight: Tensor, batches: Sequence[Tensor], grads: Tensor, lr: float, pooling: str, same: Same
+) -> Peer:
+    """Update a table from the gradients of rows that were looked up before, a batch after the other."""
+
+    def make(fbgemm: Any) -> Call:
+        layer = _fbgemm_layer(fbgemm, weight, pooling, name, lr)
+        offsets = torch.arange(len(grads) + 1, device=weight.device)
+        rows = itertools.cycle([layer(ids, offsets) for ids in batches])
+
+        def step() -> Any:
+            next(rows).backward(grads, retain_graph=True)
+            return layer.split_embedding_weights()[0]
+
+        return step
+
+    return _fbgemm(weight, pooling, make, same)
+
+
+def fbgemm_lookup(weight: Tensor, batches: Sequence[Tensor], bag: int, pooling: str, same: Same) -> Peer:
+    """Look up, or pool bags of `bag` ids, a batch after the other."""
+
+    def make(fbgemm: Any) -> Call:
+        layer = _fbgemm_layer(fbgemm, weight, pooling)
+        offsets = torch.arange(0, len(batches[0]) + 1, bag, device=weight.device)
+        turn = itertools.cycle(batches)
+        return lambda: layer(next(turn), offsets)
+
+    return _fbgemm(weight, pooling, make, same, bag=bag)

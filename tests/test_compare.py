@@ -12,9 +12,10 @@ import pytest
 torch = pytest.importorskip("torch", reason="compare needs PyTorch")
 
 from embrow import compare as comparing  # noqa: E402
+from embrow._folder import check_folder  # noqa: E402
 from embrow.compare import ARMS, Comparison, confusion_matrix, macro_f1_of, summary  # noqa: E402
 from embrow.data import LabelledTexts  # noqa: E402
-from embrow.report import check_folder, interval, write_report  # noqa: E402
+from embrow.report import interval, write_report  # noqa: E402
 from embrow.training import Settings  # noqa: E402
 
 WORDS = [f"word{index}" for index in range(40)]

@@ -9,12 +9,14 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
 import embrow
 
 README = Path(__file__).parents[1] / "README.md"
+BENCHMARKS = README.parent / "benchmarks"
 MODULES = [name for _, name, _ in pkgutil.walk_packages(embrow.__path__, "embrow.") if not name.endswith("__main__")]
 
 
@@ -27,6 +29,49 @@ def test_examples_in_docstrings(name: str) -> None:
 def test_the_example_in_the_readme() -> None:
     (code,) = re.findall(r"```python\n(.*?)```", README.read_text(encoding="utf-8"), re.DOTALL)
     exec(compile(code, "README.md", "exec"), {})
+
+
+@pytest.fixture
+def readme(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
+    return importlib.import_module("readme")
+
+
+@pytest.fixture
+def figures() -> str:
+    return (BENCHMARKS / "README.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("path", sorted(BENCHMARKS.glob("bench_*.py")), ids=lambda path: path.name)
+def test_every_benchmark_has_its_table(readme: ModuleType, figures: str, path: Path) -> None:
+    pytest.importorskip("torch", reason="the benchmarks need PyTorch")
+    heads = importlib.import_module("table").heads
+    source = path.read_text(encoding="utf-8")
+    (unit,) = re.findall(r'^UNIT = "(\w+)"$', source, re.MULTILINE)
+    first, *rows = readme.rows_of(figures, path.stem.removeprefix("bench_"))
+    assert first == heads(unit)
+    assert rows
+    assert {len(row) for row in rows} == {len(first)}
+    assert f"\n### {path.name}: " in figures
+
+
+@pytest.mark.parametrize("path", sorted(BENCHMARKS.glob("cuda/bench_*.py")), ids=lambda path: path.name)
+def test_every_benchmark_of_cards_says_what_must_be_moved(figures: str, path: Path) -> None:
+    assert re.search(rf"^ +\| {path.stem.removeprefix('bench_cuda_')}\b.* \| .+ \| ", figures, re.MULTILINE)
+
+
+def test_the_summary_in_the_readme_is_that_of_the_tables(readme: ModuleType, figures: str) -> None:
+    front = README.read_text(encoding="utf-8")
+    assert readme.with_summary(front, figures) == front, "run python benchmarks/readme.py"
+
+
+def test_a_reports_tables_take_their_places(readme: ModuleType) -> None:
+    figures = "a\n<!-- pad -->\nold\n<!-- /pad -->\nb\n<!-- vocab -->\nkept\n<!-- /vocab -->\n"
+    assert readme.with_tables(figures, "x\n<!-- pad -->\nnew\n<!-- /pad -->\n") == figures.replace("old", "new")
+    with pytest.raises(ValueError, match="<!-- sort --> and <!-- /sort --> must each be there once"):
+        readme.with_tables(figures, "<!-- sort -->\nnew\n<!-- /sort -->\n")
+    with pytest.raises(ValueError, match="the table of vocab has no row of 'build' against 'Python'"):
+        readme.summary_of((BENCHMARKS / "README.md").read_text(encoding="utf-8").replace("| build |", "| made |"))
 
 
 def test_every_public_name_is_there() -> None:

@@ -28,6 +28,7 @@ except ModuleNotFoundError as error:
 
 from embrow import __version__
 from embrow._files import check_writable
+from embrow._folder import check_folder
 from embrow.data import FORMATS, read_labelled, read_lines
 from embrow.vectors._save import FORMATS as VECTOR_FORMATS
 from embrow.vectors._sniff import READABLE
@@ -185,8 +186,6 @@ def compare(
 
     DATA is CSV, TSV, JSON lines or fastText's format, plain or compressed; - is standard input.
     """
-    from embrow.report import check_folder
-
     check_folder(report)
     reading = {
         "format": format,
@@ -463,7 +462,6 @@ def vectors_convert(
 def demo(report: str, seeds: int) -> None:
     """Walk through a lookup table, then compare random and pretrained tables on real tweets."""
     from embrow.demo import TWEET_OPTIONS, TWEET_SETTINGS, VECTORS, read_tweets, tutorial
-    from embrow.report import check_folder
 
     check_folder(report)
     tweets = read_tweets()
@@ -473,17 +471,81 @@ def demo(report: str, seeds: int) -> None:
     run_comparison(tweets, None, report, TWEET_SETTINGS, {**TWEET_OPTIONS, "seeds": seeds})
 
 
+@cli.command()
+@click.argument("steps", nargs=-1)
+@click.option(
+    "--device", type=click.Choice(["cpu", "cuda"]), default="cpu", show_default=True, help="Where the steps run."
+)
+@click.option("--report", help="Folder for bench.json, bench.md and bench.html.")
+@click.option(
+    "--scale",
+    type=click.FloatRange(min=0, min_open=True),
+    default=1.0,
+    show_default=True,
+    help="Share of the published sizes, such as 0.05 to try out.",
+)
+@click.option("--repeats", type=click.IntRange(min=1), default=15, show_default=True, help="Timed rounds of each case.")
+@click.option("--threads", type=click.IntRange(min=1), default=2, show_default=True, help="Of embrow and its peers.")
+@click.option(
+    "--budget-s",
+    type=click.FloatRange(min=0),
+    default=15.0,
+    show_default=True,
+    help="A call that took so many seconds sits out further rounds.",
+)
+@click.option("-v", "--verbose", is_flag=True, help="Print each row when it has been measured.")
+@_debug_option
+def bench(*, steps: tuple[str, ...], device: str, report: str | None, verbose: bool, **options: Any) -> None:
+    """Measure STEPS, or all, against the libraries that are used today, with equal results asserted.
+
+    Those that are not installed are left out, which the tables say; pip install "embrow[bench]" gets them.
+    """
+    from embrow import bench as suite
+
+    suite.check_device(device)
+    there = suite.steps(device)
+    for step in steps:
+        if step not in there:
+            raise click.UsageError(f"there is no step {step!r}; choose from {', '.join(there)}")
+    given = [f"--device={device}", *(f"--{name.replace('_', '-')}={value}" for name, value in options.items())]
+    if report is not None:
+        check_folder(report)
+        given.append(f"--report={report}")
+    # A bar that ticked would take its time from what is measured.
+    with _progress(ticking=False) as show:
+        faults = suite.run(
+            [there[step] for step in steps or there], given, verbose=verbose, on_line=click.echo, on_progress=show
+        )
+    if report is not None:
+        click.echo(f"Report: {os.path.join(report, 'bench.html')}")
+    if faults:
+        more = f", and {len(faults) - 1} more" if len(faults) > 1 else ""
+        raise RuntimeError(f"bench: {faults[0]}{more}")
+
+
 @contextmanager
-def _progress() -> Iterator[Callable[[int, int, str], None] | None]:
-    """Yield what shows progress on standard error, or None where that is no terminal."""
-    console = Console(stderr=True)
-    if not console.is_terminal:
+def _progress(*, ticking: bool = True) -> Iterator[Callable[[int, int, str], None] | None]:
+    """Yield what shows progress on standard error, or None where that is no terminal; `ticking` in between, too."""
+    if not Console(stderr=True).is_terminal:
         yield None
         return
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=console, transient=True) as bar:
-        task = bar.add_task("")
-        yield lambda done, total, what: bar.update(task, completed=done, total=total, description=what)
+    # A file of its own: pytest, which runs the benchmarks, points standard error elsewhere for a while.
+    with (
+        os.fdopen(os.dup(sys.stderr.fileno()), "w", encoding="utf-8") as terminal,
+        Progress(
+            *columns,
+            console=Console(file=terminal),
+            transient=True,
+            auto_refresh=ticking,
+            # What is printed meanwhile goes above the bar, but only if it would go to the same terminal.
+            redirect_stdout=sys.stdout.isatty(),
+        ) as bar,
+    ):
+        task = bar.add_task("", total=None)
+        yield lambda done, total, what: bar.update(
+            task, completed=done, total=total, description=what, refresh=not ticking
+        )
 
 
 @contextmanager

@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import base64
-import io
 import json
-import os
-import shutil
-import tempfile
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-import jinja2
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+
+from embrow._files import StrPath
+from embrow._folder import write_folder
+from embrow._page import inlined, open_box, png, rendered
 
 _COLORS = {
     "random_trained": "#d95f02",
@@ -27,69 +22,26 @@ _COLORS = {
 _Report = dict[str, Any]
 
 
-def check_folder(folder: str | os.PathLike[str]) -> None:
-    """Raise OSError or ValueError if `folder` could not be written; leave nothing behind."""
-    path = Path(folder)
-    if path.exists() and not path.is_dir():
-        raise ValueError(f"{path}: the report needs a folder, and this is a file")
-    parent = path if path.is_dir() else next(one for one in path.absolute().parents if one.exists())
-    try:
-        # Tried, not asked: permission bits say nothing of read-only file systems, nor of what root may do.
-        os.rmdir(tempfile.mkdtemp(prefix=".embrow-", dir=parent))
-    except OSError as error:
-        raise ValueError(f"{path}: the report folder cannot be written: {error.strerror}") from error
-
-
-def write_report(report: _Report, folder: str | os.PathLike[str]) -> list[Path]:
-    """Write report.json, report.md, report.html and the plots into `folder`; return their paths.
-
-    The files are written elsewhere first and moved when all are whole.
-    """
-    path = Path(folder)
-    contents = _contents(report)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(prefix=".embrow-", dir=path if path.is_dir() else path.parent))
-    try:
-        for name, data in contents.items():
-            (temporary / name).write_bytes(data)
-        path.mkdir(exist_ok=True)
-        for name in contents:
-            os.replace(temporary / name, path / name)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
-    return [path / name for name in contents]
+def write_report(report: _Report, folder: StrPath) -> list[Path]:
+    """Write report.json, report.md, report.html and the plots into `folder`; return their paths."""
+    return write_folder(_contents(report), folder)
 
 
 def _contents(report: _Report) -> dict[str, bytes]:
-    plots = {"loss.png": _png(_loss_figure(report)), "confusion.png": _png(_confusion_figure(report))}
+    plots = {"loss.png": png(_loss_figure(report)), "confusion.png": png(_confusion_figure(report))}
     if report["learning_curve"]:
-        plots["learning_curve.png"] = _png(_curve_figure(report))
+        plots["learning_curve.png"] = png(_curve_figure(report))
     contents = {"report.json": (json.dumps(report, indent=1) + "\n").encode()}
-    images = {name: base64.b64encode(data).decode("ascii") for name, data in plots.items()}
     for ending in ("md", "html"):
-        contents[f"report.{ending}"] = _render(f"report.{ending}.j2", report, images).encode()
+        template = Path(__file__).with_name(f"report.{ending}.j2")
+        contents[f"report.{ending}"] = rendered(template, report=report, images=inlined(plots), interval=interval)
     return contents | plots
-
-
-def _render(template: str, report: _Report, images: dict[str, str]) -> str:
-    environment = jinja2.Environment(
-        autoescape=template.endswith(".html.j2"), trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
-    )
-    environment.filters["interval"] = interval
-    source = files("embrow").joinpath(template).read_text(encoding="utf-8")
-    return environment.from_string(source).render(report=report, images=images) + "\n"
 
 
 def interval(figure: _Report) -> str:
     """Return `0.8540 [0.8500, 0.8580]`, or the mean alone where one value gives no interval."""
     low, high = figure["ci95"]
     return f"{figure['mean']:.4f}" + ("" if low is None else f" [{low:.4f}, {high:.4f}]")
-
-
-def _png(figure: Figure) -> bytes:
-    buffer = io.BytesIO()
-    FigureCanvasAgg(figure).print_png(buffer)  # type: ignore[no-untyped-call]
-    return buffer.getvalue()
 
 
 def _loss_figure(report: _Report) -> Figure:
@@ -102,7 +54,7 @@ def _loss_figure(report: _Report) -> Figure:
         axes.fill_between(epochs, losses.min(0), losses.max(0), color=_COLORS[arm], alpha=0.15, linewidth=0)
     axes.set(xlabel="epoch", ylabel="training loss (mean; band: all seeds)", title="Loss per epoch", xticks=epochs)
     axes.legend()
-    _open_box(axes)
+    open_box(axes)
     return figure
 
 
@@ -124,7 +76,7 @@ def _curve_figure(report: _Report) -> Figure:
     low, high = axes.get_ylim()
     axes.set_ylim(max(low, 0.0), min(high, 1.0))
     axes.legend()
-    _open_box(axes)
+    open_box(axes)
     return figure
 
 
@@ -145,8 +97,3 @@ def _confusion_figure(report: _Report) -> Figure:
         axes.set(title=arm.replace("_", ", "), xlabel="predicted", ylabel="true")
     figure.suptitle("Share of each true class, all seeds")
     return figure
-
-
-def _open_box(axes: Axes) -> None:
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.grid(alpha=0.3)
