@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import math
+import operator
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from functools import reduce
+from typing import Any
 
 
 def split(row: str, tokenizer: str, lowercase: bool) -> list[str]:
@@ -124,6 +127,14 @@ def gradients_of_bags(
                 total[bag[i]][j] += share / counts[bag[i]] if scale_grad_by_freq else share
                 shares[b][i] += grads[b][j] * table[bag[i]][j]
     return total, shares
+
+
+def sum_in_blocks(terms: Sequence[Any]) -> Any:
+    """Terms -> their sum, in the order that decides its bits: 64 terms to a block, 64 blocks to a super block."""
+    parts = terms
+    for _ in range(2):
+        parts = [reduce(operator.add, parts[begin : begin + 64], 0.0) for begin in range(0, len(parts), 64)]
+    return reduce(operator.add, parts, 0.0)
 
 
 def scatter(

@@ -15,47 +15,51 @@
 //         template <size_t columns> void ask_ahead(size_t i, size_t first_column) const;
 //     };
 //
-// Terms are added in order, in blocks of `block_terms`, in the wider type; sums are divided by `divisor`.
+// Terms are added in the wider type, in the order of block_sums.h; sums are divided by `divisor`.
 #pragma once
 
 #include <algorithm>
 #include <cstddef>
 
+#include "common/block_sums.h"
 #include "common/element.h"
-#include "common/row_terms.h"
 
 namespace embrow {
 namespace {
+
+template <class T>
+struct single_column {
+    using sums = typename sum_of<T>::type;
+};
 
 template <class Rows>
 void sum_rows_serial(const Rows& rows, size_t divisor, typename Rows::value* out, size_t first_column,
                      size_t last_column) noexcept {
     using value = typename Rows::value;
-    using sum = typename sum_of<value>::type;
+    using lane = single_column<value>;
+    using sum = typename lane::sums;
     constexpr size_t width = 64;
     for (size_t column = first_column; column < last_column; column += width) {
         const size_t columns = std::min(width, last_column - column);
-        sum total[width] = {};
-        for (size_t begin = 0; begin < rows.size(); begin += block_terms) {
-            const size_t end = std::min(begin + block_terms, rows.size());
-            sum block[width] = {};
+        auto total = sum_blocks<column_sums<lane, width>>(rows.size(), [&](size_t begin, size_t end) noexcept {
+            column_sums<lane, width> block;
             for (size_t i = begin; i < end; ++i) {
                 rows.template ask_ahead<width>(i, column);
                 if (!rows.counts(i)) continue;
                 const value* row = rows.row(i) + column;
                 if constexpr (Rows::weighted) {
                     const sum weight = rows.weight(i);
-                    for (size_t j = 0; j < columns; ++j) block[j] += weight * static_cast<sum>(row[j]);
+                    for (size_t j = 0; j < columns; ++j) block.of[j] += weight * static_cast<sum>(row[j]);
                 } else {
-                    for (size_t j = 0; j < columns; ++j) block[j] += static_cast<sum>(row[j]);
+                    for (size_t j = 0; j < columns; ++j) block.of[j] += static_cast<sum>(row[j]);
                 }
             }
-            for (size_t j = 0; j < columns; ++j) total[j] += block[j];
-        }
+            return block;
+        });
         if (divisor != 1) {
-            for (size_t j = 0; j < columns; ++j) total[j] /= static_cast<sum>(divisor);
+            for (size_t j = 0; j < columns; ++j) total.of[j] /= static_cast<sum>(divisor);
         }
-        for (size_t j = 0; j < columns; ++j) out[column + j] = narrow<value>(total[j]);
+        for (size_t j = 0; j < columns; ++j) out[column + j] = narrow<value>(total.of[j]);
     }
 }
 

@@ -12,29 +12,26 @@ namespace {
 // Sums `vectors` vectors of columns from `column` on.
 template <class Lanes, size_t vectors, class Rows>
 inline void sum_vectors(const Rows& rows, size_t divisor, typename Lanes::value* out, size_t column) noexcept {
-    using sums = typename Lanes::sums;
     using sum = typename sum_of<typename Lanes::value>::type;
-    sums total[vectors] = {};
-    for (size_t begin = 0; begin < rows.size(); begin += block_terms) {
-        const size_t end = std::min(begin + block_terms, rows.size());
-        sums block[vectors] = {};
+    auto total = sum_blocks<column_sums<Lanes, vectors>>(rows.size(), [&](size_t begin, size_t end) noexcept {
+        column_sums<Lanes, vectors> block;
         for (size_t i = begin; i < end; ++i) {
             rows.template ask_ahead<vectors * Lanes::lanes>(i, column);
             if (!rows.counts(i)) continue;
             const auto* row = rows.row(i) + column;
             if constexpr (Rows::weighted) {
                 const sum weight = rows.weight(i);
-                for (size_t v = 0; v < vectors; ++v) block[v] += weight * Lanes::load(row + v * Lanes::lanes);
+                for (size_t v = 0; v < vectors; ++v) block.of[v] += weight * Lanes::load(row + v * Lanes::lanes);
             } else {
-                for (size_t v = 0; v < vectors; ++v) block[v] += Lanes::load(row + v * Lanes::lanes);
+                for (size_t v = 0; v < vectors; ++v) block.of[v] += Lanes::load(row + v * Lanes::lanes);
             }
         }
-        for (size_t v = 0; v < vectors; ++v) total[v] += block[v];
-    }
+        return block;
+    });
     if (divisor != 1) {
-        for (size_t v = 0; v < vectors; ++v) total[v] /= static_cast<sum>(divisor);
+        for (size_t v = 0; v < vectors; ++v) total.of[v] /= static_cast<sum>(divisor);
     }
-    for (size_t v = 0; v < vectors; ++v) Lanes::store(out + column + v * Lanes::lanes, total[v]);
+    for (size_t v = 0; v < vectors; ++v) Lanes::store(out + column + v * Lanes::lanes, total.of[v]);
 }
 
 // As many steps of `vectors` as there is room for; returns the column behind them.

@@ -27,9 +27,10 @@ constexpr row_term make_term(int64_t row, size_t position) noexcept {
 constexpr int64_t max_term_rows = int64_t{1} << 32;
 constexpr size_t max_terms = size_t{1} << 32;
 
-// Terms are summed in blocks of this many and the blocks' sums added up, which keeps the rounding error of rows seen
-// thousands of times down.
+// Terms are summed in blocks of this many, as many of the blocks' sums make a super block, and super blocks are added
+// one after another; see block_sums.h.
 constexpr size_t block_terms = 64;
+constexpr size_t super_block_terms = block_terms * block_terms;
 
 // Where the terms of the row that starts at `begin` end.
 constexpr size_t run_end(std::span<const row_term> terms, size_t begin) noexcept {

@@ -8,6 +8,7 @@
 #include <cstring>
 #include <iterator>
 
+#include "common/block_sums.h"
 #include "common/variant.h"
 #include "update/rules.h"
 #include "update/stochastic.h"
@@ -21,6 +22,7 @@ template <class T>
 struct single {
     using value = T;
     using wide = typename sum_of<T>::type;
+    using sums = wide;
     static constexpr size_t lanes = 1;
     static wide load(const value* from) noexcept { return static_cast<wide>(*from); }
     static void store(value* to, wide from) noexcept { *to = narrow<T>(from); }
@@ -123,17 +125,15 @@ class row_update {
         const auto* only = grads_of(terms_[0]);
         for (size_t v = 0; v < vectors; ++v) total[v] = Lanes::load(only + v * Lanes::lanes);
         if (terms_.size() > 1) {
-            for (auto& one : total) one = Lanes::all(0);
-            for (size_t begin = 0; begin < terms_.size(); begin += block_terms) {
-                const size_t end = std::min(begin + block_terms, terms_.size());
-                wide block[vectors];
-                for (auto& one : block) one = Lanes::all(0);
+            const auto sums = sum_blocks<column_sums<Lanes, vectors>>(terms_.size(), [&](size_t begin, size_t end) {
+                column_sums<Lanes, vectors> block;
                 for (size_t i = begin; i < end; ++i) {
                     const auto* from = grads_of(terms_[i]);
-                    for (size_t v = 0; v < vectors; ++v) block[v] = block[v] + Lanes::load(from + v * Lanes::lanes);
+                    for (size_t v = 0; v < vectors; ++v) block.of[v] += Lanes::load(from + v * Lanes::lanes);
                 }
-                for (size_t v = 0; v < vectors; ++v) total[v] = total[v] + block[v];
-            }
+                return block;
+            });
+            for (size_t v = 0; v < vectors; ++v) total[v] = sums.of[v];
         }
         if (job_.scale != 1) {
             for (auto& one : total) one = one * Lanes::all(job_.scale);
