@@ -98,7 +98,7 @@ __device__ inline bag_span span_of(const bag_list& bags, int64_t bag, id_fault* 
 }
 
 // What ids tell besides their rows.
-struct id_tally {
+struct alignas(8) id_tally {
     int32_t kept;   // how many are in the table and not padding
     int32_t first;  // the first of those; -1: none
 
