@@ -19,6 +19,7 @@
 #pragma once
 
 #include <cstdint>
+#include <type_traits>
 
 #include "common/element.cuh"
 #include "common/ids.cuh"
@@ -29,7 +30,7 @@
 namespace embrow::device {
 
 constexpr int block_ids = block_terms;
-constexpr int super_block_ids = block_ids * block_ids;
+constexpr int super_block_ids = super_block_terms;
 constexpr int64_t long_bag_ids = 4 * block_ids;  // from here on parts are pooled beforehand
 constexpr int least_lanes_log2 = 3;              // a group reads ids by whole sectors
 
@@ -97,7 +98,7 @@ __device__ inline bag_span span_of(const bag_list& bags, int64_t bag, id_fault* 
 }
 
 // What ids tell besides their rows.
-struct id_tally {
+struct alignas(8) id_tally {
     int32_t kept;   // how many are in the table and not padding
     int32_t first;  // the first of those; -1: none
 
@@ -119,11 +120,21 @@ struct part_table {
 };
 
 template <class Value, int columns>
-struct alignas(sizeof(Value) * columns < 16 ? sizeof(Value) * columns : 16) column_values {
+struct column_values {
     Value at[columns];
 
-    __device__ static column_values& in(Value* row, int64_t column) {
-        return *reinterpret_cast<column_values*>(row + column);
+    // In accesses of up to 16 bytes, which `row` and `column` are multiples of.
+    static constexpr size_t access = sizeof(Value) * columns < 16 ? sizeof(Value) * columns : 16;
+    using unit = std::conditional_t<access == 16, uint4, std::conditional_t<access == 8, unsigned long long, unsigned>>;
+    struct units {
+        unit at[sizeof(Value) * columns / access];
+    };
+
+    __device__ static column_values load(const Value* row, int64_t column) {
+        return __builtin_bit_cast(column_values, *reinterpret_cast<const units*>(row + column));
+    }
+    __device__ void store(Value* row, int64_t column) const {
+        *reinterpret_cast<units*>(row + column) = __builtin_bit_cast(units, *this);
     }
 };
 
@@ -136,40 +147,38 @@ struct pooled_sums {
     static constexpr int size = columns;
     static constexpr bool are_maxima = false;
 
-    Value block[columns] = {};
-    Value super_block[columns] = {};
-    Value total[columns] = {};
+    row block = {};
+    row super_block = {};
+    row total = {};
 
     __device__ void add_row(const row& next, Value weight, int32_t, bool) {
 #pragma unroll
-        for (int j = 0; j < columns; ++j) block[j] += weight * next.at[j];
+        for (int j = 0; j < columns; ++j) block.at[j] += weight * next.at[j];
     }
     __device__ void end_block() {
 #pragma unroll
         for (int j = 0; j < columns; ++j) {
-            super_block[j] += block[j];
-            block[j] = 0;
+            super_block.at[j] += block.at[j];
+            block.at[j] = 0;
         }
     }
     __device__ void add_block(const part& next) {
 #pragma unroll
-        for (int j = 0; j < columns; ++j) super_block[j] += next.at[j];
+        for (int j = 0; j < columns; ++j) super_block.at[j] += next.at[j];
     }
     __device__ void end_super_block() {
 #pragma unroll
         for (int j = 0; j < columns; ++j) {
-            total[j] += super_block[j];
-            super_block[j] = 0;
+            total.at[j] += super_block.at[j];
+            super_block.at[j] = 0;
         }
     }
 
     __device__ static part read(const part_table<Value>& table, int64_t slot, int64_t column) {
-        return part::in(table.values + slot * table.columns, column);
+        return part::load(table.values + slot * table.columns, column);
     }
     __device__ void write(const part_table<Value>& table, int64_t slot, int64_t column) const {
-        part& to = part::in(table.values + slot * table.columns, column);
-#pragma unroll
-        for (int j = 0; j < columns; ++j) to.at[j] = total[j];
+        total.store(table.values + slot * table.columns, column);
     }
 };
 
@@ -186,26 +195,26 @@ struct pooled_maxima {
     static constexpr int size = columns;
     static constexpr bool are_maxima = true;
 
-    Value total[columns] = {};
-    int32_t winners[columns];
+    row total = {};
+    column_values<int32_t, columns> winners;
 
     __device__ pooled_maxima() {
 #pragma unroll
-        for (int j = 0; j < columns; ++j) winners[j] = -1;
+        for (int j = 0; j < columns; ++j) winners.at[j] = -1;
     }
 
     __device__ void add_row(const row& next, Value, int32_t id, bool is_whole) {
 #pragma unroll
         for (int j = 0; j < columns; ++j) {
             const Value value = next.at[j];
-            if (value > total[j] || (winners[j] < 0 && (is_whole || value == value))) set(j, value, id);
+            if (value > total.at[j] || (winners.at[j] < 0 && (is_whole || value == value))) set(j, value, id);
         }
     }
     __device__ void end_block() {}
     __device__ void add_block(const part& next) {
 #pragma unroll
         for (int j = 0; j < columns; ++j) {
-            const bool more = winners[j] < 0 || next.values.at[j] > total[j];
+            const bool more = winners.at[j] < 0 || next.values.at[j] > total.at[j];
             if (next.winners.at[j] >= 0 && more) set(j, next.values.at[j], next.winners.at[j]);
         }
     }
@@ -219,22 +228,17 @@ struct pooled_maxima {
     }
 
     __device__ static part read(const part_table<Value>& table, int64_t slot, int64_t column) {
-        return {row::in(table.values + slot * table.columns, column),
-                column_values<int32_t, columns>::in(table.winners + slot * table.columns, column)};
+        return {row::load(table.values + slot * table.columns, column),
+                column_values<int32_t, columns>::load(table.winners + slot * table.columns, column)};
     }
     __device__ void write(const part_table<Value>& table, int64_t slot, int64_t column) const {
-        auto& values = row::in(table.values + slot * table.columns, column);
-        auto& of = column_values<int32_t, columns>::in(table.winners + slot * table.columns, column);
-#pragma unroll
-        for (int j = 0; j < columns; ++j) {
-            values.at[j] = total[j];
-            of.at[j] = winners[j];
-        }
+        total.store(table.values + slot * table.columns, column);
+        winners.store(table.winners + slot * table.columns, column);
     }
 
     __device__ void set(int j, Value value, int32_t id) {
-        total[j] = value;
-        winners[j] = id;
+        total.at[j] = value;
+        winners.at[j] = id;
     }
 };
 
@@ -440,15 +444,15 @@ __global__ void __launch_bounds__(block_threads, blocks_resident)
         }
         if (job.winners != nullptr) {
             const int64_t first = (group.work * layout.row_chunks + group.chunk) * columns;
-            write_winners<columns>(pooled.winners, job.winners + first);
+            write_winners<columns>(pooled.winners.at, job.winners + first);
         }
     } else if (job.mode == pooling::mean) {
         const auto kept = static_cast<typename Pooled::value_type>(max(tally.kept, 1));
 #pragma unroll
-        for (int j = 0; j < columns; ++j) pooled.total[j] /= kept;
+        for (int j = 0; j < columns; ++j) pooled.total.at[j] /= kept;
     }
     __stcs(reinterpret_cast<Chunk*>(job.out) + group.work * layout.row_chunks + group.chunk,
-           narrow_chunk<T, Chunk>(pooled.total));
+           narrow_chunk<T, Chunk>(pooled.total.at));
 }
 
 }  // namespace embrow::device
