@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
-from embrow import _core
+from embrow import _core, _gpu
 from embrow._eager import elements
 
 _get_num_threads = torch.get_num_threads
@@ -17,6 +19,67 @@ Numbers = tuple[float, float, float, float, float, float, float, float]
 # The history of a table that catches up takes 150 bytes a step. Once it is this long every row is brought up to date
 # and it starts again, which is a pass over the table every so often.
 _most_remembered = 1 << 16
+
+
+class _OnCpu:
+    """The kernel that works in the CPU's memory."""
+
+    def __init__(self, *job: Any) -> None:
+        self._kernel = _core.UpdatedTable(*job)
+        self.place = self._kernel.place
+        self.round_stochastically = self._kernel.round_stochastically
+
+    @property
+    def remembered(self) -> int:
+        return self._kernel.remembered
+
+    def step(self, indices: Tensor, values: Tensor, scale: float, numbers: Numbers) -> None:
+        grads = (indices.data_ptr(), values.size(0), values.data_ptr(), values.stride(0) * values.itemsize)
+        self._kernel.step(*grads, scale, *numbers, _get_num_threads())
+
+    def catch_up(self, ids: Tensor) -> bool:
+        which = (ids.data_ptr(), ids.numel(), ids.dtype is torch.int64)
+        return self._kernel.catch_up(*which, _get_num_threads()) > 0
+
+    def catch_up_rows(self) -> bool:
+        return self._kernel.catch_up_rows(_get_num_threads()) > 0
+
+
+class _OnGpu:
+    """The kernel that works in a GPU's memory, where the history is, too."""
+
+    def __init__(self, device: torch.device, late: bool, *job: Any) -> None:
+        self._device = device
+        with _gpu.launching(device) as launch:
+            self._clock = launch.workspace(launch.kernels.clock_bytes(_most_remembered) if late else 0)
+            self._kernel = launch.kernels.UpdatedTable(*job, self._clock.data_ptr(), _most_remembered)
+        self.place = self._kernel.place
+        self.round_stochastically = self._kernel.round_stochastically
+
+    @property
+    def remembered(self) -> int:
+        remembered: int = self._kernel.remembered
+        return remembered
+
+    def step(self, indices: Tensor, values: Tensor, scale: float, numbers: Numbers) -> None:
+        grads = (indices.data_ptr(), values.size(0), values.data_ptr(), values.stride(0) * values.itemsize)
+        with _gpu.launching(self._device) as launch:
+            workspace = launch.workspace(self._kernel.workspace_bytes(values.size(0)))
+            where = (workspace.data_ptr(), launch.record("lookup"), launch.stream)
+            self._kernel.step(*grads, scale, *numbers, *where)
+
+    def catch_up(self, ids: Tensor) -> bool:
+        which = (ids.data_ptr(), ids.numel(), ids.dtype is torch.int64)
+        with _gpu.launching(self._device) as launch:
+            workspace = launch.workspace(self._kernel.workspace_bytes(ids.numel()))
+            where = (workspace.data_ptr(), launch.record("lookup"), launch.stream)
+            behind: bool = self._kernel.catch_up(*which, *where)
+        return behind
+
+    def catch_up_rows(self) -> bool:
+        with _gpu.launching(self._device) as launch:
+            behind: bool = self._kernel.catch_up_rows(launch.stream)
+        return behind
 
 
 class Table:
@@ -32,22 +95,24 @@ class Table:
         trained: Tensor | None,
     ):
         rows = row_count(parameter)
+        device = parameter.device
         self._dim = parameter.numel() // rows if rows else 0
         self.parameter = parameter
-        self.dtype, self.shape = parameter.dtype, parameter.shape
+        self.dtype, self.shape, self.device = parameter.dtype, parameter.shape, device
         self.states = states
         self.rule = rule
-        self.row_steps = torch.full((rows,), step, dtype=torch.int32) if late else None
-        self.trained = trained
-        self._kernel = _core.UpdatedTable(
+        self.row_steps = torch.full((rows,), step, dtype=torch.int32, device=device) if late else None
+        self.trained = None if trained is None else trained.to(device)
+        job = (
             rule,
             elements[parameter.dtype],
             rows,
             self._dim,
             step,
             0 if self.row_steps is None else self.row_steps.data_ptr(),
-            0 if trained is None else trained.data_ptr(),
+            0 if self.trained is None else self.trained.data_ptr(),
         )
+        self._kernel = _OnGpu(device, late, *job) if _gpu.holds(parameter) else _OnCpu(*job)
         self._addresses: tuple[int, ...] = ()
 
     def round_stochastically(self, seed: int, step: int) -> None:
@@ -59,7 +124,7 @@ class Table:
             count = values.size(0)
         else:
             count = row_count(grad)
-            indices, values = torch.arange(count), grad
+            indices, values = torch.arange(count, device=grad.device), grad
         if values.dtype is not self.dtype:
             values = values.to(self.dtype)
         if values.dim() != 2 or values.stride(1) != 1:
@@ -67,15 +132,7 @@ class Table:
         if not indices.is_contiguous():
             indices = indices.contiguous()
         self._place()
-        self._kernel.step(
-            indices.data_ptr(),
-            count,
-            values.data_ptr(),
-            values.stride(0) * values.itemsize,
-            scale,
-            *numbers,
-            _get_num_threads(),
-        )
+        self._kernel.step(indices, values, scale, numbers)
         self._written()
         if self.row_steps is not None and self._kernel.remembered >= _most_remembered:
             self.catch_up()
@@ -84,11 +141,7 @@ class Table:
         if self.row_steps is None:
             return
         self._place()
-        if ids is None:
-            behind = self._kernel.catch_up_rows(_get_num_threads())
-        else:
-            ids = ids.contiguous()
-            behind = self._kernel.catch_up(ids.data_ptr(), ids.numel(), ids.dtype is torch.int64, _get_num_threads())
+        behind = self._kernel.catch_up_rows() if ids is None else self._kernel.catch_up(ids.contiguous())
         if behind:
             self._written()
 

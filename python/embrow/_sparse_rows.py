@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.utils.hooks import RemovableHandle
 
-from embrow import _core
+from embrow import _core, _gpu
 from embrow._eager import elements
 from embrow._row_table import Numbers, Table, row_count
 
@@ -31,8 +31,13 @@ def _check_served(name: str, parameter: Tensor, grad: Tensor) -> None:
     is_sparse = grad.layout is torch.sparse_coo
     why = "a sparse gradient" if is_sparse else "stochastic rounding or a mask of rows"
     about = f"{name}: a parameter of shape {tuple(parameter.shape)} with {why}"
-    if not parameter.is_cpu:
-        raise ValueError(f"{about} must lie on the CPU, found {parameter.device}")
+    if not (parameter.is_cpu or _gpu.holds(parameter)):
+        raise ValueError(
+            f"{about} must lie on the CPU, or on a CUDA device where embrow was built with its CUDA kernels; found "
+            f"{parameter.device}"
+        )
+    if grad.device != parameter.device:
+        raise ValueError(f"{about} lies on {parameter.device} and its gradient on {grad.device}")
     if parameter.dtype not in elements:
         found = str(parameter.dtype).removeprefix("torch.")
         raise TypeError(f"{about} must be float32, float64, bfloat16 or float16, found {found}")
@@ -192,8 +197,9 @@ class SparseRows(torch.optim.Optimizer):
         table = self._tables.get(parameter)
         state = self.state[parameter]
         rule, states, count = self._rows_state(parameter, state, group)
-        # A module's half() or double() changes a parameter in place.
-        changed = table is not None and (table.dtype, table.shape) != (parameter.dtype, parameter.shape)
+        # A module's half(), double() or cuda() changes a parameter in place.
+        now = (parameter.dtype, parameter.shape, parameter.device)
+        changed = table is not None and (table.dtype, table.shape, table.device) != now
         if table is None or table.rule is not rule or changed:
             if table is not None and not changed:
                 table.catch_up()
@@ -276,6 +282,8 @@ class SparseRows(torch.optim.Optimizer):
             if ids is not None and ids.dtype not in (torch.int32, torch.int64):
                 found = str(ids.dtype).removeprefix("torch.")
                 raise TypeError(f"catch_up: ids must be int32 or int64, found {found}")
+            if ids is not None and ids.device != parameter.device:
+                raise ValueError(f"catch_up: ids must lie on the parameter's {parameter.device}, found {ids.device}")
             table_or_none.catch_up(ids)
         elif not self._has(parameter):
             raise ValueError(

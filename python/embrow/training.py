@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from embrow import optim
+from embrow import _gpu, optim
 from embrow._sparse_rows import SparseRows
 from embrow.model import POOLINGS, TextModel
 
@@ -96,8 +96,8 @@ def fit_model(
     table's weights are.
     """
     device = device or torch.device("cpu")
-    # The kernels of sparse gradients are the CPU's.
-    settings = dataclasses.replace(settings, sparse=settings.sparse and device.type == "cpu")
+    served = device.type == "cpu" or _gpu.served(device) is not None
+    settings = dataclasses.replace(settings, sparse=settings.sparse and served)
     with seeded(seed):
         model = TextModel(
             num_embeddings,

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 import embrow.cuda
+import embrow.optim
 from embrow import _gpu
 from embrow.functional import embedding, embedding_bag
 from embrow.nn import Embedding, EmbeddingBag
@@ -118,3 +119,74 @@ def test_synchronize_tells() -> None:
     embedding(torch.tensor([5], device="cuda"), torch.zeros(5, 3, device="cuda"))
     with pytest.raises(IndexError, match="position 0 of the ids is 5"):
         embrow.cuda.synchronize()
+
+
+def train(layer: torch.nn.Embedding, optimizer: torch.optim.Optimizer, steps: int = 4) -> Tensor:
+    """Return the table after some steps, in each of which other rows have gradients."""
+    random = torch.Generator().manual_seed(2)
+    device = layer.weight.device
+    for _ in range(steps):
+        ids = torch.randint(9, (12,), generator=random)
+        pull = torch.randn(12, 6, generator=random)
+        optimizer.zero_grad()
+        (layer(ids.to(device)) * pull.to(device)).sum().backward()
+        optimizer.step()
+    return layer.weight.detach().cpu()
+
+
+def layer_of(kind: type[torch.nn.Embedding], device: torch.device, sparse: bool = True) -> torch.nn.Embedding:
+    return kind.from_pretrained(table_of(9, 6, device), freeze=False, sparse=sparse)
+
+
+STEPS = {
+    "SGD": (embrow.optim.SGD, torch.optim.SGD),
+    "Adagrad": (embrow.optim.Adagrad, torch.optim.Adagrad),
+    "Adam": (embrow.optim.Adam, torch.optim.SparseAdam),
+}
+
+
+@pytest.mark.parametrize("name", STEPS)
+def test_steps_of_sparse_gradients(name: str, device: torch.device) -> None:
+    ours, theirs = STEPS[name]
+    layer = layer_of(Embedding, device)
+    found = train(layer, ours(layer.parameters(), lr=0.1))
+    expected = layer_of(torch.nn.Embedding, torch.device("cpu"))
+    torch.testing.assert_close(found, train(expected, theirs(expected.parameters(), lr=0.1)))
+    check_recorded(device)
+
+
+CATCHING_UP = {
+    "momentum": (embrow.optim.SGD, torch.optim.SGD, {"momentum": 0.9, "nesterov": True}),
+    "Adam": (embrow.optim.Adam, torch.optim.Adam, {}),
+    "amsgrad": (embrow.optim.Adam, torch.optim.Adam, {"amsgrad": True}),
+    "AdamW": (embrow.optim.AdamW, torch.optim.AdamW, {"weight_decay": 0.1}),
+}
+
+
+@pytest.mark.parametrize("name", CATCHING_UP)
+def test_rows_catch_up_with_dense_training(name: str, device: torch.device) -> None:
+    ours, theirs, settings = CATCHING_UP[name]
+    layer = layer_of(Embedding, device)
+    optimizer = ours(layer.parameters(), lr=0.1, catch_up=True, **settings)
+    optimizer.attach(layer)
+    train(layer, optimizer)
+    optimizer.catch_up()
+    expected = layer_of(torch.nn.Embedding, torch.device("cpu"), sparse=False)
+    dense = train(expected, theirs(expected.parameters(), lr=0.1, **settings))
+    torch.testing.assert_close(layer.weight.detach().cpu(), dense)
+
+
+def test_rowwise_adagrad_and_masks(device: torch.device) -> None:
+    layer = layer_of(Embedding, device)
+    before = layer.weight.detach().cpu().clone()
+    mask = torch.arange(9) % 2 == 0
+    optimizer = embrow.optim.RowwiseAdagrad(layer.parameters(), lr=0.1, rows={layer.weight: mask.to(device)})
+    train(layer, optimizer, steps=1)
+    random = torch.Generator().manual_seed(2)
+    ids, pull = torch.randint(9, (12,), generator=random), torch.randn(12, 6, generator=random)
+    grads = torch.zeros(9, 6).index_add_(0, ids, pull)
+    sums = grads.pow(2).mean(1)
+    expected = before - 0.1 * grads / (sums.sqrt() + 1e-10).unsqueeze(1)
+    expected = torch.where((mask & (sums > 0)).unsqueeze(1), expected, before)
+    torch.testing.assert_close(layer.weight.detach().cpu(), expected)
+    assert torch.equal(layer.weight.detach().cpu()[~mask], before[~mask])
