@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch
@@ -12,6 +13,7 @@ from measure import Call
 from table import Peer, Table
 from torch import Tensor
 
+import embrow.cuda
 import embrow.functional as F
 
 TITLE = "Dense backward of embrow.functional.embedding, float32 tables, zeroing them included"
@@ -32,6 +34,19 @@ def backward(lookup: Callable[..., Tensor], weight: Tensor, ids: list[Tensor], g
     )
 
 
+def with_atomics(call: Call) -> Call:
+    """Return a call that lets gradients be added up in any order."""
+
+    def allowed() -> Any:
+        embrow.cuda.allow_atomic_gradients()
+        try:
+            return call()
+        finally:
+            embrow.cuda.allow_atomic_gradients(False)
+
+    return allowed
+
+
 @pytest.mark.parametrize("spread", [UNIFORM, ZIPF])
 @pytest.mark.parametrize(("full_rows", "dim", "full_count"), SHAPES)
 def test_dense_backward(
@@ -50,7 +65,10 @@ def test_dense_backward(
     table.compare(
         f"{rows:,} x {dim}, {count:,} ids, {spread}",
         backward(F.embedding, weight, batches.ids, grads),
-        [Peer(TORCH, backward(torch.nn.functional.embedding, weight, batches.ids, grads), same)],
+        [
+            Peer(TORCH, backward(torch.nn.functional.embedding, weight, batches.ids, grads), same),
+            Peer("embrow, atomics", with_atomics(backward(F.embedding, weight, batches.ids, grads)), same),
+        ],
         items=count,
         moved=(rows + count + batches.touched) * dim * 4 + count * 8,
         copy_aim=0.7,
