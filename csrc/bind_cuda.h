@@ -22,5 +22,6 @@ inline id_fault* fault_at(uintptr_t fault) {
 // Each defined in <step>/<step>_cuda_bind.cpp.
 void bind_gather_cuda(pybind11::module_& m);
 void bind_scatter_cuda(pybind11::module_& m);
+void bind_update_cuda(pybind11::module_& m);
 
 }  // namespace embrow

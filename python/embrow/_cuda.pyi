@@ -9,9 +9,11 @@ import typing
 import embrow._core
 
 __all__: list[str] = [
+    "UpdatedTable",
     "architectures",
     "check_fault",
     "clear_fault",
+    "clock_bytes",
     "devices",
     "fault_bytes",
     "gather_rows",
@@ -23,6 +25,62 @@ __all__: list[str] = [
     "scatter_rows_bytes",
 ]
 
+class UpdatedTable:
+    def __init__(
+        self,
+        rule: embrow._core.UpdateRule,
+        type: embrow._core.Element,
+        rows: typing.SupportsInt | typing.SupportsIndex,
+        dim: typing.SupportsInt | typing.SupportsIndex,
+        step: typing.SupportsInt | typing.SupportsIndex,
+        row_steps: typing.SupportsInt | typing.SupportsIndex,
+        trained: typing.SupportsInt | typing.SupportsIndex,
+        clock: typing.SupportsInt | typing.SupportsIndex,
+        clock_steps: typing.SupportsInt | typing.SupportsIndex,
+    ) -> None: ...
+    def catch_up(
+        self,
+        ids: typing.SupportsInt | typing.SupportsIndex,
+        count: typing.SupportsInt | typing.SupportsIndex,
+        ids_are_int64: bool,
+        workspace: typing.SupportsInt | typing.SupportsIndex,
+        fault: typing.SupportsInt | typing.SupportsIndex,
+        stream: typing.SupportsInt | typing.SupportsIndex,
+    ) -> bool: ...
+    def catch_up_rows(self, stream: typing.SupportsInt | typing.SupportsIndex) -> bool: ...
+    def place(
+        self,
+        table: tuple[typing.SupportsInt | typing.SupportsIndex, typing.SupportsInt | typing.SupportsIndex],
+        first: tuple[typing.SupportsInt | typing.SupportsIndex, typing.SupportsInt | typing.SupportsIndex],
+        second: tuple[typing.SupportsInt | typing.SupportsIndex, typing.SupportsInt | typing.SupportsIndex],
+        greatest: tuple[typing.SupportsInt | typing.SupportsIndex, typing.SupportsInt | typing.SupportsIndex],
+    ) -> None: ...
+    def round_stochastically(
+        self, seed: typing.SupportsInt | typing.SupportsIndex, step: typing.SupportsInt | typing.SupportsIndex
+    ) -> None: ...
+    def step(
+        self,
+        ids: typing.SupportsInt | typing.SupportsIndex,
+        count: typing.SupportsInt | typing.SupportsIndex,
+        grads: typing.SupportsInt | typing.SupportsIndex,
+        grad_stride_bytes: typing.SupportsInt | typing.SupportsIndex,
+        scale: typing.SupportsFloat | typing.SupportsIndex,
+        size: typing.SupportsFloat | typing.SupportsIndex,
+        direct: typing.SupportsFloat | typing.SupportsIndex,
+        eps: typing.SupportsFloat | typing.SupportsIndex,
+        beta1: typing.SupportsFloat | typing.SupportsIndex,
+        beta2: typing.SupportsFloat | typing.SupportsIndex,
+        gain: typing.SupportsFloat | typing.SupportsIndex,
+        decay: typing.SupportsFloat | typing.SupportsIndex,
+        shrink: typing.SupportsFloat | typing.SupportsIndex,
+        workspace: typing.SupportsInt | typing.SupportsIndex,
+        fault: typing.SupportsInt | typing.SupportsIndex,
+        stream: typing.SupportsInt | typing.SupportsIndex,
+    ) -> None: ...
+    def workspace_bytes(self, count: typing.SupportsInt | typing.SupportsIndex) -> int: ...
+    @property
+    def remembered(self) -> int: ...
+
 def architectures() -> list[int]: ...
 def check_fault(
     fault: typing.SupportsInt | typing.SupportsIndex, stream: typing.SupportsInt | typing.SupportsIndex
@@ -30,6 +88,7 @@ def check_fault(
 def clear_fault(
     fault: typing.SupportsInt | typing.SupportsIndex, stream: typing.SupportsInt | typing.SupportsIndex
 ) -> None: ...
+def clock_bytes(steps: typing.SupportsInt | typing.SupportsIndex) -> int: ...
 def devices() -> list[str]: ...
 def gather_rows(
     table: typing.SupportsInt | typing.SupportsIndex,
