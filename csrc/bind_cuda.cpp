@@ -59,4 +59,5 @@ PYBIND11_MODULE(_cuda, m) {
     embrow::bind_gather_cuda(m);
     embrow::bind_pool_cuda(m);
     embrow::bind_scatter_cuda(m);
+    embrow::bind_update_cuda(m);
 }

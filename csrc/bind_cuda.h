@@ -25,5 +25,6 @@ void bind_pad_cuda(pybind11::module_& m);
 void bind_gather_cuda(pybind11::module_& m);
 void bind_pool_cuda(pybind11::module_& m);
 void bind_scatter_cuda(pybind11::module_& m);
+void bind_update_cuda(pybind11::module_& m);
 
 }  // namespace embrow

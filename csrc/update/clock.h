@@ -17,9 +17,12 @@
 // same holds for amsgrad, with q = 1 below x, and for momentum SGD, with x + e = 1.
 #pragma once
 
+#include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <vector>
+
+#include "common/device.h"
 
 namespace embrow {
 
@@ -35,26 +38,73 @@ struct step_numbers {
     double shrink;
 };
 
-struct clock_step {
-    step_numbers numbers;
-    // Sums over the steps up to this one.
-    double log_beta1;
-    double log_beta2;
-    double log_shrink;
-    // Products over the steps after this one, as long as they count.
-    double factor;        // j / (q * d)
-    double inverse_root;  // 1 / q
-    // Sums over the steps after this one: of w, w * e and w * e^2.
-    double weight;
-    double weight_eps;
-    double weight_eps2;
+// A product of more factors than a double has exponents for, number * 2^exponent; of arithmetic that has the same bits
+// everywhere, which exp() of a sum of logarithms has not.
+struct long_product {
+    double number = 1;
+    int exponent = 0;
+
+    // Nothing is left after a factor of 0, nor after this one; division needs something.
+    EMBROW_DEVICE void multiply(double factor) noexcept {
+        constexpr double least = 1e-300;
+        int more = 0;
+        number = std::frexp(number * (factor > least ? factor : least), &more);
+        exponent += more;
+    }
+    EMBROW_DEVICE double since(const long_product& then) const noexcept {
+        return std::ldexp(number / then.number, exponent - then.exponent);
+    }
 };
+
+struct clock_step {
+    step_numbers numbers{};
+    // Over the steps up to this one.
+    long_product beta1;
+    long_product beta2;
+    long_product shrink;
+    // Products over the steps after this one, as long as they count.
+    double factor = 1;        // j / (q * d)
+    double inverse_root = 1;  // 1 / q
+    // Sums over the steps after this one: of w, w * e and w * e^2.
+    double weight = 0;
+    double weight_eps = 0;
+    double weight_eps2 = 0;
+
+    // Whether later steps still change the sums. If not, this holds of all steps before this one, too.
+    EMBROW_DEVICE bool counts() const noexcept { return factor >= 1e-9; }
+
+    // Adds a later step to the products and sums.
+    EMBROW_DEVICE void add(const step_numbers& later, bool keeps_greatest) noexcept {
+        const double root = keeps_greatest ? 1 : std::sqrt(later.beta2);
+        factor *= later.beta1 / (root * later.shrink);
+        inverse_root *= 1 / root;
+        const double w = later.size * factor;
+        const double e = later.eps * inverse_root;
+        weight += w;
+        weight_eps += w * e;
+        weight_eps2 += w * e * e;
+    }
+
+    EMBROW_DEVICE clock_step next(const step_numbers& of_next) const noexcept {
+        clock_step result;
+        result.numbers = of_next;
+        result.beta1 = beta1;
+        result.beta2 = beta2;
+        result.shrink = shrink;
+        result.beta1.multiply(of_next.beta1);
+        result.beta2.multiply(of_next.beta2);
+        result.shrink.multiply(of_next.shrink);
+        return result;
+    }
+};
+
+// Whether the sums of a clock_step can stand for the step; else rows that missed it take the steps one by one.
+bool has_sums(const step_numbers& numbers, bool keeps_greatest) noexcept;
 
 // The replay of one row.
 struct missed_steps {
-    size_t first = 0;  // indices of steps in the clock: those after `first`, up to `last`
-    size_t last = 0;
-    bool stepwise = false;  // nothing below holds: take the steps one by one
+    size_t steps = 0;  // how many, the clock's last ones
+    // What they come to, unless the clock is `stepwise`.
     double weight = 0;
     double eps = 1;
     double least_root = 0;  // of v, from which on weight / (root + eps) is near enough
@@ -62,8 +112,41 @@ struct missed_steps {
     double first_decay = 1;   // of m
     double second_decay = 1;  // of v
 
-    explicit operator bool() const noexcept { return last > first; }
+    EMBROW_DEVICE explicit operator bool() const noexcept { return steps > 0; }
 };
+
+// The history as rows are replayed from it; on a GPU, `steps` lies in the device's memory.
+struct clock_view {
+    const clock_step* steps = nullptr;  // null: rows do not catch up
+    size_t last = 0;                    // of `steps`; the first is where counting began
+    int64_t base = 0;                   // the number of the first
+    bool keeps_greatest = false;
+    bool stepwise = false;  // take steps one by one: the sums do not hold
+
+    EMBROW_DEVICE int64_t step() const noexcept { return base + static_cast<int64_t>(last); }
+    EMBROW_DEVICE missed_steps missed(int64_t row_step) const noexcept;
+};
+
+// What W / (x + e) may be wrong by, relatively.
+constexpr double clock_tolerance = 1e-7;
+
+EMBROW_DEVICE inline missed_steps clock_view::missed(int64_t row_step) const noexcept {
+    missed_steps missed;
+    missed.steps = static_cast<size_t>(step() - row_step);
+    if (!missed || stepwise) return missed;
+    const clock_step& then = steps[last - missed.steps];
+    const clock_step& now = steps[last];
+    missed.weight = then.weight;
+    if (then.weight > 0) {
+        missed.eps = then.weight_eps / then.weight;
+        const double variance = then.weight_eps2 / then.weight - missed.eps * missed.eps;
+        missed.least_root = std::sqrt((variance > 0 ? variance : 0) / clock_tolerance);
+    }
+    missed.shrink = now.shrink.since(then.shrink);
+    missed.first_decay = now.beta1.since(then.beta1);
+    missed.second_decay = now.beta2.since(then.beta2);
+    return missed;
+}
 
 class update_clock {
   public:
@@ -73,19 +156,15 @@ class update_clock {
 
     void advance(const step_numbers& numbers);
 
-    int64_t step() const noexcept { return base_ + static_cast<int64_t>(steps_.size()) - 1; }
     // How many steps are remembered.
     size_t length() const noexcept { return steps_.size() - 1; }
     // Forgets them: every row must be up to date.
     void restart();
 
-    missed_steps missed(int64_t row_step) const noexcept;
-    const clock_step& operator[](size_t index) const noexcept { return steps_[index]; }
-    bool keeps_greatest() const noexcept { return keeps_greatest_; }
+    clock_view view() const noexcept { return {steps_.data(), length(), base_, keeps_greatest_, stepwise_}; }
 
   private:
     std::vector<clock_step> steps_;
-    size_t counting_ = 0;  // steps from here on have sums that are not complete
     int64_t base_;
     bool keeps_greatest_;
     bool stepwise_ = false;

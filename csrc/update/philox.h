@@ -4,24 +4,27 @@
 // Included as update_rows.h is; `Lanes` says how many counters go at a time.
 #pragma once
 
-#include <array>
 #include <cstddef>
 #include <cstdint>
+
+#include "common/device.h"
 
 namespace embrow {
 namespace {
 
 template <class Lanes>
-using random_words = std::array<typename Lanes::words, 4>;
+struct random_words {
+    typename Lanes::words word[4];
+};
 
 template <class Lanes>
-random_words<Lanes> philox(random_words<Lanes> counter, uint64_t key) noexcept {
+EMBROW_DEVICE random_words<Lanes> philox(random_words<Lanes> counter, uint64_t key) noexcept {
     auto low_key = static_cast<uint32_t>(key);
     auto high_key = static_cast<uint32_t>(key >> 32);
     for (int round = 0; round < 10; ++round) {
-        const auto even = Lanes::multiply(counter[0], 0xD2511F53);
-        const auto odd = Lanes::multiply(counter[2], 0xCD9E8D57);
-        counter = {odd.high ^ counter[1] ^ low_key, odd.low, even.high ^ counter[3] ^ high_key, even.low};
+        const auto even = Lanes::multiply(counter.word[0], 0xD2511F53);
+        const auto odd = Lanes::multiply(counter.word[2], 0xCD9E8D57);
+        counter = {{odd.high ^ counter.word[1] ^ low_key, odd.low, even.high ^ counter.word[3] ^ high_key, even.low}};
         low_key += 0x9E3779B9;
         high_key += 0xBB67AE85;
     }

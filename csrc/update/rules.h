@@ -7,6 +7,7 @@
 #include <cmath>
 #include <cstddef>
 
+#include "common/device.h"
 #include "update/update.h"
 
 namespace embrow {
@@ -21,12 +22,10 @@ struct row_lanes {
     typename Lanes::wide greatest;
 };
 
-constexpr bool has_first(update_rule rule) noexcept {
-    return rule == update_rule::momentum || rule == update_rule::adam || rule == update_rule::amsgrad;
-}
-constexpr bool has_second(update_rule rule) noexcept {
-    return rule == update_rule::adagrad || rule == update_rule::adam || rule == update_rule::amsgrad;
-}
+template <update_rule rule>
+constexpr bool has_first = rule == update_rule::momentum || rule == update_rule::adam || rule == update_rule::amsgrad;
+template <update_rule rule>
+constexpr bool has_second = rule == update_rule::adagrad || rule == update_rule::adam || rule == update_rule::amsgrad;
 
 // The numbers of a step in every lane; made once, for what stores to rows might be anywhere.
 template <class Lanes>
@@ -35,7 +34,7 @@ struct lane_numbers {
     wide size, direct, eps, beta1, rest1, beta2, rest2, gain, decay, shrink;
     bool decays, shrinks;
 
-    explicit lane_numbers(const step_numbers& of) noexcept
+    EMBROW_DEVICE explicit lane_numbers(const step_numbers& of) noexcept
         : size(Lanes::all(of.size)),
           direct(Lanes::all(of.direct)),
           eps(Lanes::all(of.eps)),
@@ -50,9 +49,29 @@ struct lane_numbers {
           shrinks(of.shrink != 1) {}
 };
 
+// The same for what a row missed.
+template <class Lanes>
+struct lane_missed {
+    using wide = typename Lanes::wide;
+    size_t steps;
+    wide weight, eps, least_root, shrink, first_decay, second_decay;
+
+    lane_missed() = default;
+    EMBROW_DEVICE explicit lane_missed(const missed_steps& of) noexcept
+        : steps(of.steps),
+          weight(Lanes::all(of.weight)),
+          eps(Lanes::all(of.eps)),
+          least_root(Lanes::all(of.least_root)),
+          shrink(Lanes::all(of.shrink)),
+          first_decay(Lanes::all(of.first_decay)),
+          second_decay(Lanes::all(of.second_decay)) {}
+
+    EMBROW_DEVICE explicit operator bool() const noexcept { return steps > 0; }
+};
+
 template <class Lanes, update_rule rule>
-[[gnu::always_inline]] inline void take_step(row_lanes<Lanes>& row, typename Lanes::wide g,
-                                             const lane_numbers<Lanes>& numbers) noexcept {
+EMBROW_DEVICE [[gnu::always_inline]] inline void take_step(row_lanes<Lanes>& row, typename Lanes::wide g,
+                                                           const lane_numbers<Lanes>& numbers) noexcept {
     if (numbers.decays) g = g + numbers.decay * row.p;
     if (numbers.shrinks) row.p = row.p * numbers.shrink;
     if constexpr (rule == update_rule::sgd) {
@@ -77,44 +96,65 @@ template <class Lanes, update_rule rule>
 }
 
 // The movement of each element per unit of `first`, summed term by term.
-template <class Lanes>
-typename Lanes::wide sum_terms(const update_clock& clock, const missed_steps& missed,
-                               typename Lanes::wide root) noexcept {
+template <class Lanes, size_t vectors>
+EMBROW_DEVICE void sum_terms(const clock_view& clock, const lane_missed<Lanes>& missed,
+                             const typename Lanes::wide (&roots)[vectors],
+                             typename Lanes::wide (&totals)[vectors]) noexcept {
     constexpr double negligible = 1e-10;
-    auto total = Lanes::all(0);
+    for (auto& total : totals) total = Lanes::all(0);
     double factor = 1;
     double inverse_root = 1;
-    for (size_t s = missed.first + 1; s <= missed.last && factor > negligible; ++s) {
-        const step_numbers& numbers = clock[s].numbers;
-        const double q = clock.keeps_greatest() ? 1 : 1 / std::sqrt(numbers.beta2);
+    for (size_t s = clock.last - missed.steps + 1; s <= clock.last && factor > negligible; ++s) {
+        const step_numbers& numbers = clock.steps[s].numbers;
+        const double q = clock.keeps_greatest ? 1 : 1 / std::sqrt(numbers.beta2);
         factor *= numbers.beta1 * q / numbers.shrink;
         inverse_root *= q;
-        total = total + Lanes::all(numbers.size * factor) / (root + Lanes::all(numbers.eps * inverse_root));
+        const auto weight = Lanes::all(numbers.size * factor);
+        const auto eps = Lanes::all(numbers.eps * inverse_root);
+        for (size_t v = 0; v < vectors; ++v) totals[v] = totals[v] + weight / (roots[v] + eps);
     }
-    return total;
 }
 
-template <class Lanes, update_rule rule>
-void catch_up(row_lanes<Lanes>& row, const update_clock& clock, const missed_steps& missed) noexcept {
-    if (missed.stepwise) {
-        for (size_t s = missed.first + 1; s <= missed.last; ++s) {
-            take_step<Lanes, rule>(row, Lanes::all(0), lane_numbers<Lanes>(clock[s].numbers));
+template <class Lanes, update_rule rule, size_t vectors>
+EMBROW_DEVICE void catch_up(row_lanes<Lanes> (&rows)[vectors], const clock_view& clock,
+                            const lane_missed<Lanes>& missed) noexcept {
+    using wide = typename Lanes::wide;
+    if (clock.stepwise) {
+        for (size_t s = clock.last - missed.steps + 1; s <= clock.last; ++s) {
+            const lane_numbers<Lanes> numbers(clock.steps[s].numbers);
+            for (auto& row : rows) take_step<Lanes, rule>(row, Lanes::all(0), numbers);
         }
         return;
     }
     if constexpr (rule == update_rule::momentum) {
-        row.p = row.p - row.first * Lanes::all(missed.weight);
+        for (auto& row : rows) row.p = row.p - row.first * missed.weight;
     } else if constexpr (rule == update_rule::adam || rule == update_rule::amsgrad) {
-        const auto root = Lanes::root(rule == update_rule::adam ? row.second : row.greatest);
-        const auto near_zero = (root < Lanes::all(missed.least_root)) & (row.first != Lanes::all(0));
-        auto per_unit = Lanes::all(missed.weight) / (root + Lanes::all(missed.eps));
-        if (Lanes::any(near_zero)) per_unit = near_zero ? sum_terms<Lanes>(clock, missed, root) : per_unit;
-        row.p = row.p - row.first * per_unit;
+        wide roots[vectors];
+        wide per_unit[vectors];
+        bool any_near_zero = false;
+        const auto near_zero = [&](const row_lanes<Lanes>& row, wide root) {
+            return (root < missed.least_root) & (row.first != Lanes::all(0));
+        };
+        for (size_t v = 0; v < vectors; ++v) {
+            roots[v] = Lanes::root(rule == update_rule::adam ? rows[v].second : rows[v].greatest);
+            per_unit[v] = missed.weight / (roots[v] + missed.eps);
+            any_near_zero |= Lanes::any(near_zero(rows[v], roots[v]));
+        }
+        if (any_near_zero) {
+            wide summed[vectors];
+            sum_terms(clock, missed, roots, summed);
+            for (size_t v = 0; v < vectors; ++v) {
+                per_unit[v] = near_zero(rows[v], roots[v]) ? summed[v] : per_unit[v];
+            }
+        }
+        for (size_t v = 0; v < vectors; ++v) rows[v].p = rows[v].p - rows[v].first * per_unit[v];
     }
-    if (missed.shrink != 1) row.p = row.p * Lanes::all(missed.shrink);
-    if constexpr (has_first(rule)) row.first = row.first * Lanes::all(missed.first_decay);
-    if constexpr (rule == update_rule::adam || rule == update_rule::amsgrad) {
-        row.second = row.second * Lanes::all(missed.second_decay);
+    for (auto& row : rows) {
+        row.p = row.p * missed.shrink;
+        if constexpr (has_first<rule>) row.first = row.first * missed.first_decay;
+        if constexpr (rule == update_rule::adam || rule == update_rule::amsgrad) {
+            row.second = row.second * missed.second_decay;
+        }
     }
 }
 

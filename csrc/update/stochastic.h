@@ -14,6 +14,7 @@
 #include <cstdint>
 #include <type_traits>
 
+#include "common/device.h"
 #include "common/element.h"
 #include "update/philox.h"
 #include "update/update.h"
@@ -24,19 +25,21 @@ namespace {
 constexpr size_t word_columns = 8;
 constexpr size_t block_columns = 4 * word_columns;
 
-// The bits for the columns that Lanes takes at `column` are at [column / word_columns % 4] of the result.
+// The bits for the columns that Lanes takes at `column` are at word[column / word_columns % 4] of the result.
 template <class Lanes>
-random_words<Lanes> draw(const stochastic_rounding& rounding, uint32_t tensor, uint32_t row, size_t column) noexcept {
+EMBROW_DEVICE random_words<Lanes> draw(const stochastic_rounding& rounding, uint32_t tensor, uint32_t row,
+                                       size_t column) noexcept {
     const size_t block = column / block_columns * word_columns + column % word_columns;
-    return philox<Lanes>({Lanes::count_from(static_cast<uint32_t>(block)), Lanes::all_words(row),
-                          Lanes::all_words(rounding.step), Lanes::all_words(tensor)},
+    return philox<Lanes>({{Lanes::count_from(static_cast<uint32_t>(block)), Lanes::all_words(row),
+                           Lanes::all_words(rounding.step), Lanes::all_words(tensor)}},
                          rounding.seed);
 }
 
 // The result is a number of the type, which the store that follows does not round again. What lies past the largest
 // finite number, or is none, is left to that store.
 template <class Lanes>
-typename Lanes::wide round_stochastically(typename Lanes::wide number, typename Lanes::words random) noexcept {
+EMBROW_DEVICE typename Lanes::wide round_stochastically(typename Lanes::wide number,
+                                                        typename Lanes::words random) noexcept {
     const auto bits = Lanes::bits_of(number);
     const auto magnitude = bits & 0x7fffffffU;
     if constexpr (std::is_same_v<typename Lanes::value, bfloat16>) {

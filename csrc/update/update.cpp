@@ -78,7 +78,7 @@ std::optional<bad_id> update_rows(const update_job& job, int threads) {
 caught_up catch_up_ids(const update_job& job, int threads) {
     const size_t count = job.ids.count;
     const auto memory = std::make_unique_for_overwrite<row_term[]>(2 * count + 1);
-    const int64_t now = job.clock->step();
+    const int64_t now = job.clock.step();
     caught_up result;
     const size_t kept = make_terms(job, memory.get(), result.bad,
                                    [&](int64_t id) { return job.row_steps[id] != now && is_trained(job, id); });
@@ -92,7 +92,7 @@ caught_up catch_up_ids(const update_job& job, int threads) {
 
 size_t catch_up_all(const update_job& job, int threads) {
     update_kernel* update = choose(kernels);
-    const auto now = static_cast<int32_t>(job.clock->step());
+    const auto now = static_cast<int32_t>(job.clock.step());
     const size_t per_task = rows_per_task(job);
     const auto rows = static_cast<size_t>(job.rows);
     std::atomic<size_t> behind = 0;

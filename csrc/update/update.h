@@ -62,7 +62,7 @@ struct update_job {
     // One per row; rows where it is false are passed over, gradients or not. Null: all are trained.
     const bool* trained;
     // Where rows catch up: the history before this step, and the step that each row is up to date with.
-    const update_clock* clock;
+    clock_view clock;
     int32_t* row_steps;
 };
 

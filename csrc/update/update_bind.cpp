@@ -41,7 +41,7 @@ class updated_table {
                 .numbers = {},
                 .rounding = {},
                 .trained = reinterpret_cast<const bool*>(trained),
-                .clock = row_steps == 0 ? nullptr : &clock_,
+                .clock = {},
                 .row_steps = reinterpret_cast<int32_t*>(row_steps)};
     }
     updated_table(const updated_table&) = delete;
@@ -60,18 +60,18 @@ class updated_table {
     void step(uintptr_t ids, size_t count, uintptr_t grads, int64_t grad_stride_bytes, double scale, double size,
               double direct, double eps, double beta1, double beta2, double gain, double decay, double shrink,
               int threads) {
-        update_job job = job_;
+        update_job job = now();
         job.ids = ids_of(ids, count, true);
         job.grads = reinterpret_cast<const std::byte*>(grads);
         job.grad_stride_bytes = grad_stride_bytes;
         job.scale = scale;
         job.numbers = {size, direct, eps, beta1, beta2, gain, decay, shrink};
         raise(run(count, threads, [&](int allowed) { return update_rows(job, allowed); }));
-        if (job.clock != nullptr) clock_.advance(job.numbers);
+        if (job.row_steps != nullptr) clock_.advance(job.numbers);
     }
 
     size_t catch_up(uintptr_t ids, size_t count, bool ids_are_int64, int threads) {
-        update_job job = job_;
+        update_job job = now();
         job.ids = ids_of(ids, count, ids_are_int64);
         const caught_up result = run(count, threads, [&](int allowed) { return catch_up_ids(job, allowed); });
         raise(result.bad);
@@ -80,7 +80,7 @@ class updated_table {
 
     size_t catch_up_rows(int threads) {
         const auto rows = static_cast<size_t>(job_.rows);
-        const size_t behind = run(rows, threads, [&](int allowed) { return catch_up_all(job_, allowed); });
+        const size_t behind = run(rows, threads, [&](int allowed) { return catch_up_all(now(), allowed); });
         clock_.restart();
         return behind;
     }
@@ -88,6 +88,12 @@ class updated_table {
     size_t remembered() const { return clock_.length(); }
 
   private:
+    update_job now() const {
+        update_job job = job_;
+        if (job.row_steps != nullptr) job.clock = clock_.view();
+        return job;
+    }
+
     static id_list ids_of(uintptr_t ids, size_t count, bool are_int64) {
         if (count > max_terms) throw py::value_error("optimizer: a batch of more than 2^32 ids");
         return {reinterpret_cast<const void*>(ids), count, are_int64};

@@ -72,8 +72,8 @@ class lookahead {
             if (has_grads_) ask<0>(job_.grads + term_position(*next_) * job_.grad_stride_bytes, row_bytes_);
             const size_t id = term_row(*next_);
             ask<1>(row_of<std::byte>(job_.table, id), row_bytes_);
-            if constexpr (has_first(rule)) ask<1>(row_of<std::byte>(job_.first, id), row_bytes_);
-            if constexpr (has_second(rule)) ask<1>(row_of<std::byte>(job_.second, id), row_bytes_);
+            if constexpr (has_first<rule>) ask<1>(row_of<std::byte>(job_.first, id), row_bytes_);
+            if constexpr (has_second<rule>) ask<1>(row_of<std::byte>(job_.second, id), row_bytes_);
             if constexpr (rule == update_rule::rowwise_adagrad) ask<1>(row_of<std::byte>(job_.second, id), 1);
             if constexpr (rule == update_rule::amsgrad) ask<1>(row_of<std::byte>(job_.greatest, id), row_bytes_);
         }
@@ -142,8 +142,9 @@ class row_update {
 
     // What `vectors` sets of lanes of columns from `column` on become.
     template <size_t vectors>
-    [[gnu::always_inline]] void compute(size_t column, const lane_numbers<Lanes>& numbers, const missed_steps& missed,
-                                        bool has_grads, row_lanes<Lanes> (&rows)[vectors]) const noexcept {
+    [[gnu::always_inline]] void compute(size_t column, const lane_numbers<Lanes>& numbers,
+                                        const lane_missed<Lanes>& missed, bool has_grads,
+                                        row_lanes<Lanes> (&rows)[vectors]) const noexcept {
         wide grads[vectors];
         for (auto& one : grads) one = Lanes::all(0);
         if (has_grads) sum(column, grads);
@@ -151,20 +152,21 @@ class row_update {
             const size_t at = column + v * Lanes::lanes;
             row_lanes<Lanes>& row = rows[v];
             row.p = Lanes::load(table_ + at);
-            if constexpr (has_first(rule)) row.first = Lanes::load(first_ + at);
-            if constexpr (has_second(rule)) row.second = Lanes::load(second_ + at);
+            if constexpr (has_first<rule>) row.first = Lanes::load(first_ + at);
+            if constexpr (has_second<rule>) row.second = Lanes::load(second_ + at);
             if constexpr (rule == update_rule::amsgrad) row.greatest = Lanes::load(greatest_ + at);
-            if (missed) catch_up<Lanes, rule>(row, *job_.clock, missed);
-            if (has_grads) take_step<Lanes, rule>(row, grads[v], numbers);
         }
+        if (missed) catch_up<Lanes, rule>(rows, job_.clock, missed);
+        if (!has_grads) return;
+        for (size_t v = 0; v < vectors; ++v) take_step<Lanes, rule>(rows[v], grads[v], numbers);
     }
 
     template <size_t vectors>
     [[gnu::always_inline]] void store(size_t column, const row_lanes<Lanes> (&rows)[vectors]) const noexcept {
         using lanes = row_lanes<Lanes>;
         store_part<0>(table_, column, rows, &lanes::p);
-        if constexpr (has_first(rule)) store_part<1>(first_, column, rows, &lanes::first);
-        if constexpr (has_second(rule)) store_part<2>(second_, column, rows, &lanes::second);
+        if constexpr (has_first<rule>) store_part<1>(first_, column, rows, &lanes::first);
+        if constexpr (has_second<rule>) store_part<2>(second_, column, rows, &lanes::second);
         if constexpr (rule == update_rule::amsgrad) store_part<3>(greatest_, column, rows, &lanes::greatest);
     }
 
@@ -180,7 +182,8 @@ class row_update {
                     const size_t at = column + v * Lanes::lanes;
                     // One draw does for all vectors of eight columns.
                     if (v == 0 || Lanes::lanes < word_columns) random = draw<Lanes>(job_.rounding, tensor, id_, at);
-                    Lanes::store(to + at, round_stochastically<Lanes>(rows[v].*part, random[at / word_columns % 4]));
+                    Lanes::store(to + at,
+                                 round_stochastically<Lanes>(rows[v].*part, random.word[at / word_columns % 4]));
                 }
                 return;
             }
@@ -203,16 +206,17 @@ void update_columns(const update_job& job, std::span<const row_term> terms, cons
     using rest = single<typename Lanes::value>;
     const row_update<Lanes, rule> update(job, terms);
     const lane_numbers<Lanes> numbers(step);
+    const lane_missed<Lanes> lanes_missed(missed);
     const auto run = [&]<size_t vectors>(size_t column) {
         row_lanes<Lanes> rows[vectors];
-        update.compute(column, numbers, missed, has_grads, rows);
+        update.compute(column, numbers, lanes_missed, has_grads, rows);
         update.store(column, rows);
     };
     // The last vector overlaps the one before it, so it is read before that is written and finds the same numbers. The
     // bits of stochastic rounding come in vectors that begin at multiples of eight.
     const bool overlaps = job.dim % Lanes::lanes != 0 && job.dim > Lanes::lanes && !job.rounding.on;
     row_lanes<Lanes> last[1];
-    if (overlaps) update.compute(job.dim - Lanes::lanes, numbers, missed, has_grads, last);
+    if (overlaps) update.compute(job.dim - Lanes::lanes, numbers, lanes_missed, has_grads, last);
     size_t column = 0;
     for (; column + 4 * Lanes::lanes <= job.dim; column += 4 * Lanes::lanes) run.template operator()<4>(column);
     for (; column + Lanes::lanes <= job.dim; column += Lanes::lanes) run.template operator()<1>(column);
@@ -220,7 +224,7 @@ void update_columns(const update_job& job, std::span<const row_term> terms, cons
     for (; column < job.dim; ++column) {
         row_lanes<rest> rows[1];
         const row_update<rest, rule> one(job, terms);
-        one.compute(column, lane_numbers<rest>(step), missed, has_grads, rows);
+        one.compute(column, lane_numbers<rest>(step), lane_missed<rest>(missed), has_grads, rows);
         one.store(column, rows);
     }
 }
@@ -275,10 +279,10 @@ void update_row(const update_job& job, std::span<const row_term> terms, bool has
         if (has_grads && job.dim > 0) update_row_by_mean<Lanes>(job, terms);
     } else {
         missed_steps missed;
-        if (job.clock != nullptr) {
+        if (job.clock.steps != nullptr) {
             int32_t& row_step = job.row_steps[term_row(terms[0])];
-            missed = job.clock->missed(row_step);
-            row_step = static_cast<int32_t>(job.clock->step() + (has_grads ? 1 : 0));
+            missed = job.clock.missed(row_step);
+            row_step = static_cast<int32_t>(job.clock.step() + (has_grads ? 1 : 0));
         }
         update_columns<Lanes, rule>(job, terms, job.numbers, missed, has_grads);
     }

@@ -1,0 +1,151 @@
+// Tensors come as addresses and sizes; see bind_cuda.h.
+#include <limits>
+#include <string>
+#include <utility>
+
+#include "bind_cuda.h"
+#include "update/update_cuda.h"
+
+namespace embrow {
+namespace {
+
+namespace py = pybind11;
+
+using address = std::pair<uintptr_t, int64_t>;  // of a tensor's first row, and the bytes from row to row
+
+row_block block_of(const address& of) {
+    return {reinterpret_cast<std::byte*>(of.first), of.second};
+}
+
+size_t below_limit(size_t found, const char* what) {
+    if (found <= std::numeric_limits<int32_t>::max()) return found;
+    throw py::value_error("optimizer: " + std::to_string(found) + " " + what + "; the kernels take fewer than 2^31");
+}
+
+// A table with its state, between the steps of one optimizer, all of whose launches go to one stream. Whoever calls
+// holds the tensors.
+class updated_cuda_table {
+  public:
+    updated_cuda_table(update_rule rule, element type, int64_t rows, size_t dim, int64_t step, uintptr_t row_steps,
+                       uintptr_t trained, uintptr_t clock, size_t clock_steps)
+        : steps_(reinterpret_cast<clock_step*>(clock)), room_(clock_steps) {
+        below_limit(static_cast<size_t>(rows), "rows of the table");
+        if (rule == update_rule::rowwise_adagrad && row_steps != 0) {
+            throw py::value_error("optimizer: rows of rowwise_adagrad cannot catch up");
+        }
+        job_ = {.rule = rule,
+                .type = type,
+                .ids = {},
+                .grads = nullptr,
+                .grad_stride_bytes = 0,
+                .scale = 1,
+                .rows = rows,
+                .dim = dim,
+                .table = {},
+                .first = {},
+                .second = {},
+                .greatest = {},
+                .numbers = {},
+                .rounding = {},
+                .trained = reinterpret_cast<const bool*>(trained),
+                .clock = {.base = step, .keeps_greatest = rule != update_rule::adam},
+                .row_steps = reinterpret_cast<int32_t*>(row_steps)};
+        if (row_steps != 0) job_.clock.steps = steps_;
+    }
+    updated_cuda_table(const updated_cuda_table&) = delete;
+    updated_cuda_table& operator=(const updated_cuda_table&) = delete;
+
+    void place(const address& table, const address& first, const address& second, const address& greatest) {
+        job_.table = block_of(table);
+        job_.first = block_of(first);
+        job_.second = block_of(second);
+        job_.greatest = block_of(greatest);
+    }
+
+    // From now on, and until the next call, in the `step`th step of the optimizer.
+    void round_stochastically(uint64_t seed, uint32_t step) { job_.rounding = {true, seed, step}; }
+
+    size_t workspace_bytes(size_t count) const {
+        return update_workspace_bytes(job_.type, job_.rows, job_.dim, below_limit(count, "ids"));
+    }
+
+    // The clock goes on even if a bad id keeps the rows from being written.
+    void step(uintptr_t ids, size_t count, uintptr_t grads, int64_t grad_stride_bytes, double scale, double size,
+              double direct, double eps, double beta1, double beta2, double gain, double decay, double shrink,
+              uintptr_t workspace, uintptr_t fault, uintptr_t stream) {
+        const bool has_clock = job_.row_steps != nullptr;
+        if (has_clock && remembered() == room_) {
+            throw py::value_error("optimizer: the history has room for " + std::to_string(room_) +
+                                  " steps and is full; call catch_up_rows");
+        }
+        update_job job = with_ids(ids, count, true);
+        job.grads = reinterpret_cast<const std::byte*>(grads);
+        job.grad_stride_bytes = grad_stride_bytes;
+        job.scale = scale;
+        job.numbers = {size, direct, eps, beta1, beta2, gain, decay, shrink};
+        clock_view& clock = job_.clock;
+        clock.stepwise = clock.stepwise || !has_sums(job.numbers, clock.keeps_greatest);
+        const py::gil_scoped_release released;
+        update_rows_cuda(job, reinterpret_cast<std::byte*>(workspace), fault_at(fault), stream_at(stream));
+        if (!has_clock) return;
+        advance_clock_cuda(clock, steps_, job.numbers, stream_at(stream));
+        ++clock.last;
+    }
+
+    // Whether any row may have been behind.
+    bool catch_up(uintptr_t ids, size_t count, bool ids_are_int64, uintptr_t workspace, uintptr_t fault,
+                  uintptr_t stream) {
+        const update_job job = with_ids(ids, count, ids_are_int64);
+        const py::gil_scoped_release released;
+        catch_up_ids_cuda(job, reinterpret_cast<std::byte*>(workspace), fault_at(fault), stream_at(stream));
+        return remembered() > 0;
+    }
+
+    bool catch_up_rows(uintptr_t stream) {
+        const py::gil_scoped_release released;
+        if (remembered() == 0) return false;
+        catch_up_all_cuda(job_, stream_at(stream));
+        job_.clock.base = job_.clock.step();
+        job_.clock.last = 0;
+        job_.clock.stepwise = false;
+        return true;
+    }
+
+    size_t remembered() const { return job_.clock.last; }
+
+  private:
+    update_job with_ids(uintptr_t ids, size_t count, bool are_int64) const {
+        update_job job = job_;
+        job.ids = {reinterpret_cast<const void*>(ids), below_limit(count, "ids"), are_int64};
+        return job;
+    }
+
+    update_job job_;
+    clock_step* steps_;
+    size_t room_;
+};
+
+}  // namespace
+
+void bind_update_cuda(py::module_& m) {
+    py::module_::import("embrow._core");  // has UpdateRule and Element
+    m.def("clock_bytes", [](size_t steps) { return (steps + 1) * sizeof(clock_step); }, py::arg("steps"));
+    py::class_<updated_cuda_table>(m, "UpdatedTable")
+        .def(py::init<update_rule, element, int64_t, size_t, int64_t, uintptr_t, uintptr_t, uintptr_t, size_t>(),
+             py::arg("rule"), py::arg("type"), py::arg("rows"), py::arg("dim"), py::arg("step"), py::arg("row_steps"),
+             py::arg("trained"), py::arg("clock"), py::arg("clock_steps"))
+        .def("place", &updated_cuda_table::place, py::arg("table"), py::arg("first"), py::arg("second"),
+             py::arg("greatest"))
+        .def("round_stochastically", &updated_cuda_table::round_stochastically, py::arg("seed"), py::arg("step"))
+        .def("workspace_bytes", &updated_cuda_table::workspace_bytes, py::arg("count"))
+        .def("step", &updated_cuda_table::step, py::arg("ids"), py::arg("count"), py::arg("grads"),
+             py::arg("grad_stride_bytes"), py::arg("scale"), py::arg("size"), py::arg("direct"), py::arg("eps"),
+             py::arg("beta1"), py::arg("beta2"), py::arg("gain"), py::arg("decay"), py::arg("shrink"),
+             py::arg("workspace"), py::arg("fault"), py::arg("stream"))
+        .def("catch_up", &updated_cuda_table::catch_up, py::arg("ids"), py::arg("count"), py::arg("ids_are_int64"),
+             py::arg("workspace"), py::arg("fault"), py::arg("stream"))
+        .def("catch_up_rows", &updated_cuda_table::catch_up_rows, py::arg("stream"))
+        .def_property_readonly("remembered", &updated_cuda_table::remembered);
+}
+
+}  // namespace embrow
