@@ -52,6 +52,12 @@ class Launch(NamedTuple):
         """Return memory for `size` bytes, which may be dropped as soon as the kernel is launched."""
         return torch.empty(size, dtype=torch.uint8, device=self.device)
 
+    def use(self, *tensors: Tensor) -> None:
+        """Keep memory that was allocated for another stream until this one is done with it."""
+        for tensor in tensors:
+            if tensor.is_cuda:
+                tensor.record_stream(torch.cuda.current_stream())
+
     def staging(self, words: int) -> Record:
         """Return memory of the host for `words` of 8 bytes to be copied from, which may be dropped meanwhile."""
         return _pinned(words)

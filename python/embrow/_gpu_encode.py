@@ -28,13 +28,13 @@ _tables: weakref.WeakKeyDictionary[_core.VocabTable, dict[torch.device, _Table]]
 _uploading = threading.Lock()
 
 
-def table_on(table: _core.VocabTable, device: torch.device) -> Any:
+def table_on(table: _core.VocabTable, device: torch.device) -> _Table:
     """Return the table on a device, copied there by the first call."""
     with _uploading:
         on_devices = _tables.setdefault(table, {})
         if device not in on_devices:
             on_devices[device] = _upload(table, device)
-        return on_devices[device].kernel
+        return on_devices[device]
 
 
 def _upload(table: _core.VocabTable, device: torch.device) -> _Table:
@@ -106,8 +106,9 @@ def encode_padded(
         if pad_id < 0:
             _check_widths(lengths, width)
         ids = numbers(len(rows), width, dtype=torch.int64 if wide else torch.int32)
+        launch.use(*on_device.memory)
         launch.kernels.encode_padded(
-            on_device,
+            on_device.kernel,
             *text,
             *frame,
             unk_id,

@@ -58,15 +58,18 @@ def embedding(
     RuntimeError
         `out` is given, and a gradient would be recorded.
     IndexError
-        An id is outside the table; names its position in the flattened input.
+        An id is outside the table; names its position in the flattened input. Of CUDA tensors it is raised later: by the
+        next call for the device that finds it recorded, or by :func:`embrow.cuda.synchronize`.
 
     Notes
     -----
-    Plain CPU tensors of float32, float64, bfloat16 and float16 use embrow's kernels, on as many threads as
-    `torch.get_num_threads()` says. Everything else is handed to PyTorch: other dtypes and devices, tensor subclasses,
-    functorch transforms, forward-mode differentiation, tracing, scripting and exporting. `torch.compile` puts embrow's
-    operators in its graph where the table is trained, which is where they are faster.
-    The results are the same bits for every number of threads.
+    Plain tensors of float32, float64, bfloat16 and float16 use embrow's kernels: on the CPU on as many threads as
+    `torch.get_num_threads()` says, and on CUDA devices where embrow was built with its CUDA kernels. Everything else is
+    handed to PyTorch: other dtypes and devices, tensor subclasses, functorch transforms, forward-mode differentiation,
+    tracing, scripting and exporting, and on CUDA `max_norm`. `torch.compile` puts embrow's operators in its graph where
+    a table on the CPU is trained, which is where they are faster.
+    The results are the same bits for every number of threads, and on CUDA, where
+    :func:`embrow.cuda.allow_atomic_gradients` can give that up.
 
     Examples
     --------
@@ -136,7 +139,7 @@ def embedding_bag(
     ------
     RuntimeError
         An id is outside the table; names its position in the flattened input. Offsets do not start at 0, or end
-        beyond the ids.
+        beyond the ids. Of CUDA tensors both are raised later, as those of :func:`embedding`.
     ValueError
         Shapes or arguments do not fit together.
 

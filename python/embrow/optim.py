@@ -83,7 +83,7 @@ class Adam(_SparseAdam, torch.optim.Adam):
     The results are the same bits for every number of threads.
 
     `stochastic_rounding`, `seed` and `rows`, there one mask for all, may stand in a param group. They and `catch_up`
-    are no part of a `state_dict`. Parameters on the CPU that they concern may have dense gradients too, with the
+    are no part of a `state_dict`. Parameters that they concern may have dense gradients too, with the
     numbers of `torch.optim.Adam`. The random bits are those of Philox4x32-10 (Salmon, Moraes, Dror and Shaw, "Parallel
     random numbers: as easy as 1, 2, 3", 2011).
 
