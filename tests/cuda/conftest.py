@@ -4,39 +4,35 @@ from __future__ import annotations
 
 import ctypes
 import importlib
-import importlib.util
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import ModuleType
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+from devices import missing, uncounted
+from traffic import Case, count_launches
 
 if TYPE_CHECKING:
     import torch
 
 
-def _missing() -> str | None:
-    """Why nothing can run here; None where it can."""
-    if importlib.util.find_spec("embrow._cuda") is None:
-        return "embrow._cuda is not built: EMBROW_CUDA=ON builds it"
-    if importlib.util.find_spec("cudasim") is None:
-        return "cudasim.py, the device arrays of these tests, is not on PYTHONPATH"
-    kernels = importlib.import_module("embrow._cuda")
-    try:
-        return None if kernels.devices() else "the CUDA driver offers no GPU"
-    except RuntimeError as error:
-        return f"neither a GPU nor the simulator: {error}"
-
-
 @pytest.fixture(scope="session")
 def kernels() -> ModuleType:
     """The module of CUDA kernels; skips where it cannot run."""
-    if reason := _missing():
+    if reason := missing():
         pytest.skip(reason)
     return importlib.import_module("embrow._cuda")
+
+
+@pytest.fixture(scope="session")
+def counted() -> Callable[..., list[Case]]:
+    """Runs a script and counts what its kernels move; skips where nobody counts."""
+    if reason := uncounted():
+        pytest.skip(reason)
+    return count_launches
 
 
 @pytest.fixture

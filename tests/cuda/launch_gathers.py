@@ -12,12 +12,7 @@ import sys
 
 import numpy as np
 from gathering import Gather
-
-SECTOR = 32
-
-
-def spanned(starts: np.ndarray, size: int) -> int:
-    return int(((starts + size - 1) // SECTOR - starts // SECTOR + 1).sum())
+from traffic import SECTOR, spanned
 
 
 def main() -> None:

@@ -1,17 +1,18 @@
 """Poolings named on the command line, for a process whose memory traffic is counted.
 
-Each argument is MODE,DTYPE,DIM,GAP,LENGTH,COUNT: bags of about LENGTH ids. Prints for each, on a line, how many 32-byte
-sectors the rows read, each bag's ids, the offsets and the rows written span.
+Each argument is MODE,DTYPE,DIM,GAP,LENGTH,COUNT: bags of about LENGTH ids. Prints, as one line of JSON for each, the
+32-byte sectors that the rows read, each bag's ids and the offsets span, and the rows written.
 """
 
 from __future__ import annotations
 
 import importlib
+import json
 import sys
 
 import numpy as np
-from launch_gathers import SECTOR, spanned
 from pooling import Pool, elements, offsets_of
+from traffic import SECTOR, spanned
 
 
 def main() -> None:
@@ -27,13 +28,12 @@ def main() -> None:
         job = Pool(mode, dtype, table, ids, offsets, gap=gap, winners=False)
         job.check(device, kernels)
         row_bytes = dim * table.itemsize
-        spans = [
+        reads = [
             spanned(ids * ((dim + gap) * table.itemsize), row_bytes),
             spanned(offsets * ids.itemsize, lengths * ids.itemsize),
             -(-offsets.nbytes // SECTOR),
-            spanned(np.arange(count) * row_bytes, row_bytes),
         ]
-        print(sum(spans))
+        print(json.dumps({"load": sum(reads), "store": spanned(np.arange(count) * row_bytes, row_bytes)}))
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
 """Scatters named on the command line, for a process whose memory traffic is counted.
 
 Each argument is DTYPE,ROWS,DIM,COUNT,IDS,ORDER, with IDS one of distinct, zipf, equal and ORDER ordered or atomic.
-Prints, as one line of JSON per scatter, the fewest 32-byte sectors: of the gradients, of the rows written, of what
-tells where they are; and how many times the most frequent id occurs.
+Prints, as one line of JSON per scatter, the 32-byte sectors that the gradients and what tells where they are span, and
+the rows written; and how many times the most frequent id occurs.
 """
 
 from __future__ import annotations
@@ -13,12 +13,7 @@ import sys
 
 import numpy as np
 from scattering import ITEMS, Scatter
-
-SECTOR = 32
-
-
-def sectors(starts: np.ndarray, size: int) -> int:
-    return int(((starts + size - 1) // SECTOR - starts // SECTOR + 1).sum())
+from traffic import SECTOR, spanned
 
 
 def draw(kind: str, count: int, rows: int) -> np.ndarray:
@@ -41,10 +36,10 @@ def main() -> None:
             np.testing.assert_array_equal(found, expected)
         row_bytes = job.dim * np.dtype(ITEMS[dtype]).itemsize
         seen, times = np.unique(ids, return_counts=True)
+        index = -(-4 * ids.size // SECTOR) + 2 * -(-4 * seen.size // SECTOR)
         fewest = {
-            "grads": sectors(np.arange(ids.size) * row_bytes, row_bytes),
-            "out": sectors(seen * row_bytes, row_bytes),
-            "index": -(-4 * ids.size // SECTOR) + 2 * -(-4 * seen.size // SECTOR),
+            "load": spanned(np.arange(ids.size) * row_bytes, row_bytes) + index,
+            "store": spanned(seen * row_bytes, row_bytes),
             "most": int(times.max()),
         }
         print(json.dumps(fewest))

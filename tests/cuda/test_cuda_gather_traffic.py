@@ -2,17 +2,10 @@
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
-from pathlib import Path
-from types import ModuleType
-from typing import Any
+from collections.abc import Callable
 
 import pytest
-
-Launch = tuple[dict[str, int], dict[str, Any]]
+from traffic import Case, sectors
 
 ROWS, COUNT = 1000, 999
 # row_bytes, stride_bytes, table_offset, out_offset, and the widest access that they allow
@@ -36,29 +29,20 @@ CASES = [
 
 
 @pytest.fixture(scope="module")
-def launches(kernels: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> list[Launch]:
+def cases(counted: Callable[..., list[Case]]) -> list[Case]:
     """Of each case the sectors that its rows span, and what the simulator counted."""
-    if not kernels.devices()[0].startswith("cudasim"):
-        pytest.skip("a GPU does not count accesses; the simulator does")
-    script = Path(__file__).with_name("launch_gathers.py")
-    counts = tmp_path_factory.mktemp("traffic") / "counts.json"
     arguments = [",".join(map(str, (ROWS, COUNT, *case[:-1]))) for case in CASES]
-    command = [sys.executable, str(script), *arguments]
-    environment = os.environ | {"CUDASIM_STATS": str(counts)}
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    spans = [json.loads(line) for line in done.stdout.splitlines()]
-    counted = [json.loads(line) for line in counts.read_text().splitlines()]
-    return list(zip(spans, counted, strict=True))
+    return counted("launch_gathers.py", arguments, {"gather_short", "gather_long"})
 
 
 @pytest.mark.parametrize("case", range(len(CASES)), ids=lambda case: "-".join(map(str, CASES[case])))
-def test_few_sectors_in_wide_accesses(case: int, launches: list[Launch]) -> None:
-    span, counted = launches[case]
+def test_few_sectors_in_wide_accesses(case: int, cases: list[Case]) -> None:
+    span, launches = cases[case]
+    (launch,) = launches
     width = CASES[case][-1]
-    loads, stores = counted["global_load"], counted["global_store"]
+    loads, stores = launch["global_load"], launch["global_store"]
     assert stores["sectors"] <= 1.02 * span["store"]
-    assert loads["sectors"] + stores["sectors"] <= 1.05 * (span["load"] + span["store"])
+    assert sectors(launches, "load", "store") <= 1.05 * (span["load"] + span["store"])
     assert set(stores["widths"]) == {str(width)}
     assert set(loads["widths"]) == {str(width), "8"}
-    assert counted["atomics_on_busiest_address"] == 0
+    assert launch["atomics_on_busiest_address"] == 0
