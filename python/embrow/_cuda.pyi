@@ -10,6 +10,7 @@ import embrow._core
 
 __all__: list[str] = [
     "DeviceTable",
+    "UpdatedTable",
     "architectures",
     "bad_bag_id_message",
     "bad_id_message",
@@ -20,6 +21,7 @@ __all__: list[str] = [
     "check_ragged",
     "clear_bag_faults",
     "clear_fault",
+    "clock_bytes",
     "count_tokens",
     "devices",
     "encode_facts_bytes",
@@ -53,6 +55,62 @@ class DeviceTable:
         seed_0: typing.SupportsInt | typing.SupportsIndex,
         seed_1: typing.SupportsInt | typing.SupportsIndex,
     ) -> None: ...
+
+class UpdatedTable:
+    def __init__(
+        self,
+        rule: embrow._core.UpdateRule,
+        type: embrow._core.Element,
+        rows: typing.SupportsInt | typing.SupportsIndex,
+        dim: typing.SupportsInt | typing.SupportsIndex,
+        step: typing.SupportsInt | typing.SupportsIndex,
+        row_steps: typing.SupportsInt | typing.SupportsIndex,
+        trained: typing.SupportsInt | typing.SupportsIndex,
+        clock: typing.SupportsInt | typing.SupportsIndex,
+        clock_steps: typing.SupportsInt | typing.SupportsIndex,
+    ) -> None: ...
+    def catch_up(
+        self,
+        ids: typing.SupportsInt | typing.SupportsIndex,
+        count: typing.SupportsInt | typing.SupportsIndex,
+        ids_are_int64: bool,
+        workspace: typing.SupportsInt | typing.SupportsIndex,
+        fault: typing.SupportsInt | typing.SupportsIndex,
+        stream: typing.SupportsInt | typing.SupportsIndex,
+    ) -> bool: ...
+    def catch_up_rows(self, stream: typing.SupportsInt | typing.SupportsIndex) -> bool: ...
+    def place(
+        self,
+        table: tuple[typing.SupportsInt | typing.SupportsIndex, typing.SupportsInt | typing.SupportsIndex],
+        first: tuple[typing.SupportsInt | typing.SupportsIndex, typing.SupportsInt | typing.SupportsIndex],
+        second: tuple[typing.SupportsInt | typing.SupportsIndex, typing.SupportsInt | typing.SupportsIndex],
+        greatest: tuple[typing.SupportsInt | typing.SupportsIndex, typing.SupportsInt | typing.SupportsIndex],
+    ) -> None: ...
+    def round_stochastically(
+        self, seed: typing.SupportsInt | typing.SupportsIndex, step: typing.SupportsInt | typing.SupportsIndex
+    ) -> None: ...
+    def step(
+        self,
+        ids: typing.SupportsInt | typing.SupportsIndex,
+        count: typing.SupportsInt | typing.SupportsIndex,
+        grads: typing.SupportsInt | typing.SupportsIndex,
+        grad_stride_bytes: typing.SupportsInt | typing.SupportsIndex,
+        scale: typing.SupportsFloat | typing.SupportsIndex,
+        size: typing.SupportsFloat | typing.SupportsIndex,
+        direct: typing.SupportsFloat | typing.SupportsIndex,
+        eps: typing.SupportsFloat | typing.SupportsIndex,
+        beta1: typing.SupportsFloat | typing.SupportsIndex,
+        beta2: typing.SupportsFloat | typing.SupportsIndex,
+        gain: typing.SupportsFloat | typing.SupportsIndex,
+        decay: typing.SupportsFloat | typing.SupportsIndex,
+        shrink: typing.SupportsFloat | typing.SupportsIndex,
+        workspace: typing.SupportsInt | typing.SupportsIndex,
+        fault: typing.SupportsInt | typing.SupportsIndex,
+        stream: typing.SupportsInt | typing.SupportsIndex,
+    ) -> None: ...
+    def workspace_bytes(self, count: typing.SupportsInt | typing.SupportsIndex) -> int: ...
+    @property
+    def remembered(self) -> int: ...
 
 def architectures() -> list[int]: ...
 def bad_bag_id_message(
@@ -92,6 +150,7 @@ def clear_bag_faults(
 def clear_fault(
     fault: typing.SupportsInt | typing.SupportsIndex, stream: typing.SupportsInt | typing.SupportsIndex
 ) -> None: ...
+def clock_bytes(steps: typing.SupportsInt | typing.SupportsIndex) -> int: ...
 def count_tokens(
     text: typing.SupportsInt | typing.SupportsIndex,
     text_bytes: typing.SupportsInt | typing.SupportsIndex,

@@ -58,8 +58,8 @@ def embedding(
     RuntimeError
         `out` is given, and a gradient would be recorded.
     IndexError
-        An id is outside the table; names its position in the flattened input. Of CUDA tensors it is raised later: by the
-        next call for the device that finds it recorded, or by :func:`embrow.cuda.synchronize`.
+        An id is outside the table; names its position in the flattened input. Of CUDA tensors it is raised later: by
+        the next call for the device that finds it recorded, or by :func:`embrow.cuda.synchronize`.
 
     Notes
     -----

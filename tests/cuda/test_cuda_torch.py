@@ -145,6 +145,8 @@ STEPS = {
 }
 
 
+# PyTorch's own warns of what it builds.
+@pytest.mark.filterwarnings("ignore:Sparse invariant checks")
 @pytest.mark.parametrize("name", STEPS)
 def test_steps_of_sparse_gradients(name: str, device: torch.device) -> None:
     ours, theirs = STEPS[name]

@@ -120,8 +120,8 @@ def test_a_table_is_copied_once_and_dropped_with_its_vocabulary(gpu: torch.devic
     with ThreadPoolExecutor(8) as pool:
         calls = [pool.submit(vocab.encode, ["to", "be to"], device=gpu) for _ in range(16)]
     assert [call.result().tolist() for call in calls] == [[[2, 0], [1, 2]]] * 16
-    table = _gpu_encode.table_on(vocab._table, gpu)
-    assert _gpu_encode.table_on(vocab.to("cuda")._table, gpu) is table
+    table = _gpu_encode.table_on(vocab._table, gpu).kernel
+    assert _gpu_encode.table_on(vocab.to("cuda")._table, gpu).kernel is table
     watched = weakref.ref(table)
     del table, vocab, calls
     assert watched() is None
