@@ -17,6 +17,7 @@ import embrow
 
 README = Path(__file__).parents[1] / "README.md"
 BENCHMARKS = README.parent / "benchmarks"
+TRAFFIC = BENCHMARKS / "bench_cuda_traffic.py"
 MODULES = [name for _, name, _ in pkgutil.walk_packages(embrow.__path__, "embrow.") if not name.endswith("__main__")]
 
 
@@ -42,7 +43,7 @@ def figures() -> str:
     return (BENCHMARKS / "README.md").read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("path", sorted(BENCHMARKS.glob("bench_*.py")), ids=lambda path: path.name)
+@pytest.mark.parametrize("path", sorted(set(BENCHMARKS.glob("bench_*.py")) - {TRAFFIC}), ids=lambda path: path.name)
 def test_every_benchmark_has_its_table(readme: ModuleType, figures: str, path: Path) -> None:
     pytest.importorskip("torch", reason="the benchmarks need PyTorch")
     heads = importlib.import_module("table").heads
@@ -58,6 +59,19 @@ def test_every_benchmark_has_its_table(readme: ModuleType, figures: str, path: P
 @pytest.mark.parametrize("path", sorted(BENCHMARKS.glob("cuda/bench_*.py")), ids=lambda path: path.name)
 def test_every_benchmark_of_cards_says_what_must_be_moved(figures: str, path: Path) -> None:
     assert re.search(rf"^ +\| {path.stem.removeprefix('bench_cuda_')}\b.* \| .+ \| ", figures, re.MULTILINE)
+
+
+def test_what_the_cuda_kernels_move_has_its_table(readme: ModuleType, figures: str) -> None:
+    traffic = importlib.import_module(TRAFFIC.stem)
+    first, *rows = readme.rows_of(figures, traffic.STEP)
+    assert first == list(traffic.HEADS)
+    for step in (traffic.ENCODE, *traffic.STEPS):
+        cases = [cells[1] for cells in rows if cells[0] == step.name]
+        assert [case for case in cases if not case.endswith((": text", ": ids"))] == list(step.cases)
+    for cells in rows:
+        loaded, stored, fewest, ratio = (float(cell.replace(",", "")) for cell in cells[2:6])
+        assert ratio == pytest.approx((loaded + stored) / fewest, abs=0.006)
+    assert f"\n### {TRAFFIC.name}: " in figures
 
 
 def test_the_summary_in_the_readme_is_that_of_the_tables(readme: ModuleType, figures: str) -> None:
