@@ -1,4 +1,4 @@
-// What a kernel on a GPU says of ids outside the table, for the host to raise when it next waits for the stream.
+// What a kernel on a GPU says of ids outside the table, for the host to raise when it next looks.
 #pragma once
 
 #include <cuda_runtime_api.h>
@@ -7,8 +7,8 @@
 
 namespace embrow {
 
-// The lowest position with an id outside the table, in device memory that belongs to one stream. Launches that share a
-// record keep the lowest position among them.
+// The lowest position with an id outside the table, in memory that the device reaches and that belongs to one stream.
+// Launches that share a record keep the lowest position among them.
 struct id_fault {
     static constexpr uint64_t none = UINT64_MAX;
 

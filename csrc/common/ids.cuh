@@ -29,6 +29,7 @@ __device__ inline void record_fault(id_fault* fault, const id_list& ids, int64_t
     uint64_t seen;
     do {
         seen = record->position;
+        if (seen == id_fault::none) return;  // the host has just read it and cleared it
         record->value = load_id(ids, static_cast<int64_t>(seen));
         record->rows = rows;
         __threadfence();

@@ -18,7 +18,7 @@
 
 namespace embrow {
 
-// What went wrong in the launches of one stream, in device memory.
+// What went wrong in the launches of one stream, in memory that the device reaches.
 struct bag_faults {
     id_fault ids;
     id_fault offsets;  // of a place in the offsets; its `rows` is the number of ids

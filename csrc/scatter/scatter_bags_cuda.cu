@@ -38,6 +38,7 @@ size_t scatter_bags_bytes(const scatter_job& job, size_t bags, addition how) {
 
 void scatter_bags_cuda(scatter_job job, const bag_list& bags, pooling mode, const std::byte* weights, addition how,
                        std::byte* workspace, id_fault* fault, cudaStream_t stream) {
+    if (bags.count == 0) return;
     const bag_memory memory = lay_out(job, bags.count, how, workspace);
     if (job.ids.count > 0) {
         const bool mean = mode == pooling::mean;

@@ -121,6 +121,7 @@ class _Lookup(torch.autograd.Function):
         (ids,) = ctx.saved_tensors
         rows, _, padding_idx, by_freq, sparse = ctx.settings
         if sparse or not is_gradient_served(grad):
+            ids = ids if sparse else _gpu.inside(ids, rows)
             table = embedding_backward(grad, ids, rows, padding_idx, by_freq, sparse)
         else:
             table = _scatter(grad, ids, rows, padding_idx, by_freq)

@@ -57,8 +57,19 @@ class _Bags:
         bags = torch.arange(self.count, dtype=self.ids.dtype, device=self.ids.device)
         if self.offsets is None:
             return bags.repeat_interleave(self.width)
+        if _gpu.holds(self.ids):
+            # Whatever the offsets are, which only the device has seen, these are bags; and it is not waited for.
+            places = torch.arange(self.ids.numel(), device=self.ids.device)
+            found = torch.bucketize(places, self.offsets[: self.count], right=True) - 1
+            return found.clamp_(0, self.count - 1).to(self.ids.dtype)
         ends = torch.cat([self.offsets[1 : self.count], self.offsets.new_tensor([self.ids.numel()])])
         return bags.repeat_interleave(ends - self.offsets[: self.count])
+
+    def with_rest(self) -> _Bags:
+        """Return the bags and, where the offsets tell where the last one ends, one more of the ids behind it."""
+        if self.offsets is None or self.offsets.numel() == self.count:
+            return self
+        return _Bags(self.ids, self.offsets, self.count + 1, 0)
 
 
 class _Settings(NamedTuple):
@@ -152,7 +163,7 @@ def _served_bags(input: Tensor, offsets: Tensor | None, include_last_offset: boo
     starts = offsets.numel()
     if _gpu.holds(input):
         # Their values are the kernel's to check.
-        if offsets.device != input.device or starts < include_last_offset:
+        if offsets.device != input.device or starts <= include_last_offset:
             return None
     else:
         where = (offsets.data_ptr(), starts, offsets.dtype is _int64)
@@ -217,6 +228,10 @@ class _BagLookup(torch.autograd.Function):
         ids, offsets, weight, weights, winners = ctx.saved_tensors
         bags = _Bags(ids, offsets, *ctx.bags)
         settings = ctx.settings
+        if winners is None and _gpu.holds(ids) and bags.with_rest().count > bags.count:
+            # Ids behind the last bag are in none: their gradient is zero.
+            bags = bags.with_rest()
+            grad = torch.cat([grad, grad.new_zeros(1, settings.dim)])
         served = is_gradient_served(grad)
         table = shares = None
         if ctx.needs_input_grad[0]:
@@ -274,8 +289,9 @@ def _scatter_by_id(grad: Tensor, weights: Tensor | None, bags: _Bags, settings: 
     by_id = embedding(of_ids, grad)
     if weights is not None:
         by_id = by_id * weights.unsqueeze(1)
+    ids = bags.ids if settings.sparse else _gpu.inside(bags.ids, settings.rows)
     table: Tensor = embedding_backward(
-        by_id, bags.ids, settings.rows, settings.padding_idx, settings.by_freq, settings.sparse
+        by_id, ids, settings.rows, settings.padding_idx, settings.by_freq, settings.sparse
     )
     return table
 
@@ -308,7 +324,8 @@ def _scatter_to_winners(grad: Tensor, winners: Tensor, rows: int, in_place: bool
 def _weigh(grad: Tensor, weight: Tensor, bags: _Bags, settings: _Settings) -> Tensor:
     """Return how a change of each id's weight would change the result: its row times its bag's gradient."""
     of_ids = bags.of_ids()
-    shares: Tensor = _weights_backward(grad.contiguous(), weight, bags.ids, of_ids, of_ids, 0, settings.padding_idx)
+    ids = _gpu.inside(bags.ids, settings.rows)
+    shares: Tensor = _weights_backward(grad.contiguous(), weight, ids, of_ids, of_ids, 0, settings.padding_idx)
     return shares
 
 

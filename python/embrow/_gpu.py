@@ -1,7 +1,7 @@
 """The kernels on a GPU, told where they work: the device, its current stream, workspaces, and records of bad ids.
 
-No call waits for the device. What a kernel finds wrong it writes to a record in pinned host memory, which every later
-call looks at, and `embrow.cuda.synchronize` after waiting.
+A kernel is not waited for to learn whether its ids were right: what it finds wrong it writes to a record in pinned host
+memory, which every later call looks at, and `embrow.cuda.synchronize` after waiting.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import importlib
 import importlib.util
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import ModuleType
@@ -41,6 +42,11 @@ def served(device: torch.device | str | int) -> torch.device | None:
     return where if where.index is not None else torch.device("cuda", torch.cuda.current_device())
 
 
+def inside(ids: Tensor, rows: int) -> Tensor:
+    """Return ids that kernels of PyTorch's may take: those outside the table, which are recorded, as some within."""
+    return ids.clamp(0, rows - 1) if holds(ids) and rows > 0 else ids
+
+
 class Launch(NamedTuple):
     """Where a kernel works."""
 
@@ -67,7 +73,8 @@ class Launch(NamedTuple):
         key = (self.device, self.stream, kind)
         found = _records.get(key)
         if found is None:
-            found = _records.setdefault(key, _clear_record(len(_errors[kind])))
+            with _taking:
+                found = _records.setdefault(key, _spare(self.device).pop())
         return int(found.ctypes.data)
 
 
@@ -77,7 +84,8 @@ def launching(device: torch.device) -> Iterator[Launch]:
     module = _module()
     assert module is not None
     with _current(device) as stream:
-        raise_recorded(device)
+        if _found_fault(device) and not is_capturing():
+            raise_recorded(device)
         yield Launch(module, device, stream)
 
 
@@ -101,35 +109,58 @@ def adds_atomically(dtype: torch.dtype) -> bool:
 
 # One for each device, stream and kind, as kernels at work at the same time would mix theirs.
 _records: dict[tuple[torch.device, int, str], Record] = {}
+# Records for streams yet to come: while one captures a graph, nothing can be allocated.
+_spares: dict[torch.device, list[Record]] = {}
+_taking = threading.Lock()
+_block_records = 64
 _nothing = -1
 
-# What a record has room for, one fault after another, and what each is told as.
+# What each fault of a record is told as; of several the first is.
 _errors: dict[str, tuple[tuple[type[Exception], str], ...]] = {
     "lookup": ((IndexError, "bad_id_message"),),
     "bag": ((RuntimeError, "bad_bag_id_message"), (RuntimeError, "bad_offset_message")),
 }
+# Of each fault position, value and rows, as in csrc/common/id_fault.h.
+_fault_words = 3
+_record_words = _fault_words * max(map(len, _errors.values()))
 
 
-def _clear_record(faults: int) -> Record:
-    # Each is position, value and rows, as in csrc/common/id_fault.h.
-    record: Record = _pinned(3 * faults)
-    record[:] = _nothing
-    return record
+def _spare(device: torch.device) -> list[Record]:
+    spares = _spares.setdefault(device, [])
+    if not spares:
+        block = _pinned(_block_records * _record_words)
+        block[:] = _nothing
+        spares.extend(block.reshape(_block_records, _record_words))
+    return spares
 
 
 def _pinned(words: int) -> Record:
-    array: Record = torch.empty(words, dtype=torch.int64, pin_memory=True).numpy()
+    array: Record = torch.empty(words, dtype=torch.int64, device="cpu", pin_memory=True).numpy()
     return array
+
+
+def is_capturing() -> bool:
+    """Whether what is launched now becomes part of a graph."""
+    return torch.cuda.is_available() and torch.cuda.is_current_stream_capturing()
+
+
+def _found_fault(device: torch.device) -> bool:
+    return any(
+        where == device and (record[::_fault_words] != _nothing).any() for (where, *_), record in list(_records.items())
+    )
 
 
 def raise_recorded(device: torch.device) -> None:
     """Raise what kernels have found wrong on a device; wait for them if they have found anything."""
+    if not _found_fault(device):
+        return
+    # Others may be about to find a lower position.
+    synchronize(device)
     for (where, _, kind), record in list(_records.items()):
-        if where == device and (record[::3] != _nothing).any():
-            # Others may be about to find a lower position.
-            synchronize(device)
-            faults = record.reshape(-1, 3).tolist()
-            record[:] = _nothing
-            for fault, (error, message) in zip(faults, _errors[kind], strict=True):
-                if fault[0] != _nothing:
-                    raise error(getattr(_module(), message)(*fault))
+        if where != device or (record[::_fault_words] == _nothing).all():
+            continue
+        faults = record.reshape(-1, _fault_words).tolist()
+        record[:] = _nothing
+        for fault, (error, message) in zip(faults, _errors[kind], strict=False):
+            if fault[0] != _nothing:
+                raise error(getattr(_module(), message)(*fault))

@@ -53,7 +53,7 @@ def _upload(table: _core.VocabTable, device: torch.device) -> _Table:
 
 def _padded(part: np.ndarray[Any, np.dtype[np.uint8]]) -> Tensor:
     """Copy bytes to memory that is a multiple of 16 bytes."""
-    made = torch.zeros(_round_up(max(part.size, 1), 16), dtype=torch.uint8)
+    made = torch.zeros(_round_up(max(part.size, 1), 16), dtype=torch.uint8, device="cpu")
     made.numpy()[: part.size] = part
     return made
 

@@ -66,6 +66,8 @@ def _checked(values: Tensor, offsets: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _fitting(out: Tensor, rows: int, width: int, dtype: torch.dtype, device: torch.device) -> Tensor:
+    if not isinstance(out, Tensor):
+        raise ValueError(f"pad_sequences: out must be a tensor on {device}, as the ids are; found {type(out).__name__}")
     if out.dtype != dtype or out.shape != (rows, width) or out.device != device or not out.is_contiguous():
         raise ValueError(
             f"pad_sequences: out must be a contiguous tensor of {dtype} on {device}, shape ({rows}, {width}); found "

@@ -48,11 +48,12 @@ class _OnCpu:
 class _OnGpu:
     """The kernel that works in a GPU's memory, where the history is, too."""
 
-    def __init__(self, device: torch.device, late: bool, *job: Any) -> None:
+    def __init__(self, device: torch.device, held: list[Tensor], late: bool, *job: Any) -> None:
         self._device = device
         with _gpu.launching(device) as launch:
-            self._clock = launch.workspace(launch.kernels.clock_bytes(_most_remembered) if late else 0)
-            self._kernel = launch.kernels.UpdatedTable(*job, self._clock.data_ptr(), _most_remembered)
+            clock = launch.workspace(launch.kernels.clock_bytes(_most_remembered) if late else 0)
+            self._kernel = launch.kernels.UpdatedTable(*job, clock.data_ptr(), _most_remembered)
+        self._held = [clock, *held]
         self.place = self._kernel.place
         self.round_stochastically = self._kernel.round_stochastically
 
@@ -66,6 +67,7 @@ class _OnGpu:
         with _gpu.launching(self._device) as launch:
             workspace = launch.workspace(self._kernel.workspace_bytes(values.size(0)))
             where = (workspace.data_ptr(), launch.record("lookup"), launch.stream)
+            launch.use(*self._held)
             self._kernel.step(*grads, scale, *numbers, *where)
 
     def catch_up(self, ids: Tensor) -> bool:
@@ -73,11 +75,13 @@ class _OnGpu:
         with _gpu.launching(self._device) as launch:
             workspace = launch.workspace(self._kernel.workspace_bytes(ids.numel()))
             where = (workspace.data_ptr(), launch.record("lookup"), launch.stream)
+            launch.use(*self._held)
             behind: bool = self._kernel.catch_up(*which, *where)
         return behind
 
     def catch_up_rows(self) -> bool:
         with _gpu.launching(self._device) as launch:
+            launch.use(*self._held)
             behind: bool = self._kernel.catch_up_rows(launch.stream)
         return behind
 
@@ -112,7 +116,8 @@ class Table:
             0 if self.row_steps is None else self.row_steps.data_ptr(),
             0 if self.trained is None else self.trained.data_ptr(),
         )
-        self._kernel = _OnGpu(device, late, *job) if _gpu.holds(parameter) else _OnCpu(*job)
+        held = [tensor for tensor in (self.row_steps, self.trained) if tensor is not None]
+        self._kernel = _OnGpu(device, held, late, *job) if _gpu.holds(parameter) else _OnCpu(*job)
         self._addresses: tuple[int, ...] = ()
 
     def round_stochastically(self, seed: int, step: int) -> None:

@@ -189,6 +189,11 @@ class SparseRows(torch.optim.Optimizer):
         return super()._init_group(group, *lists)  # type: ignore[misc]
 
     def _step_rows(self, parameter: Tensor, group: dict[str, Any]) -> None:
+        if parameter.is_cuda and _gpu.is_capturing():
+            raise RuntimeError(
+                f"{type(self).__name__}: a step with sparse gradients cannot become part of a CUDA graph, which would "
+                "repeat its learning rate and count of steps; capture the forward and backward passes alone"
+            )
         found_inf = getattr(self, "found_inf", None)
         if found_inf is not None and found_inf.item():
             return
@@ -264,7 +269,7 @@ class SparseRows(torch.optim.Optimizer):
         Raises
         ------
         IndexError
-            An id is outside the table; no row has been changed.
+            An id is outside the table; no row has been changed. On a GPU it is raised later, as by a lookup.
 
         Notes
         -----

@@ -69,7 +69,8 @@ def embedding(
     tracing, scripting and exporting, and on CUDA `max_norm`. `torch.compile` puts embrow's operators in its graph where
     a table on the CPU is trained, which is where they are faster.
     The results are the same bits for every number of threads, and on CUDA, where
-    :func:`embrow.cuda.allow_atomic_gradients` can give that up.
+    :func:`embrow.cuda.allow_atomic_gradients` can give that up and a few gradients are PyTorch's to compute: second
+    ones, and of bags those of maxima and of `per_sample_weights`.
 
     Examples
     --------

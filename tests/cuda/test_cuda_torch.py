@@ -78,6 +78,20 @@ def test_bags(mode: str, weighted: bool, offsets: Tensor | None, device: torch.d
         torch.testing.assert_close(ours, theirs)
 
 
+def test_ids_behind_the_last_bag_have_no_gradient(device: torch.device) -> None:
+    layer = EmbeddingBag.from_pretrained(table_of(11, 6, device), freeze=False, mode="mean", include_last_offset=True)
+    ids, offsets = torch.tensor([1, 2, 3, 4, 5], device=device), torch.tensor([0, 2, 3], device=device)
+    rows = layer(ids, offsets)
+    table = layer.weight.detach()
+    torch.testing.assert_close(rows, torch.stack([(table[1] + table[2]) / 2, table[3]]))
+    rows.sum().backward()
+    expected = torch.zeros(11, 6, device=device)
+    expected[1:3], expected[3] = 0.5, 1.0
+    assert torch.equal(layer.weight.grad, expected)
+    assert layer(ids, torch.tensor([0], device=device)).shape == (0, 6)
+    check_recorded(device)
+
+
 def test_a_bad_id_and_bad_offsets_of_bags_are_told(device: torch.device) -> None:
     table = table_of(11, 6, device)
     embedding_bag(torch.tensor([[1, 2], [3, 11]], device=device), table)
