@@ -33,6 +33,7 @@ constexpr int block_ids = block_terms;
 constexpr int super_block_ids = super_block_terms;
 constexpr int64_t long_bag_ids = 4 * block_ids;  // from here on parts are pooled beforehand
 constexpr int least_lanes_log2 = 3;              // a group reads ids by whole sectors
+constexpr int pool_blocks_resident = 5;          // or more: allows 96 registers, with which nothing is spilled
 
 // How groups of lanes are laid over rows to be made, `works` of them.
 struct group_layout {
@@ -323,17 +324,19 @@ __device__ void add_rows(const pool_job& job, const bag_span& span, bool is_whol
 template <class Pooled>
 __device__ void add_parts(const part_table<typename Pooled::value_type>& parts, bool are_super_blocks, int64_t slot,
                           int64_t count, int64_t chunk, Pooled& pooled, id_tally& tally) {
-    for (int64_t at = 0; at < count; at += rows_in_flight) {
-        typename Pooled::part read[rows_in_flight];
-        id_tally tallies[rows_in_flight];
+    // Wide ones would take too many registers.
+    constexpr int parts_in_flight = sizeof(typename Pooled::part) <= 32 ? rows_in_flight : rows_in_flight / 2;
+    for (int64_t at = 0; at < count; at += parts_in_flight) {
+        typename Pooled::part read[parts_in_flight];
+        id_tally tallies[parts_in_flight];
 #pragma unroll
-        for (int row = 0; row < rows_in_flight; ++row) {
+        for (int row = 0; row < parts_in_flight; ++row) {
             if (at + row >= count) continue;
             tallies[row] = parts.tallies[slot + at + row];
             if (chunk >= 0) read[row] = Pooled::read(parts, slot + at + row, chunk * Pooled::size);
         }
 #pragma unroll
-        for (int row = 0; row < rows_in_flight; ++row) {
+        for (int row = 0; row < parts_in_flight; ++row) {
             if (at + row >= count) continue;
             tally.add(tallies[row]);
             if (chunk >= 0) pooled.add_block(read[row]);
@@ -383,7 +386,7 @@ __global__ void __launch_bounds__(block_threads, blocks_resident)
 
 // ids -> the blocks of long bags.
 template <class T, class Chunk, class Pooled>
-__global__ void __launch_bounds__(block_threads, blocks_resident)
+__global__ void __launch_bounds__(block_threads, pool_blocks_resident)
     pool_blocks(pool_job job, part_table<typename Pooled::value_type> blocks, group_layout layout, id_fault* fault) {
     const lane_group group(layout);
     const int32_t begin = group.given ? blocks.begins[group.work] : -1;
@@ -398,7 +401,7 @@ __global__ void __launch_bounds__(block_threads, blocks_resident)
 
 // Blocks -> the super blocks of long bags.
 template <class Pooled>
-__global__ void __launch_bounds__(block_threads, blocks_resident)
+__global__ void __launch_bounds__(block_threads, pool_blocks_resident)
     pool_super_blocks(part_table<typename Pooled::value_type> blocks,
                       part_table<typename Pooled::value_type> super_blocks, group_layout layout) {
     const lane_group group(layout);
@@ -413,7 +416,7 @@ __global__ void __launch_bounds__(block_threads, blocks_resident)
 
 // ids, and the parts of long bags -> one row per bag.
 template <class T, class Chunk, class Pooled>
-__global__ void __launch_bounds__(block_threads, blocks_resident)
+__global__ void __launch_bounds__(block_threads, pool_blocks_resident)
     pool_bags(pool_job job, part_table<typename Pooled::value_type> blocks,
               part_table<typename Pooled::value_type> super_blocks, group_layout layout, bag_faults* faults) {
     const lane_group group(layout);
