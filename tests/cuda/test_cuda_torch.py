@@ -128,7 +128,54 @@ def test_an_id_outside_the_table_is_told_by_the_next_call(device: torch.device) 
     assert torch.equal(layer(torch.tensor([2], device=device))[0], layer.weight[2])
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU: it waits for one")
+needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU: the simulator has none of this")
+
+
+@needs_gpu
+def test_lookups_and_their_gradients_replay_in_a_graph() -> None:
+    layer = Embedding(1000, 64, device="cuda")
+    bags = EmbeddingBag.from_pretrained(layer.weight.detach().clone(), freeze=False)
+    ids, others = torch.randint(1000, (2, 300, 4), device="cuda").unbind()
+
+    def run() -> tuple[Tensor, Tensor]:
+        rows, pooled = layer(ids), bags(ids)
+        (rows.sum() + pooled.sum()).backward()
+        return rows, pooled
+
+    # As PyTorch's documentation has it: warm up on a stream of its own, then capture.
+    stream = torch.cuda.Stream()
+    stream.wait_stream(torch.cuda.current_stream())
+    with torch.cuda.stream(stream):
+        run()
+    torch.cuda.current_stream().wait_stream(stream)
+    for module in (layer, bags):
+        module.zero_grad(set_to_none=True)
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        rows, pooled = run()
+    ids.copy_(others)
+    graph.replay()
+    assert torch.equal(rows, layer.weight[others])
+    torch.testing.assert_close(pooled, layer.weight[others].mean(1))
+    times = torch.bincount(others.reshape(-1), minlength=1000).float().unsqueeze(1)
+    torch.testing.assert_close(layer.weight.grad, times.expand(-1, 64))
+    torch.testing.assert_close(bags.weight.grad, times.expand(-1, 64) / 4)
+    embrow.cuda.synchronize()
+
+
+@needs_gpu
+def test_a_step_is_not_captured() -> None:
+    layer = Embedding(10, 4, sparse=True, device="cuda")
+    optimizer = embrow.optim.SGD(layer.parameters(), lr=0.1)
+    layer(torch.tensor([1], device="cuda")).sum().backward()
+    with (
+        pytest.raises(RuntimeError, match="cannot become part of a CUDA graph"),
+        torch.cuda.graph(torch.cuda.CUDAGraph()),
+    ):
+        optimizer.step()
+
+
+@needs_gpu
 def test_synchronize_tells() -> None:
     embedding(torch.tensor([5], device="cuda"), torch.zeros(5, 3, device="cuda"))
     with pytest.raises(IndexError, match="position 0 of the ids is 5"):
