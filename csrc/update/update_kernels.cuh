@@ -1,4 +1,4 @@
-// Device code of the update; update_cuda.h is the contract, update_cuda.cu chooses the kernel.
+// Device code of the update; update_cuda.h is the contract, update_launch.cuh chooses the kernel.
 //
 // A warp takes a tile of up to 32 rows. First each lane looks one of them up: which row, which gradients, what it
 // missed. Then groups of lanes, the smallest power of two that covers a row, go through the tile, and every lane has
@@ -306,27 +306,6 @@ __global__ void __launch_bounds__(update_threads, update_blocks_resident<T, colu
         }
         __syncwarp();  // before the next tile's rows
     }
-}
-
-// Records ids outside the table, and that there are any.
-__global__ void __launch_bounds__(update_threads) check_ids(id_list ids, int64_t rows, id_fault* fault, uint32_t* bad) {
-    const int64_t position = static_cast<int64_t>(blockIdx.x) * update_threads + threadIdx.x;
-    const int64_t id = checked_id(ids, rows, fault, position, true);
-    if (id < 0 && position < static_cast<int64_t>(ids.count)) *bad = 1;
-}
-
-// One block; every thread goes back through its share of the steps as long as they count.
-__global__ void __launch_bounds__(update_threads)
-    advance_clock(clock_view clock, clock_step* steps, step_numbers numbers) {
-    const auto thread = static_cast<int64_t>(threadIdx.x);
-    if (thread == 0 && clock.last == 0) steps[0] = {};
-    if (!clock.stepwise) {
-        for (int64_t at = static_cast<int64_t>(clock.last) - thread; at >= 0 && steps[at].counts();
-             at -= update_threads) {
-            steps[at].add(numbers, clock.keeps_greatest);
-        }
-    }
-    if (thread == 0) steps[clock.last + 1] = steps[clock.last].next(numbers);
 }
 
 }  // namespace embrow::device

@@ -50,6 +50,16 @@ def test_more_rows_than_one_tile_and_rows_never_seen(device: ModuleType, kernels
         both.check()
 
 
+def test_more_tiles_than_warps(device: ModuleType, kernels: ModuleType) -> None:
+    """Warps go on to a second tile; most rows are passed over, which keeps the test short."""
+    trained = np.zeros(34_000, bool)
+    trained[[*range(40), *range(32_700, 32_850)]] = True
+    both = Both(Table("sgd", trained.size, 33, late=True, trained=trained), device, kernels)
+    both.step(np.array([2]))
+    both.catch_up_rows()
+    both.check()
+
+
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
 @pytest.mark.parametrize(("gap", "offset"), [(8, 0), (4, 0), (2, 0), (1, 0), (0, 1), (0, 2), (8, 8), (8, 3)])
 def test_unaligned_rows(gap: int, offset: int, dtype: str, device: ModuleType, kernels: ModuleType) -> None:
@@ -87,7 +97,8 @@ def test_rows_catch_up(rule: str, way: str, device: ModuleType, kernels: ModuleT
         both.step(np.arange(50))
         for seed, changed in enumerate(WAYS[way], 1):
             both.step(zipf(20, 25, seed), seed=seed, **changed)
-        both.catch_up(np.array([7, 30, 7, 7, 49, 30] * 12, np.int32))
+        # Ids that several lanes meet at once.
+        both.catch_up(np.random.default_rng(0).permutation(np.repeat(np.arange(50, dtype=np.int32), 8)))
         both.check()
         both.step(np.array([1, 30, 48]))
         both.catch_up_rows()

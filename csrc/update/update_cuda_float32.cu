@@ -1,0 +1,3 @@
+#include "update/update_launch.cuh"
+
+template void embrow::launch_update<float>(const update_job&, const device::wanted_rows&, int64_t, cudaStream_t);
