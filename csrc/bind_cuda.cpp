@@ -6,24 +6,6 @@
 #include "common/cuda.h"
 #include "gather/gather.h"
 
-namespace embrow {
-namespace {
-
-namespace py = pybind11;
-
-void check_fault(uintptr_t fault, uintptr_t stream) {
-    id_fault taken;
-    {
-        const py::gil_scoped_release released;
-        taken = take_fault_cuda(fault_at(fault), stream_at(stream));
-    }
-    if (taken.position == id_fault::none) return;
-    throw py::index_error(bad_id_message({taken.position, taken.value}, taken.rows));
-}
-
-}  // namespace
-}  // namespace embrow
-
 PYBIND11_MODULE(_cuda, m) {
     namespace py = pybind11;
     m.doc() = "embrow's CUDA kernels; private, use the package's Python names";
@@ -32,15 +14,6 @@ PYBIND11_MODULE(_cuda, m) {
     m.def("architectures", &embrow::cuda_architectures);
     m.def("devices", &embrow::cuda_devices);
     m.def("old_driver_message", &embrow::old_driver_message, py::arg("driver"), py::arg("runtime"));
-
-    m.attr("fault_bytes") = sizeof(embrow::id_fault);
-    m.def(
-        "clear_fault",
-        [](uintptr_t fault, uintptr_t stream) {
-            embrow::clear_fault_cuda(embrow::fault_at(fault), embrow::stream_at(stream));
-        },
-        py::arg("fault"), py::arg("stream"));
-    m.def("check_fault", &embrow::check_fault, py::arg("fault"), py::arg("stream"));
 
     // The position and value of an id outside a table of so many rows.
     m.def(

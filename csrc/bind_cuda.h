@@ -5,7 +5,11 @@
 // done with it.
 #pragma once
 
+#include <cuda_runtime_api.h>
 #include <pybind11/pybind11.h>
+
+#include <limits>
+#include <string>
 
 #include "common/id_fault.h"
 
@@ -17,6 +21,13 @@ inline cudaStream_t stream_at(uintptr_t stream) {
 
 inline id_fault* fault_at(uintptr_t fault) {
     return reinterpret_cast<id_fault*>(fault);
+}
+
+// On a GPU ids of a batch and rows of a table are counted in 31 bits.
+inline size_t below_limit(const char* step, size_t found, const char* what) {
+    if (found <= std::numeric_limits<int32_t>::max()) return found;
+    throw pybind11::value_error(std::string(step) + ": " + std::to_string(found) + " " + what +
+                                "; the kernels take fewer than 2^31");
 }
 
 // Each defined in <step>/<step>_cuda_bind.cpp; pooling is part of the gather.

@@ -12,6 +12,11 @@ constexpr int warp_lanes = 32;
 constexpr int sector_bytes = 32;
 constexpr unsigned all_lanes = 0xffffffffU;
 
+// Of all threads of the launch.
+__device__ inline int64_t thread_index() {
+    return static_cast<int64_t>(blockIdx.x) * blockDim.x + threadIdx.x;
+}
+
 __device__ inline int64_t load_id(const id_list& ids, int64_t position) {
     return ids.is_int64 ? __ldg(static_cast<const int64_t*>(ids.data) + position)
                         : __ldg(static_cast<const int32_t*>(ids.data) + position);

@@ -22,4 +22,11 @@ void launch(void (*kernel)(Parameters...), int64_t blocks, int threads, cudaStre
     EMBROW_CUDA_CHECK(cudaLaunchKernelEx(&config, kernel, static_cast<Parameters>(arguments)...));
 }
 
+// One thread for each of `threads`, in blocks of `block_threads`; see thread_index.
+template <class... Parameters, class... Arguments>
+void launch_threads(void (*kernel)(Parameters...), int64_t threads, int block_threads, cudaStream_t stream,
+                    Arguments... arguments) {
+    launch(kernel, ceil_div(threads, block_threads), block_threads, stream, arguments...);
+}
+
 }  // namespace embrow

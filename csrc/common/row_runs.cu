@@ -54,12 +54,6 @@ run_memory lay_out(size_t ids, int64_t rows, std::byte* workspace) {
     return memory;
 }
 
-template <class... Parameters, class... Arguments>
-void launch_threads(void (*kernel)(Parameters...), size_t threads, cudaStream_t stream, Arguments... arguments) {
-    const int64_t blocks = ceil_div(static_cast<int64_t>(threads), device::run_threads);
-    launch(kernel, blocks, device::run_threads, stream, arguments...);
-}
-
 }  // namespace
 
 size_t row_runs_bytes(size_t ids, int64_t rows) {
@@ -75,8 +69,8 @@ row_runs find_row_runs_cuda(const id_list& ids, int64_t rows, int64_t padding_id
     cub::DoubleBuffer<uint32_t> term_rows(memory.term_rows[0], memory.term_rows[1]);
     cub::DoubleBuffer<uint32_t> positions(memory.positions[0], memory.positions[1]);
     if (count > 0) {
-        launch_threads(device::make_terms, count, stream, ids, rows, padding_idx, fault, term_rows.Current(),
-                       positions.Current(), memory.counts);
+        launch_threads(device::make_terms, count, device::run_threads, stream, ids, rows, padding_idx, fault,
+                       term_rows.Current(), positions.Current(), memory.counts);
     }
     if (most > 0) {
         EMBROW_CUDA_CHECK(cub::DeviceRadixSort::SortPairs(memory.scratch, memory.scratch_bytes, term_rows, positions,
@@ -84,8 +78,8 @@ row_runs find_row_runs_cuda(const id_list& ids, int64_t rows, int64_t padding_id
         const device::starts_run starts{term_rows.Current()};
         EMBROW_CUDA_CHECK(cub::DeviceSelect::If(memory.scratch, memory.scratch_bytes, positions_from(0),
                                                 term_rows.Alternate(), &memory.counts->starts, count, starts, stream));
-        launch_threads(device::name_runs, most, stream, term_rows.Current(), count, static_cast<uint32_t>(rows),
-                       term_rows.Alternate(), positions.Alternate(), memory.counts);
+        launch_threads(device::name_runs, static_cast<int64_t>(most), device::run_threads, stream, term_rows.Current(),
+                       count, static_cast<uint32_t>(rows), term_rows.Alternate(), positions.Alternate(), memory.counts);
     }
     return {.positions = positions.Current(),
             .sorted = term_rows.Current(),

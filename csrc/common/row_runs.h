@@ -31,10 +31,7 @@ struct row_runs {
     size_t terms;               // as many as ids
 };
 
-// Both are below 2^31, which the caller has checked.
-constexpr size_t most_run_terms = (size_t{1} << 31) - 1;
-constexpr int64_t most_run_rows = (int64_t{1} << 31) - 1;
-
+// Ids and rows are below 2^31, which the caller has checked.
 size_t row_runs_bytes(size_t ids, int64_t rows);
 
 // Runs lie in `workspace`, of row_runs_bytes, aligned to 256 bytes. The first bad id is recorded in `fault`.

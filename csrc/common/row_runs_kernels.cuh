@@ -18,14 +18,10 @@ struct run_counts {
     uint32_t bad;
 };
 
-__device__ inline int64_t run_thread() {
-    return static_cast<int64_t>(blockIdx.x) * run_threads + threadIdx.x;
-}
-
 __global__ void __launch_bounds__(run_threads)
     make_terms(id_list ids, int64_t rows, int64_t padding_idx, id_fault* fault, uint32_t* term_rows,
                uint32_t* positions, run_counts* counts) {
-    const int64_t position = run_thread();
+    const int64_t position = thread_index();
     const int64_t id = checked_id(ids, rows, fault, position, true);
     if (position >= static_cast<int64_t>(ids.count)) return;
     if (id < 0) counts->bad = 1;
@@ -41,7 +37,7 @@ struct starts_run {
 // One thread for each run there can be.
 __global__ void __launch_bounds__(run_threads) name_runs(const uint32_t* sorted, uint32_t terms, uint32_t table_rows,
                                                          uint32_t* begins, uint32_t* rows, run_counts* counts) {
-    const int64_t run = run_thread();
+    const int64_t run = thread_index();
     const uint32_t starts = counts->starts;
     const bool has_rest = sorted[terms - 1] == table_rows;
     const uint32_t runs = has_rest ? starts - 1 : starts;

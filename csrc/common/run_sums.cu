@@ -19,8 +19,7 @@ run_sums sum_long_runs_cuda(const row_runs& runs, const row_gradients& grads, st
         const auto launch_slots = [&](auto* kernel, size_t part_terms) {
             const auto slots = static_cast<int64_t>(runs.terms / part_terms);
             if (slots == 0) return;
-            const int64_t blocks = ceil_div(slots * row_chunks, device::sum_threads);
-            launch(kernel, blocks, device::sum_threads, stream, sums, slots, row_chunks);
+            launch_threads(kernel, slots * row_chunks, device::sum_threads, stream, sums, slots, row_chunks);
         };
         launch_slots(device::sum_blocks<T, columns>, block_terms);
         launch_slots(device::sum_super_blocks<T, columns>, super_block_terms);

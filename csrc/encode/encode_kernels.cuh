@@ -111,7 +111,7 @@ struct row_cut {
 
 __global__ void __launch_bounds__(encode_threads)
     measure_rows(packed_text text, token_counts counts, row_cut cut, int64_t* lengths, encode_facts* facts) {
-    const int64_t row = static_cast<int64_t>(blockIdx.x) * encode_threads + threadIdx.x;
+    const int64_t row = thread_index();
     const auto tokens_before = [&](int64_t of) {
         return counts.tile_tokens[__ldg(text.offsets + of) / text_tile_bytes] + counts.row_rank[of];
     };
@@ -150,7 +150,7 @@ struct frame_job {
 template <class Id>
 __global__ void __launch_bounds__(encode_threads)
     write_frames(frame_job<Id> job, row_cut cut, int lanes_log2, int64_t segments, int64_t segment) {
-    const int64_t thread = static_cast<int64_t>(blockIdx.x) * encode_threads + threadIdx.x;
+    const int64_t thread = thread_index();
     const int64_t group = thread >> lanes_log2;
     const int64_t row = group / segments;
     if (row >= job.rows) return;

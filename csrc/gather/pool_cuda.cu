@@ -5,28 +5,17 @@
 #include <bit>
 
 #include "common/launch.h"
+#include "common/workspace.h"
 #include "gather/pool_kernels.cuh"
 
 namespace embrow {
 namespace {
 
-constexpr int64_t part_alignment = 16;
+constexpr int64_t part_alignment = 16;  // of their rows
 
 constexpr int64_t round_up(int64_t value, int64_t multiple) {
     return ceil_div(value, multiple) * multiple;
 }
-
-// The memory behind an address, handed out piece by piece.
-struct arena {
-    uintptr_t next;
-
-    template <class T>
-    T* take(int64_t count) {
-        const uintptr_t taken = next;
-        next += static_cast<uintptr_t>(round_up(count * static_cast<int64_t>(sizeof(T)), part_alignment));
-        return reinterpret_cast<T*>(taken);
-    }
-};
 
 template <class Value>
 struct bag_parts {
@@ -34,18 +23,18 @@ struct bag_parts {
     device::part_table<Value> super_blocks;
 
     // Where they begin comes first, in one piece.
-    bag_parts(pooling mode, int64_t dim, int64_t ids, int64_t longest, arena& memory) {
+    bag_parts(pooling mode, int64_t dim, int64_t ids, int64_t longest, workspace_layout& memory) {
         if (longest < device::long_bag_ids) ids = 0;
         blocks.slots = ids / device::block_ids;
         super_blocks.slots = ids / device::super_block_ids;
-        blocks.begins = memory.take<int32_t>(blocks.slots + super_blocks.slots);
+        blocks.begins = memory.take<int32_t>(static_cast<size_t>(blocks.slots + super_blocks.slots));
         super_blocks.begins = blocks.begins + blocks.slots;
         for (auto* parts : {&blocks, &super_blocks}) {
             parts->columns = round_up(dim, part_alignment / static_cast<int64_t>(sizeof(float)));
-            const int64_t values = parts->slots * parts->columns;
+            const auto values = static_cast<size_t>(parts->slots * parts->columns);
             parts->values = memory.take<Value>(values);
             parts->winners = memory.take<int32_t>(mode == pooling::max ? values : 0);
-            parts->tallies = memory.take<device::id_tally>(parts->slots);
+            parts->tallies = memory.take<device::id_tally>(static_cast<size_t>(parts->slots));
         }
     }
 
@@ -80,7 +69,7 @@ void pool_chunks(const pool_job& job, std::byte* workspace, bag_faults* faults, 
     using pooled = Pooled<value, sizeof(Chunk) / sizeof(T)>;
     constexpr int64_t chunk_bytes = sizeof(Chunk);
     const int64_t row_chunks = static_cast<int64_t>(job.table.row_bytes) / chunk_bytes;
-    arena memory{reinterpret_cast<uintptr_t>(workspace)};
+    workspace_layout memory(workspace);
     const auto dim = static_cast<int64_t>(job.table.row_bytes / sizeof(T));
     const auto ids = static_cast<int64_t>(job.ids.count);
     const auto longest = job.bags.offsets.data == nullptr ? static_cast<int64_t>(job.bags.width) : ids;
@@ -138,28 +127,19 @@ void pool_with(const pool_job& job, std::byte* workspace, bag_faults* faults, cu
 }  // namespace
 
 size_t pool_workspace_bytes(pooling mode, element type, int64_t dim, int64_t ids, int64_t longest) {
-    arena memory{0};
+    workspace_layout memory(nullptr);
     if (type == element::float64) {
         bag_parts<double>(mode, dim, ids, longest, memory);
     } else {
         bag_parts<float>(mode, dim, ids, longest, memory);
     }
-    return memory.next;
+    return memory.bytes();
 }
 
 void pool_bags_cuda(const pool_job& job, std::byte* workspace, bag_faults* faults, cudaStream_t stream) {
     if (job.bags.count == 0) return;
     if (job.mode == pooling::max) return pool_with<device::pooled_maxima>(job, workspace, faults, stream);
     pool_with<device::pooled_sums>(job, workspace, faults, stream);
-}
-
-void clear_bag_faults_cuda(bag_faults* faults, cudaStream_t stream) {
-    clear_fault_cuda(&faults->ids, stream);
-    clear_fault_cuda(&faults->offsets, stream);
-}
-
-bag_faults take_bag_faults_cuda(bag_faults* faults, cudaStream_t stream) {
-    return {take_fault_cuda(&faults->ids, stream), take_fault_cuda(&faults->offsets, stream)};
 }
 
 std::string bad_offset_message(const id_fault& fault) {

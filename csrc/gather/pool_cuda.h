@@ -24,12 +24,6 @@ struct bag_faults {
     id_fault offsets;  // of a place in the offsets; its `rows` is the number of ids
 };
 
-// Makes `faults` say that nothing went wrong; needed once before the first launch.
-void clear_bag_faults_cuda(bag_faults* faults, cudaStream_t stream);
-
-// Waits for the stream, then returns what its launches recorded; clears the record.
-bag_faults take_bag_faults_cuda(bag_faults* faults, cudaStream_t stream);
-
 // What offsets that bound no bags are answered with; begins as PyTorch's own messages do, where it has any.
 std::string bad_offset_message(const id_fault& fault);
 
@@ -37,7 +31,7 @@ std::string bad_offset_message(const id_fault& fault);
 // many ids there are.
 size_t pool_workspace_bytes(pooling mode, element type, int64_t dim, int64_t ids, int64_t longest);
 
-// There are fewer than 2^31 ids and rows. `workspace` is a multiple of 16, its contents do not matter.
+// There are fewer than 2^31 ids and rows. `workspace` is a multiple of 256, its contents do not matter.
 void pool_bags_cuda(const pool_job& job, std::byte* workspace, bag_faults* faults, cudaStream_t stream);
 
 }  // namespace embrow

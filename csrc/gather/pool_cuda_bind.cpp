@@ -1,7 +1,3 @@
-#include <limits>
-#include <stdexcept>
-#include <string>
-
 #include "bind_cuda.h"
 #include "gather/pool_cuda.h"
 
@@ -14,18 +10,12 @@ bag_faults* bag_faults_at(uintptr_t faults) {
     return reinterpret_cast<bag_faults*>(faults);
 }
 
-void check_below_limit(size_t found, const char* what) {
-    if (found <= std::numeric_limits<int32_t>::max()) return;
-    throw py::value_error("embedding_bag: " + std::to_string(found) + " " + what +
-                          "; the kernels take fewer than 2^31");
-}
-
 void pool(pooling mode, element type, uintptr_t table, int64_t rows, int64_t stride_bytes, size_t dim, uintptr_t ids,
           size_t count, bool ids_are_int64, uintptr_t offsets, size_t offset_count, bool offsets_are_int64, size_t bags,
           size_t width, uintptr_t weights, int64_t padding_idx, uintptr_t out, uintptr_t winners, uintptr_t workspace,
           uintptr_t faults, uintptr_t stream) {
-    check_below_limit(count, "ids");
-    check_below_limit(static_cast<size_t>(rows), "rows of the table");
+    below_limit("embedding_bag", count, "ids");
+    below_limit("embedding_bag", static_cast<size_t>(rows), "rows of the table");
     const pool_job job{
         .mode = mode,
         .type = type,
@@ -40,27 +30,10 @@ void pool(pooling mode, element type, uintptr_t table, int64_t rows, int64_t str
     pool_bags_cuda(job, reinterpret_cast<std::byte*>(workspace), bag_faults_at(faults), stream_at(stream));
 }
 
-void check_bag_faults(uintptr_t faults, uintptr_t stream) {
-    bag_faults taken;
-    {
-        const py::gil_scoped_release released;
-        taken = take_bag_faults_cuda(bag_faults_at(faults), stream_at(stream));
-    }
-    if (taken.offsets.position != id_fault::none) throw std::runtime_error(bad_offset_message(taken.offsets));
-    if (taken.ids.position == id_fault::none) return;
-    throw std::runtime_error(bad_bag_id_message({taken.ids.position, taken.ids.value}, taken.ids.rows));
-}
-
 }  // namespace
 
 void bind_pool_cuda(py::module_& m) {
     py::module_::import("embrow._core");  // has Pooling and Element
-    m.attr("bag_fault_bytes") = sizeof(bag_faults);
-    m.def(
-        "clear_bag_faults",
-        [](uintptr_t faults, uintptr_t stream) { clear_bag_faults_cuda(bag_faults_at(faults), stream_at(stream)); },
-        py::arg("faults"), py::arg("stream"));
-    m.def("check_bag_faults", &check_bag_faults, py::arg("faults"), py::arg("stream"));
     m.def(
         "bad_offset_message",
         [](uint64_t position, int64_t value, int64_t ids) { return bad_offset_message({position, value, ids}); },

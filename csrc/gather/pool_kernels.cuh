@@ -24,6 +24,7 @@
 #include "common/element.cuh"
 #include "common/ids.cuh"
 #include "common/row_terms.h"
+#include "gather/bags.cuh"
 #include "gather/gather_kernels.cuh"
 #include "gather/pool_cuda.h"
 
@@ -72,10 +73,6 @@ struct bag_span {
     int64_t begin;
     int64_t end;
 };
-
-__device__ inline int64_t bag_begin(const bag_list& bags, int64_t bag) {
-    return bags.offsets.data == nullptr ? bag * static_cast<int64_t>(bags.width) : load_id(bags.offsets, bag);
-}
 
 // The ids of a bag. Where its offsets cannot be there are none, and the offset at fault is recorded unless `fault` is
 // null. That an offset passes the ids is left to the last one, if no later one falls.

@@ -44,7 +44,7 @@ union slot {
 template <class Id, class From>
 __global__ void __launch_bounds__(pad_threads) pad_rows(pad_job<Id> job) {
     constexpr int per_slot = slot_ids<Id>;
-    const int64_t thread = static_cast<int64_t>(blockIdx.x) * pad_threads + threadIdx.x;
+    const int64_t thread = thread_index();
     const int64_t group = thread >> job.lanes_log2;
     const int64_t row = group / job.segments;
     if (row >= job.ids.rows) return;
@@ -94,7 +94,7 @@ __global__ void __launch_bounds__(pad_threads) check_ragged(ragged_ids ids, bool
     const auto lower = [](int64_t& position, int64_t at) {
         atomicMin(reinterpret_cast<word*>(&position), static_cast<word>(at));
     };
-    const int64_t at = static_cast<int64_t>(blockIdx.x) * pad_threads + threadIdx.x;
+    const int64_t at = thread_index();
     int64_t length = 0;
     if (at < ids.rows) {
         length = __ldg(ids.offsets + at + 1) - __ldg(ids.offsets + at);

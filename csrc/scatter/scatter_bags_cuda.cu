@@ -24,12 +24,6 @@ bag_memory lay_out(const scatter_job& job, size_t bags, addition how, std::byte*
     return memory;
 }
 
-template <class... Parameters, class... Arguments>
-void launch_ids(void (*kernel)(Parameters...), size_t ids, cudaStream_t stream, Arguments... arguments) {
-    const int64_t blocks = ceil_div(static_cast<int64_t>(ids), device::bag_threads);
-    launch(kernel, blocks, device::bag_threads, stream, arguments...);
-}
-
 }  // namespace
 
 size_t scatter_bags_bytes(const scatter_job& job, size_t bags, addition how) {
@@ -41,15 +35,17 @@ void scatter_bags_cuda(scatter_job job, const bag_list& bags, pooling mode, cons
     if (bags.count == 0) return;
     const bag_memory memory = lay_out(job, bags.count, how, workspace);
     if (job.ids.count > 0) {
+        const auto ids = static_cast<int64_t>(job.ids.count);
         const bool mean = mode == pooling::mean;
         const bool has_padding = mean && job.padding_idx >= 0;
         if (has_padding) {
             EMBROW_CUDA_CHECK(cudaMemsetAsync(memory.padding, 0, bags.count * sizeof(uint32_t), stream));
-            launch_ids(device::count_padding, job.ids.count, stream, job.ids, bags, job.padding_idx, memory.padding);
+            launch_threads(device::count_padding, ids, device::bag_threads, stream, job.ids, bags, job.padding_idx,
+                           memory.padding);
         }
         const auto find_sources = [&]<class T>() {
-            launch_ids(device::find_sources<T>, job.ids.count, stream, bags, mean, reinterpret_cast<const T*>(weights),
-                       has_padding ? memory.padding : nullptr, memory.sources);
+            launch_threads(device::find_sources<T>, ids, device::bag_threads, stream, bags, mean,
+                           reinterpret_cast<const T*>(weights), has_padding ? memory.padding : nullptr, memory.sources);
         };
         switch (job.type) {
             case element::float32:

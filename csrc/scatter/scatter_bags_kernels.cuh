@@ -5,19 +5,12 @@
 
 #include "common/element.cuh"
 #include "common/ids.cuh"
+#include "gather/bags.cuh"
 #include "scatter/scatter_cuda.h"
 
 namespace embrow::device {
 
 constexpr int bag_threads = 256;
-
-__device__ inline int64_t bag_thread() {
-    return static_cast<int64_t>(blockIdx.x) * bag_threads + threadIdx.x;
-}
-
-__device__ inline int64_t bag_begin(const bag_list& bags, int64_t bag) {
-    return bags.offsets.data == nullptr ? bag * static_cast<int64_t>(bags.width) : load_id(bags.offsets, bag);
-}
 
 // The last bag that begins at `position` or before it.
 __device__ inline int64_t bag_of(const bag_list& bags, int64_t position) {
@@ -35,7 +28,7 @@ __device__ inline int64_t bag_of(const bag_list& bags, int64_t position) {
 // Padding leaves its bag's mean. Bags hold little of it, so few additions meet.
 __global__ void __launch_bounds__(bag_threads)
     count_padding(id_list ids, bag_list bags, int64_t padding_idx, uint32_t* padding) {
-    const int64_t position = bag_thread();
+    const int64_t position = thread_index();
     if (position >= static_cast<int64_t>(ids.count) || load_id(ids, position) != padding_idx) return;
     atomicAdd(padding + bag_of(bags, position), 1U);
 }
@@ -44,7 +37,7 @@ __global__ void __launch_bounds__(bag_threads)
 template <class T>
 __global__ void __launch_bounds__(bag_threads)
     find_sources(bag_list bags, bool mean, const T* weights, const uint32_t* padding, gradient_source* sources) {
-    const int64_t position = bag_thread();
+    const int64_t position = thread_index();
     if (position >= static_cast<int64_t>(bags.ids)) return;
     const int64_t bag = bag_of(bags, position);
     double weight = 1;

@@ -1,5 +1,5 @@
 // Tensors come as addresses and sizes, as in gather_bind.cpp.
-#include "scatter/scatter.h"
+#include "scatter/scatter_bind.h"
 
 #include <stdexcept>
 
@@ -18,17 +18,10 @@ scatter_job make_job(uintptr_t ids, size_t count, bool ids_are_int64, uintptr_t 
     if (rows > max_term_rows || count > max_terms) {
         throw py::value_error("embedding backward: a table of more than 2^32 rows or a batch of more than 2^32 ids");
     }
-    return {.ids = {reinterpret_cast<const void*>(ids), count, ids_are_int64},
-            .sources = nullptr,
-            .grads = reinterpret_cast<const std::byte*>(grads),
-            .grad_stride_bytes = grad_stride_bytes,
-            .out = reinterpret_cast<std::byte*>(out),
-            .rows = rows,
-            .dim = dim,
-            .type = type,
-            .padding_idx = padding_idx,
-            .mean = mean,
-            .untouched = untouched};
+    scatter_job job =
+        make_scatter_job(ids, count, ids_are_int64, grads, grad_stride_bytes, out, rows, dim, type, padding_idx, mean);
+    job.untouched = untouched;
+    return job;
 }
 
 // Small batches are summed without handing the GIL over.

@@ -1,7 +1,5 @@
-#include <stdexcept>
-
 #include "bind_cuda.h"
-#include "common/row_runs.h"
+#include "scatter/scatter_bind.h"
 #include "scatter/scatter_cuda.h"
 
 namespace embrow {
@@ -9,26 +7,9 @@ namespace {
 
 namespace py = pybind11;
 
-scatter_job make_job(uintptr_t ids, size_t count, bool ids_are_int64, uintptr_t grads, int64_t grad_stride_bytes,
-                     uintptr_t out, int64_t rows, size_t dim, element type, int64_t padding_idx, bool mean) {
-    return {.ids = {reinterpret_cast<const void*>(ids), count, ids_are_int64},
-            .sources = nullptr,
-            .grads = reinterpret_cast<const std::byte*>(grads),
-            .grad_stride_bytes = grad_stride_bytes,
-            .out = reinterpret_cast<std::byte*>(out),
-            .rows = rows,
-            .dim = dim,
-            .type = type,
-            .padding_idx = padding_idx,
-            .mean = mean,
-            .untouched = false};
-}
-
 void check(const scatter_job& job, addition how) {
-    if (job.rows > most_run_rows || job.ids.count > most_run_terms) {
-        throw py::value_error("embedding backward: a table of " + std::to_string(job.rows) + " rows and a batch of " +
-                              std::to_string(job.ids.count) + " ids; on a GPU both must be below 2^31");
-    }
+    below_limit("embedding backward", static_cast<size_t>(job.rows), "rows of the table");
+    below_limit("embedding backward", job.ids.count, "ids");
     if (how == addition::atomic && element_bytes(job.type) < sizeof(float)) {
         throw py::value_error(
             "embedding backward: atomic addition would round 16-bit sums at every step; add in order, or in float32");
@@ -41,7 +22,7 @@ addition addition_of(bool atomic) {
 
 // Sizes alone decide.
 scatter_job sized_job(size_t count, int64_t rows, size_t dim, element type) {
-    return make_job(0, count, true, 0, 0, 0, rows, dim, type, -1, false);
+    return make_scatter_job(0, count, true, 0, 0, 0, rows, dim, type, -1, false);
 }
 
 size_t rows_bytes(size_t count, int64_t rows, size_t dim, element type, bool atomic) {
@@ -60,7 +41,7 @@ void scatter(uintptr_t ids, size_t count, bool ids_are_int64, uintptr_t grads, i
              int64_t rows, size_t dim, element type, int64_t padding_idx, bool mean, bool atomic, uintptr_t workspace,
              uintptr_t fault, uintptr_t stream) {
     const scatter_job job =
-        make_job(ids, count, ids_are_int64, grads, grad_stride_bytes, out, rows, dim, type, padding_idx, mean);
+        make_scatter_job(ids, count, ids_are_int64, grads, grad_stride_bytes, out, rows, dim, type, padding_idx, mean);
     check(job, addition_of(atomic));
     const py::gil_scoped_release released;
     scatter_rows_cuda(job, addition_of(atomic), reinterpret_cast<std::byte*>(workspace), fault_at(fault),
@@ -73,7 +54,7 @@ void scatter_pooled(uintptr_t ids, size_t count, bool ids_are_int64, uintptr_t o
                     int64_t padding_idx, bool mean, bool atomic, uintptr_t workspace, uintptr_t fault,
                     uintptr_t stream) {
     const scatter_job job =
-        make_job(ids, count, ids_are_int64, grads, grad_stride_bytes, out, rows, dim, type, padding_idx, mean);
+        make_scatter_job(ids, count, ids_are_int64, grads, grad_stride_bytes, out, rows, dim, type, padding_idx, mean);
     check(job, addition_of(atomic));
     const bag_list which{bags, width, {reinterpret_cast<const void*>(offsets), bags, offsets_are_int64}, count};
     const py::gil_scoped_release released;

@@ -12,6 +12,7 @@
 
 #include <cstdint>
 
+#include "common/ids.cuh"
 #include "common/run_sums.cuh"
 
 namespace embrow::device {
@@ -33,7 +34,7 @@ template <class T, int columns>
 __global__ void __launch_bounds__(sum_threads, sum_blocks_resident)
     scatter_runs(run_sums sums, T* out, int64_t row_chunks, bool mean) {
     const row_runs& runs = sums.runs;
-    const int64_t thread = static_cast<int64_t>(blockIdx.x) * sum_threads + threadIdx.x;
+    const int64_t thread = thread_index();
     const uint32_t count = __ldg(runs.count);
     if (thread / row_chunks * runs_in_flight >= count) return;
     const auto first = static_cast<uint32_t>(thread / row_chunks * runs_in_flight);
@@ -91,7 +92,7 @@ __device__ inline term_span piece_at(const row_runs& runs, int64_t part, uint32_
 template <class T, int columns>
 __global__ void __launch_bounds__(sum_threads, sum_blocks_resident)
     scatter_pieces(run_sums sums, T* out, int64_t parts, int64_t row_chunks, bool mean) {
-    const int64_t thread = static_cast<int64_t>(blockIdx.x) * sum_threads + threadIdx.x;
+    const int64_t thread = thread_index();
     const int64_t part = thread / row_chunks;
     if (part >= parts) return;
     uint32_t run = 0;

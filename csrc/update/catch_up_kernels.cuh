@@ -13,7 +13,7 @@ constexpr int catch_up_threads = 128;
 // Records ids outside the table, and that there are any.
 __global__ void __launch_bounds__(catch_up_threads)
     check_ids(id_list ids, int64_t rows, id_fault* fault, uint32_t* bad) {
-    const int64_t position = static_cast<int64_t>(blockIdx.x) * catch_up_threads + threadIdx.x;
+    const int64_t position = thread_index();
     const int64_t id = checked_id(ids, rows, fault, position, true);
     if (id < 0 && position < static_cast<int64_t>(ids.count)) *bad = 1;
 }

@@ -1,8 +1,7 @@
 // Tensors come as addresses and sizes, as in gather_bind.cpp.
-#include "update/update.h"
+#include "update/update_bind.h"
 
 #include <type_traits>
-#include <utility>
 
 #include "bind.h"
 
@@ -13,12 +12,6 @@ namespace py = pybind11;
 
 constexpr size_t gil_bytes = 64 << 10;
 
-using address = std::pair<uintptr_t, int64_t>;  // of a tensor's first row, and the bytes from row to row
-
-row_block block_of(const address& of) {
-    return {reinterpret_cast<std::byte*>(of.first), of.second};
-}
-
 // A table with its state, between the steps of one optimizer. Whoever calls holds the tensors.
 class updated_table {
   public:
@@ -26,32 +19,14 @@ class updated_table {
                   uintptr_t trained)
         : clock_(step, rule != update_rule::adam) {
         if (rows > max_term_rows) throw py::value_error("optimizer: a table of more than 2^32 rows");
-        job_ = {.rule = rule,
-                .type = type,
-                .ids = {},
-                .grads = nullptr,
-                .grad_stride_bytes = 0,
-                .scale = 1,
-                .rows = rows,
-                .dim = dim,
-                .table = {},
-                .first = {},
-                .second = {},
-                .greatest = {},
-                .numbers = {},
-                .rounding = {},
-                .trained = reinterpret_cast<const bool*>(trained),
-                .clock = {},
-                .row_steps = reinterpret_cast<int32_t*>(row_steps)};
+        job_ = make_update_job(rule, type, rows, dim, row_steps, trained);
     }
     updated_table(const updated_table&) = delete;
     updated_table& operator=(const updated_table&) = delete;
 
-    void place(const address& table, const address& first, const address& second, const address& greatest) {
-        job_.table = block_of(table);
-        job_.first = block_of(first);
-        job_.second = block_of(second);
-        job_.greatest = block_of(greatest);
+    void place(const row_address& table, const row_address& first, const row_address& second,
+               const row_address& greatest) {
+        place_rows(job_, table, first, second, greatest);
     }
 
     // From now on, and until the next call, in the `step`th step of the optimizer.

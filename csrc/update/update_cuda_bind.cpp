@@ -1,26 +1,12 @@
 // Tensors come as addresses and sizes; see bind_cuda.h.
-#include <limits>
-#include <string>
-#include <utility>
-
 #include "bind_cuda.h"
+#include "update/update_bind.h"
 #include "update/update_cuda.h"
 
 namespace embrow {
 namespace {
 
 namespace py = pybind11;
-
-using address = std::pair<uintptr_t, int64_t>;  // of a tensor's first row, and the bytes from row to row
-
-row_block block_of(const address& of) {
-    return {reinterpret_cast<std::byte*>(of.first), of.second};
-}
-
-size_t below_limit(size_t found, const char* what) {
-    if (found <= std::numeric_limits<int32_t>::max()) return found;
-    throw py::value_error("optimizer: " + std::to_string(found) + " " + what + "; the kernels take fewer than 2^31");
-}
 
 // A table with its state, between the steps of one optimizer, all of whose launches go to one stream. Whoever calls
 // holds the tensors.
@@ -29,44 +15,28 @@ class updated_cuda_table {
     updated_cuda_table(update_rule rule, element type, int64_t rows, size_t dim, int64_t step, uintptr_t row_steps,
                        uintptr_t trained, uintptr_t clock, size_t clock_steps)
         : steps_(reinterpret_cast<clock_step*>(clock)), room_(clock_steps) {
-        below_limit(static_cast<size_t>(rows), "rows of the table");
+        below_limit("optimizer", static_cast<size_t>(rows), "rows of the table");
         if (rule == update_rule::rowwise_adagrad && row_steps != 0) {
             throw py::value_error("optimizer: rows of rowwise_adagrad cannot catch up");
         }
-        job_ = {.rule = rule,
-                .type = type,
-                .ids = {},
-                .grads = nullptr,
-                .grad_stride_bytes = 0,
-                .scale = 1,
-                .rows = rows,
-                .dim = dim,
-                .table = {},
-                .first = {},
-                .second = {},
-                .greatest = {},
-                .numbers = {},
-                .rounding = {},
-                .trained = reinterpret_cast<const bool*>(trained),
-                .clock = {.base = step, .keeps_greatest = rule != update_rule::adam},
-                .row_steps = reinterpret_cast<int32_t*>(row_steps)};
+        job_ = make_update_job(rule, type, rows, dim, row_steps, trained);
+        job_.clock.base = step;
+        job_.clock.keeps_greatest = rule != update_rule::adam;
         if (row_steps != 0) job_.clock.steps = steps_;
     }
     updated_cuda_table(const updated_cuda_table&) = delete;
     updated_cuda_table& operator=(const updated_cuda_table&) = delete;
 
-    void place(const address& table, const address& first, const address& second, const address& greatest) {
-        job_.table = block_of(table);
-        job_.first = block_of(first);
-        job_.second = block_of(second);
-        job_.greatest = block_of(greatest);
+    void place(const row_address& table, const row_address& first, const row_address& second,
+               const row_address& greatest) {
+        place_rows(job_, table, first, second, greatest);
     }
 
     // From now on, and until the next call, in the `step`th step of the optimizer.
     void round_stochastically(uint64_t seed, uint32_t step) { job_.rounding = {true, seed, step}; }
 
     size_t workspace_bytes(size_t count) const {
-        return update_workspace_bytes(job_.type, job_.rows, job_.dim, below_limit(count, "ids"));
+        return update_workspace_bytes(job_.type, job_.rows, job_.dim, below_limit("optimizer", count, "ids"));
     }
 
     // The clock goes on even if a bad id keeps the rows from being written.
@@ -116,7 +86,7 @@ class updated_cuda_table {
   private:
     update_job with_ids(uintptr_t ids, size_t count, bool are_int64) const {
         update_job job = job_;
-        job.ids = {reinterpret_cast<const void*>(ids), below_limit(count, "ids"), are_int64};
+        job.ids = {reinterpret_cast<const void*>(ids), below_limit("optimizer", count, "ids"), are_int64};
         return job;
     }
 

@@ -171,7 +171,12 @@ __device__ void draw_words(const stochastic_rounding& rounding, uint32_t tensor,
     } else {
         for (int v = 0; v < columns; ++v) {
             const random_words<Lanes> words = draw<Lanes>(rounding, tensor, row, column + v);
-            random[v] = words.word[(column + v) / word_columns % 4];
+            // Registers have no index that only the run tells.
+            const size_t number = (column + v) / word_columns % 4;
+            random[v] = number == 0   ? words.word[0]
+                        : number == 1 ? words.word[1]
+                        : number == 2 ? words.word[2]
+                                      : words.word[3];
         }
     }
 }

@@ -15,19 +15,13 @@ __all__: list[str] = [
     "bad_bag_id_message",
     "bad_id_message",
     "bad_offset_message",
-    "bag_fault_bytes",
-    "check_bag_faults",
-    "check_fault",
     "check_ragged",
-    "clear_bag_faults",
-    "clear_fault",
     "clock_bytes",
     "count_tokens",
     "devices",
     "encode_facts_bytes",
     "encode_padded",
     "encode_workspace_bytes",
-    "fault_bytes",
     "gather_rows",
     "old_driver_message",
     "pad_ragged",
@@ -128,12 +122,6 @@ def bad_offset_message(
     value: typing.SupportsInt | typing.SupportsIndex,
     ids: typing.SupportsInt | typing.SupportsIndex,
 ) -> str: ...
-def check_bag_faults(
-    faults: typing.SupportsInt | typing.SupportsIndex, stream: typing.SupportsInt | typing.SupportsIndex
-) -> None: ...
-def check_fault(
-    fault: typing.SupportsInt | typing.SupportsIndex, stream: typing.SupportsInt | typing.SupportsIndex
-) -> None: ...
 def check_ragged(
     values: typing.SupportsInt | typing.SupportsIndex,
     count: typing.SupportsInt | typing.SupportsIndex,
@@ -143,12 +131,6 @@ def check_ragged(
     to_int32: bool,
     facts: typing.SupportsInt | typing.SupportsIndex,
     stream: typing.SupportsInt | typing.SupportsIndex,
-) -> None: ...
-def clear_bag_faults(
-    faults: typing.SupportsInt | typing.SupportsIndex, stream: typing.SupportsInt | typing.SupportsIndex
-) -> None: ...
-def clear_fault(
-    fault: typing.SupportsInt | typing.SupportsIndex, stream: typing.SupportsInt | typing.SupportsIndex
 ) -> None: ...
 def clock_bytes(steps: typing.SupportsInt | typing.SupportsIndex) -> int: ...
 def count_tokens(
@@ -308,7 +290,5 @@ def scatter_rows_bytes(
     atomic: bool,
 ) -> int: ...
 
-bag_fault_bytes: int = 48
 encode_facts_bytes: int = 16
-fault_bytes: int = 24
 ragged_facts_bytes: int = 24

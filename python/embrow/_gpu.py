@@ -113,7 +113,7 @@ _records: dict[tuple[torch.device, int, str], Record] = {}
 _spares: dict[torch.device, list[Record]] = {}
 _taking = threading.Lock()
 _block_records = 64
-_nothing = -1
+nothing = -1  # every word of a record where nothing went wrong
 
 # What each fault of a record is told as; of several the first is.
 _errors: dict[str, tuple[tuple[type[Exception], str], ...]] = {
@@ -122,15 +122,15 @@ _errors: dict[str, tuple[tuple[type[Exception], str], ...]] = {
 }
 # Of each fault position, value and rows, as in csrc/common/id_fault.h.
 _fault_words = 3
-_record_words = _fault_words * max(map(len, _errors.values()))
+record_words = _fault_words * max(map(len, _errors.values()))
 
 
 def _spare(device: torch.device) -> list[Record]:
     spares = _spares.setdefault(device, [])
     if not spares:
-        block = _pinned(_block_records * _record_words)
-        block[:] = _nothing
-        spares.extend(block.reshape(_block_records, _record_words))
+        block = _pinned(_block_records * record_words)
+        block[:] = nothing
+        spares.extend(block.reshape(_block_records, record_words))
     return spares
 
 
@@ -146,7 +146,7 @@ def is_capturing() -> bool:
 
 def _found_fault(device: torch.device) -> bool:
     return any(
-        where == device and (record[::_fault_words] != _nothing).any() for (where, *_), record in list(_records.items())
+        where == device and (record[::_fault_words] != nothing).any() for (where, *_), record in list(_records.items())
     )
 
 
@@ -157,10 +157,17 @@ def raise_recorded(device: torch.device) -> None:
     # Others may be about to find a lower position.
     synchronize(device)
     for (where, _, kind), record in list(_records.items()):
-        if where != device or (record[::_fault_words] == _nothing).all():
+        if where != device:
             continue
-        faults = record.reshape(-1, _fault_words).tolist()
-        record[:] = _nothing
-        for fault, (error, message) in zip(faults, _errors[kind], strict=False):
-            if fault[0] != _nothing:
-                raise error(getattr(_module(), message)(*fault))
+        error = error_of(kind, record)
+        record[:] = nothing
+        if error is not None:
+            raise error
+
+
+def error_of(kind: str, record: Record) -> Exception | None:
+    """Return what a record tells; None if nothing went wrong."""
+    for fault, (error, message) in zip(record.reshape(-1, _fault_words).tolist(), _errors[kind], strict=False):
+        if fault[0] != nothing:
+            return error(getattr(_module(), message)(*fault))
+    return None

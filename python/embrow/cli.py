@@ -516,8 +516,9 @@ def bench(*, steps: tuple[str, ...], device: str, report: str | None, verbose: b
         faults = suite.run(
             [there[step] for step in steps or there], given, verbose=verbose, on_line=click.echo, on_progress=show
         )
-    if report is not None:
-        click.echo(f"Report: {os.path.join(report, 'bench.html')}")
+    # Steps that could not run here leave none.
+    if report is not None and os.path.exists(page := os.path.join(report, "bench.html")):
+        click.echo(f"Report: {page}")
     if faults:
         more = f", and {len(faults) - 1} more" if len(faults) > 1 else ""
         raise RuntimeError(f"bench: {faults[0]}{more}")

@@ -7,6 +7,7 @@ from types import ModuleType
 
 import numpy as np
 from numpy.typing import NDArray
+from records import Record
 
 from embrow import _core
 
@@ -49,12 +50,11 @@ class Gather:
     def cuda(self, device: ModuleType, kernels: ModuleType, block: Bytes) -> Bytes:
         """The rows; raises what the fault record says. Bytes of the target before its rows must stay as they were."""
         table, ids = device.to_device(block), device.to_device(self.ids)
-        fault = device.empty(kernels.fault_bytes, np.uint8)
+        fault = Record(device)
         before = np.full(self.out_offset + self.ids.size * self.row_bytes, 0x5A, np.uint8)
         out = device.to_device(before)
-        kernels.clear_fault(fault.ptr, STREAM)
         self.launch(kernels, table.ptr, ids.ptr, out.ptr, fault.ptr)
-        kernels.check_fault(fault.ptr, STREAM)
+        fault.check()
         found = device.to_host(out)
         assert (found[: self.out_offset] == 0x5A).all()
         return found[self.out_offset :].reshape(self.ids.size, self.row_bytes)

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from records import Record
 
 from embrow import _core
 
@@ -112,8 +113,7 @@ class Pool:
         longest = self.width if self.offsets is None else self.ids.size
         needed = kernels.pool_workspace_bytes(*self.settings(), dim, self.ids.size, longest)
         workspace = device.empty(needed, np.uint8)
-        faults = device.empty(kernels.bag_fault_bytes, np.uint8)
-        kernels.clear_bag_faults(faults.ptr, STREAM)
+        faults = Record(device, "bag")
         kernels.pool_bags(
             *self.settings(),
             *self.shape(table.ptr),
@@ -134,7 +134,7 @@ class Pool:
             STREAM,
         )
         if check:
-            kernels.check_bag_faults(faults.ptr, STREAM)
+            faults.check()
         found = device.to_host(out)
         assert (found[: self.out_offset] == 0x5A).all()
         return found[self.out_offset :].reshape(rows, dim), None if winners is None else device.to_host(winners)

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from records import Record
 
 from embrow import _core
 
@@ -93,11 +94,10 @@ class Scatter:
         held = [None if part is None else device.to_device(part) for part in self.parts()]
         grads, out = device.to_device(self.block()), device.to_device(self.zeros())
         workspace = device.empty(self.workspace_bytes(kernels), np.uint8)
-        fault = device.empty(kernels.fault_bytes, np.uint8)
-        kernels.clear_fault(fault.ptr, STREAM)
+        fault = Record(device)
         places = [0 if part is None else part.ptr for part in held]
         kernel = kernels.scatter_rows if self.bags is None else kernels.scatter_bags
         kernel(*self.arguments(*places, grads.ptr, out.ptr), self.atomic, workspace.ptr, fault.ptr, STREAM)
         if check:
-            kernels.check_fault(fault.ptr, STREAM)
+            fault.check()
         return np.asarray(device.to_host(out))

@@ -8,6 +8,9 @@ from types import ModuleType
 import numpy as np
 import pytest
 from gathering import STREAM, Gather
+from records import Record
+
+from embrow import _core
 
 ROWS = 37
 ITEM_BYTES = {"float32": 4, "float64": 8, "bfloat16": 2, "float16": 2}
@@ -133,16 +136,14 @@ def test_rows_of_bad_ids_are_zero_and_all_others_copied(
     job.ids[bad] = [-1, ROWS, 2**40, -(2**63)]
     out = device.empty(expected.shape, np.uint8)
     table, on_device = device.to_device(job.block()), device.to_device(job.ids)
-    fault = device.empty(kernels.fault_bytes, np.uint8)
-    kernels.clear_fault(fault.ptr, STREAM)
+    fault = Record(device)
     job.launch(kernels, table.ptr, on_device.ptr, out.ptr, fault.ptr)
     np.testing.assert_array_equal(device.to_host(out), expected)
 
 
 def test_launches_share_a_record_until_it_is_read(device: ModuleType, kernels: ModuleType) -> None:
-    fault = device.empty(kernels.fault_bytes, np.uint8)
-    kernels.clear_fault(fault.ptr, STREAM)
-    kernels.check_fault(fault.ptr, STREAM)
+    fault = Record(device)
+    fault.check()
     held = []
     for rows, ids in [(9, [0, 0, 9, 0]), (5, [0, 7]), (3, [0, 0, 0, 3]), (4, [0])]:
         job = Gather(rows, 64, np.array(ids))
@@ -150,14 +151,15 @@ def test_launches_share_a_record_until_it_is_read(device: ModuleType, kernels: M
         held.append(arrays)
         job.launch(kernels, *(array.ptr for array in arrays), fault.ptr)
     with pytest.raises(IndexError, match=r"position 1 of the ids is 7, the table has rows 0 to 4$"):
-        kernels.check_fault(fault.ptr, STREAM)
-    kernels.check_fault(fault.ptr, STREAM)
+        fault.check()
+    fault.check()
 
 
 def test_a_failed_call_names_itself_and_its_place(device: ModuleType, kernels: ModuleType) -> None:
-    place = r"\(cuda\w+Async\(.*\) at csrc/common/id_fault\.cu:\d+\)"
+    place = r"\(cuda\w+Async\(.*\) at csrc/common/row_runs\.cu:\d+\)"
+    no_workspace, element = 256, _core.Element.float32
     with pytest.raises(RuntimeError, match=rf"^CUDA: cudaError\w+, .* {place}$"):
-        kernels.check_fault(8, STREAM)
+        kernels.scatter_rows(0, 1, True, 0, 4, 0, 1, 1, element, -1, False, False, no_workspace, 0, STREAM)
     device.reset()
 
 

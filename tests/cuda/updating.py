@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from records import Record
 
 from embrow import _core
 
@@ -104,13 +105,12 @@ class OnCpu:
 
 class OnCuda:
     def __init__(self, table: Table, device: ModuleType, kernels: ModuleType):
-        self.device, self.kernels = device, kernels
+        self.device = device
         self.parts = [device.to_device(part) for part in table.parts]
         self.row_steps = None if table.row_steps is None else device.to_device(table.row_steps)
         self.trained = None if table.trained is None else device.to_device(table.trained)
         self.clock = device.empty(kernels.clock_bytes(HISTORY), np.uint8)
-        self.fault = device.empty(kernels.fault_bytes, np.uint8)
-        kernels.clear_fault(self.fault.ptr, STREAM)
+        self.fault = Record(device)
         late = 0 if self.row_steps is None else self.row_steps.ptr
         mask = 0 if self.trained is None else self.trained.ptr
         self.kernel = kernels.UpdatedTable(*table.arguments(), late, mask, self.clock.ptr, HISTORY)
@@ -126,13 +126,13 @@ class OnCuda:
         start = block.ptr + grads.ctypes.data - (grads if grads.base is None else grads.base).ctypes.data
         place = (on_device.ptr, ids.size, start, grads.strides[0], scale)
         self.kernel.step(*place, *numbers.values(), workspace.ptr, self.fault.ptr, STREAM)
-        self.kernels.check_fault(self.fault.ptr, STREAM)
+        self.fault.check()
 
     def catch_up(self, ids: Array) -> bool:
         on_device, workspace = self.device.to_device(ids), self.workspace(ids.size)
         which = (on_device.ptr, ids.size, ids.dtype == np.int64)
         maybe = self.kernel.catch_up(*which, workspace.ptr, self.fault.ptr, STREAM)
-        self.kernels.check_fault(self.fault.ptr, STREAM)
+        self.fault.check()
         return maybe
 
     def catch_up_rows(self) -> bool:
