@@ -28,9 +28,10 @@ constexpr int update_threads = 128;  // small, so that few rows still reach many
 constexpr int update_warps = update_threads / warp_lanes;
 constexpr int update_steps = 4;  // of a tile, unless that makes more than 32 rows
 
-// Or more; allows 128 registers, and 168 where that spills: state of eight columns, double.
-template <class T, int columns>
-constexpr int update_blocks_resident = columns == 8 || sizeof(T) == 8 ? 3 : 4;
+// Or more; allows 128 registers, and 168 where that spills: state of eight columns, of four with two parts, double.
+template <class T, update_rule rule, int columns>
+constexpr int update_blocks_resident =
+    columns == 8 || sizeof(T) == 8 || (columns * sizeof(T) == 16 && has_first<rule> && has_second<rule>) ? 3 : 4;
 
 // One column; see update_rows.h for what `Lanes` are.
 template <class T>
@@ -263,7 +264,7 @@ __device__ void divide_by_means(const update_job& job, const wanted_rows& wanted
 }
 
 template <class T, update_rule rule, int columns>
-__global__ void __launch_bounds__(update_threads, update_blocks_resident<T, columns>)
+__global__ void __launch_bounds__(update_threads, update_blocks_resident<T, rule, columns>)
     update_tiles(update_job job, lane_numbers<column_lane<T>> numbers, wanted_rows wanted, int lanes_log2, int tile) {
     using Lanes = column_lane<T>;
     constexpr bool by_mean = rule == update_rule::rowwise_adagrad;
