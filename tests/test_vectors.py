@@ -21,6 +21,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import embrow
+from embrow import _compression
 from embrow.vectors import LoadReport, WordVectors, _source, _words, embedding_matrix, info, load_vectors
 from fasttext_files import MODELS
 from packed import PACKERS, pack, piped
@@ -206,9 +207,10 @@ def test_mended_tokens_can_collide(tmp_path: Path, format: str) -> None:
 # ---- windows, threads
 
 
+@pytest.mark.parametrize("packed", [None, "gzip"])
 @pytest.mark.parametrize("format", ["word2vec-binary", "word2vec-text", "glove"])
 def test_windows_and_threads_do_not_change_the_result(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, format: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, format: str, packed: str | None
 ) -> None:
     rng = np.random.default_rng(1)
     tokens = [f"w{i % 9000}" for i in range(10_000)]
@@ -217,13 +219,17 @@ def test_windows_and_threads_do_not_change_the_result(
     data = (tmp_path / "v").read_bytes()
     reader = {"word2vec-binary": read_word2vec_binary, "word2vec-text": read_word2vec_text}.get(format)
     expected, rows = reader(data) if reader else read_glove(data, 9)
+    path = compress(tmp_path / "v", packed) if packed else tmp_path / "v"
+    size = path.stat().st_size
     for capacity in (512, 5000, 1 << 20):
         monkeypatch.setattr(_source.Window.__init__, "__defaults__", (None, capacity))
+        monkeypatch.setattr(_compression, "_BLOCK_BYTES", capacity)
+        monkeypatch.setattr(_compression, "_SEAM_BYTES", min(capacity // 16, 64 << 10))
         for threads in (1, 2, 5):
             seen: list[tuple[int, int]] = []
-            found = load_vectors(tmp_path / "v", num_threads=threads, progress=lambda *at, seen=seen: seen.append(at))
+            found = load_vectors(path, num_threads=threads, progress=lambda *at, seen=seen: seen.append(at))
             assert same(found, expected, np.array(rows, np.float32))
-            assert seen[-1] == (len(data), len(data))
+            assert seen[-1] == (size, size)
             assert sorted(seen) == seen
 
 

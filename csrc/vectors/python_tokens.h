@@ -38,14 +38,14 @@ inline bad_utf8 policy_named(const std::string& name) {
     return name == "ignore" ? bad_utf8::ignore : name == "replace" ? bad_utf8::replace : bad_utf8::strict;
 }
 
-// The tokens that the store kept, in the order of their rows, of a store that keeps all.
-inline pybind11::typing::List<pybind11::str> kept_tokens(const row_store& store) {
-    pybind11::typing::List<pybind11::str> found(static_cast<size_t>(store.kept()));
-    for (int64_t row = 0; row < store.kept(); ++row) {
+// The tokens that the store kept from row `begin` on, in the order of their rows, of a store that keeps all.
+inline pybind11::typing::List<pybind11::str> kept_tokens(const row_store& store, int64_t begin = 0) {
+    pybind11::typing::List<pybind11::str> found(static_cast<size_t>(store.kept() - begin));
+    for (int64_t row = begin; row < store.kept(); ++row) {
         const std::string_view bytes = store.tokens().token(static_cast<size_t>(row));
         PyObject* const text = PyUnicode_DecodeUTF8(bytes.data(), static_cast<Py_ssize_t>(bytes.size()), nullptr);
         if (text == nullptr) throw pybind11::error_already_set();
-        PyList_SET_ITEM(found.ptr(), row, text);
+        PyList_SET_ITEM(found.ptr(), row - begin, text);
     }
     return found;
 }

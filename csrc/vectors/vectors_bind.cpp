@@ -63,7 +63,11 @@ class row_reader {
         return py::array(dtype_, {rows, static_cast<py::ssize_t>(dim_)}, data, owner);
     }
 
-    py::typing::List<py::str> tokens() const { return kept_tokens(store_); }
+    // Those kept since the last call.
+    py::typing::List<py::str> new_tokens() {
+        const int64_t begin = std::exchange(told_, store_.kept());
+        return kept_tokens(store_, begin);
+    }
 
     const row_store& store() const { return store_; }
     const row_parser& parser() const { return *parser_; }
@@ -73,6 +77,7 @@ class row_reader {
     size_t dim_;
     row_store store_;
     std::unique_ptr<row_parser> parser_;
+    int64_t told_ = 0;
 };
 
 template <class T>
@@ -193,7 +198,7 @@ void bind_vectors(py::module_& m) {
         .def("feed", &row_reader::feed, py::arg("window"), py::arg("size"), py::arg("last"), py::arg("threads"))
         .def("reserve", &row_reader::reserve, py::arg("rows"))
         .def("weight", &row_reader::weight)
-        .def("tokens", &row_reader::tokens)
+        .def("new_tokens", &row_reader::new_tokens)
         .def_property_readonly("kept_ids", [](const row_reader& r) { return r.store().kept_ids(); })
         .def_property_readonly("done", [](const row_reader& r) { return r.parser().done(); })
         .def_property_readonly("offset", [](const row_reader& r) { return r.parser().offset(); })

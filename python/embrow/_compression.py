@@ -26,6 +26,8 @@ from typing import Any, BinaryIO, NamedTuple, Protocol, cast
 _PACKED_BYTES = 1 << 20
 _BLOCK_BYTES = 2 << 20
 _BLOCKS_AHEAD = 4
+# What is shown of a block behind the rest of the one before it, at first.
+_SEAM_BYTES = 64 << 10
 # Of xz's dictionary: the largest preset, -9, takes 65 MiB. libzstd's own limit is 128 MiB.
 _XZ_MEMORY_BYTES = 256 << 20
 _MAGIC_BYTES = 10
@@ -266,6 +268,7 @@ class Source:
         self.beneath: BinaryIO | None = None
         self.total = total
         self.done = 0
+        self._buffer = bytearray()
 
     @property
     def most_bytes(self) -> int:
@@ -286,17 +289,28 @@ class Source:
         self.done += passed
         return passed
 
-    def readinto(self, window: memoryview) -> int:
-        """Fill the front of `window`; 0 at the end of the bytes only.
+    def more(self, left: memoryview, size: int) -> tuple[memoryview, bool]:
+        """Return `left` with the bytes that follow it, about `size` in all, and whether the source ends with them.
+
+        `left` is the end of what the call before returned, which must not be used any more. At least one byte is added
+        before the end.
 
         Raises
         ------
         EOFError, ValueError
             The compressed data are cut short, or damaged.
         """
-        got = self.file.readinto(window)  # type: ignore[attr-defined]
-        self.done += got
-        return int(got)
+        kept = len(left)
+        if len(self._buffer) < max(size, 2 * kept):
+            self._buffer = bytearray(max(size, 2 * kept))
+        window = memoryview(self._buffer)
+        window[:kept] = left
+        end, got = kept, 1
+        while end < len(window) and got:
+            got = self.file.readinto(window[end:])  # type: ignore[attr-defined]
+            end += got
+        self.done += end - kept
+        return window[:end], not got
 
     def stop(self) -> None:
         """Stop reading ahead; leave the file open."""
@@ -315,7 +329,7 @@ class Source:
 
 
 class _Unpacked(Source):
-    """Blocks in a row."""
+    """Blocks in a row, shown where they were unpacked."""
 
     def __init__(
         self, file: BinaryIO, total: int, blocks: _Blocks, compression: str, expansion: int, *, ahead: bool
@@ -325,15 +339,23 @@ class _Unpacked(Source):
         self.expansion = expansion
         self._blocks: _Ahead | _Blocks = _Ahead(blocks) if ahead else blocks
         self._block = memoryview(b"")
+        # How much of the block was returned, as the last bytes if not alone.
+        self._shown = 0
 
-    def readinto(self, window: memoryview) -> int:
-        if not self._block:
+    def more(self, left: memoryview, size: int) -> tuple[memoryview, bool]:
+        if self._shown == len(self._block):
             block, self.done = next(self._blocks, (b"", self.total))
-            self._block = memoryview(block)
-        size = min(len(self._block), len(window))
-        window[:size] = self._block[:size]
-        self._block = self._block[size:]
-        return size
+            if not block:
+                return left, True
+            self._block, self._shown = memoryview(block), 0
+        begin = self._shown - len(left)
+        if begin >= 0:
+            self._shown = len(self._block)
+            return self._block[begin:], False
+        # Only what is used together with the end of the block before is copied.
+        begin = self._shown
+        self._shown = min(begin + max(_SEAM_BYTES, len(left)), len(self._block))
+        return memoryview(b"".join((left, self._block[begin : self._shown]))), False
 
     def stop(self) -> None:
         self._blocks.close()

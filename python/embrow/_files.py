@@ -90,13 +90,20 @@ class _NamedBytes(io.RawIOBase):
 
     def __init__(self, source: Source, name: str) -> None:
         self._source, self._name = source, name
+        self._left = memoryview(b"")
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: Any) -> int:
-        with _named(self._name), memoryview(buffer) as window:
-            return self._source.readinto(window)
+        with memoryview(buffer) as window:
+            if not self._left:
+                with _named(self._name):
+                    self._left, _ = self._source.more(self._left, len(window))
+            size = min(len(self._left), len(window))
+            window[:size] = self._left[:size]
+        self._left = self._left[size:]
+        return size
 
 
 @contextlib.contextmanager

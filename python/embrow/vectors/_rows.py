@@ -43,10 +43,13 @@ def load(request: Request) -> WordVectors:
     if layout.declared is not None:
         reader.reserve(min(most, _LIKELY_RATIO * source.total // row_bytes))
     estimated = 0
+    kept: list[str] = []
     while not reader.done:
         with window.view() as held:
             used = reader.feed(held, len(held), window.last, request.threads)
         window.use(used)
+        if wanted is None:
+            kept += reader.new_tokens()
         if layout.declared is None and not estimated and reader.rows_read:
             # Growing a table of hundreds of megabytes costs more than its rows.
             estimated = _LIKELY_RATIO if source.compression else 1
@@ -57,5 +60,6 @@ def load(request: Request) -> WordVectors:
     if layout.declared is not None and reader.rows_read == layout.declared:
         find_more(request, reader.offset, layout.declared, _BLANK)
     report = LoadReport(reader.rows_read, layout.declared, reader.kept, reader.duplicates, reader.bad_utf8)
-    kept = reader.tokens() if wanted is None else [wanted[i] for i in reader.kept_ids]
+    if wanted is not None:
+        kept = [wanted[i] for i in reader.kept_ids]
     return WordVectors(kept, reader.weight(), report)

@@ -6,6 +6,8 @@ from embrow._compression import Source
 from embrow._progress import Progress
 
 WINDOW_BYTES = 2 << 20
+# Fewer are shown at the end of the source only.
+_LEAST_BYTES = 64 << 10
 
 
 class Window:
@@ -14,14 +16,17 @@ class Window:
     def __init__(self, source: Source, progress: Progress | None = None, capacity: int = WINDOW_BYTES) -> None:
         self._source = source
         self._progress = progress
-        self._begin = 0
-        self.buffer = bytearray(capacity)
-        self.size = 0
+        self._capacity = capacity
+        self._left = memoryview(b"")
         self.last = False
         self._fault: EOFError | ValueError | None = None
 
+    @property
+    def size(self) -> int:
+        return len(self._left)
+
     def fill(self, where: str = "before its first token") -> None:
-        """Move what is left to the front and read behind it, to the capacity or the end of the source.
+        """Show more bytes behind what is left, or set `last`.
 
         What precedes a fault in the source is handed out first; the next call raises the fault, and says `where`.
 
@@ -32,30 +37,18 @@ class Window:
         """
         if self._fault is not None:
             raise type(self._fault)(f"{self._fault}, {where}")
-        if 2 * self.size > len(self.buffer):
-            grown = bytearray(2 * len(self.buffer))
-            grown[: self.size] = memoryview(self.buffer)[self._begin : self._begin + self.size]
-            self.buffer = grown
-        elif self._begin:
-            self.buffer[: self.size] = self.buffer[self._begin : self._begin + self.size]
-        self._begin = 0
-        with memoryview(self.buffer) as view:
-            while self.size < len(view) and not self.last:
-                try:
-                    with view[self.size :] as rest:
-                        got = self._source.readinto(rest)
-                except (EOFError, ValueError) as fault:
-                    self._fault = fault
-                    break
-                self.size += got
-                self.last = got == 0
+        try:
+            self._left, self.last = self._source.more(self._left, self._capacity)
+            while not self.last and self.size < _LEAST_BYTES <= self._capacity:
+                self._left, self.last = self._source.more(self._left, self._capacity)
+        except (EOFError, ValueError) as fault:
+            self._fault = fault
         if self._progress is not None:
             self._progress(self._source.done, self._source.total)
 
     def use(self, size: int) -> None:
         """Drop `size` bytes from the front."""
-        self._begin += size
-        self.size -= size
+        self._left = self._left[size:]
 
     def pass_over(self, size: int) -> int:
         """Pass over bytes that follow an empty window; return how many were passed without being read."""
@@ -63,8 +56,7 @@ class Window:
 
     def peek(self, size: int | None = None) -> bytes:
         """Copy the first bytes not yet used."""
-        size = self.size if size is None else min(size, self.size)
-        return bytes(memoryview(self.buffer)[self._begin : self._begin + size])
+        return bytes(self._left[:size])
 
     def view(self) -> memoryview:
-        return memoryview(self.buffer)[self._begin : self._begin + self.size]
+        return self._left[:]
