@@ -24,6 +24,7 @@ device::token_counts counts_in(workspace_layout& layout, int64_t text_bytes, int
     counts.row_tokens = layout.take<int64_t>(offsets);
     counts.tile_row = layout.take<int32_t>(tiles + 1);
     counts.row_rank = layout.take<int32_t>(offsets);
+    counts.tile_edge = layout.take<uint8_t>(tiles);
     return counts;
 }
 
@@ -62,8 +63,8 @@ void count_tokens_cuda(const packed_text& text, const row_frame& frame, int64_t*
                        std::byte* workspace, cudaStream_t stream) {
     const int64_t tiles = tile_count(text.size);
     const device::token_counts counts = counts_at(workspace, text);
-    launch(device::count_tokens, ceil_div(tiles, device::encode_warps), device::encode_threads, stream, text, tiles,
-           counts, facts);
+    launch(device::count_tokens, ceil_div(tiles, device::count_warps), device::count_warps * device::warp_lanes, stream,
+           text, tiles, counts, facts);
     launch(device::sum_tiles, 1, device::sum_threads, stream, counts.tile_tokens, tiles);
     launch(device::measure_rows, ceil_div(text.rows + 1, device::encode_threads), device::encode_threads, stream, text,
            counts, cut_of(frame), lengths, facts);
@@ -80,7 +81,8 @@ void encode_padded_cuda(const device_table& table, const packed_text& text, cons
     const device::frame_job<Id> rows{layout, frame, lengths, text.rows, out};
     launch_frames(rows, cut, stream);
     const device::encode_job<Id> job{text, table, counts, rows, cut, unk_id, facts};
-    launch(device::write_ids<Id>, ceil_div(tiles, device::encode_warps), device::encode_threads, stream, job, tiles);
+    launch(device::write_ids<Id>, ceil_div(tiles, device::write_warps), device::write_warps * device::warp_lanes,
+           stream, job, tiles);
 }
 
 template void encode_padded_cuda(const device_table&, const packed_text&, const row_frame&, int32_t,

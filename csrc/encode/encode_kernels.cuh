@@ -6,8 +6,8 @@
 //     write_frames    lanes to a row       -> bos, eos and padding
 //     write_ids       a warp to a tile     -> ids, one token to a lane, each where its number less its row's says
 //
-// So the text is read twice, 33 sectors of 32 bytes for every 32, and each id is written once. A tile that has only
-// tokens which their row does not keep is read once.
+// So the text is read twice, but for a few sectors in a thousand that two blocks need, and each id is written once. A
+// tile that has only tokens which their row does not keep is read once.
 #pragma once
 
 #include <cstdint>
@@ -18,14 +18,17 @@
 
 namespace embrow::device {
 
-constexpr int encode_threads = 128;
-constexpr int encode_warps = encode_threads / warp_lanes;
-constexpr int encode_blocks_resident = 8;  // allows 64 registers, with which nothing is spilled
+constexpr int encode_threads = 128;  // of kernels for which it does not matter
+// As many tiles to a block as shared memory of 48 KiB holds with what else the kernel keeps there.
+constexpr int count_warps = 16;
+constexpr int write_warps = 8;
+constexpr int write_blocks_resident = 4;  // allows 64 registers, with which nothing is spilled
 
 // What count_tokens finds of the text, in the workspace.
 struct token_counts {
     int64_t* tile_tokens;  // tiles; later, of all tiles before
     int32_t* tile_row;     // tiles + 1: how many of the offsets lie before the tile
+    uint8_t* tile_edge;    // tiles: see edge_of
     int32_t* row_rank;     // rows + 1: the tile's tokens before the row
     int64_t* row_tokens;   // rows + 1: all tokens before the row
 };
@@ -45,19 +48,22 @@ __device__ inline int64_t offsets_before(const packed_text& text, int64_t at) {
     return low;
 }
 
-__global__ void __launch_bounds__(encode_threads)
+__global__ void __launch_bounds__(count_warps* warp_lanes)
     count_tokens(packed_text text, int64_t tiles, token_counts counts, encode_facts* facts) {
-    __shared__ tile_window windows[encode_warps];
-    __shared__ uint64_t lane_starts[encode_warps][warp_lanes];
-    __shared__ int lane_ranks[encode_warps][warp_lanes];
+    __shared__ text_window<count_warps> window;
+    __shared__ uint64_t lane_starts[count_warps][warp_lanes];
+    __shared__ int lane_ranks[count_warps][warp_lanes];
     const auto warp = static_cast<int>(threadIdx.x / warp_lanes);
     const auto lane = static_cast<int>(threadIdx.x % warp_lanes);
-    const int64_t tile = static_cast<int64_t>(blockIdx.x) * encode_warps + warp;
-    if (tile >= tiles) return;
+    const int64_t first_tile = static_cast<int64_t>(blockIdx.x) * count_warps;
+    const int64_t tile = first_tile + warp;
     if (tile == 0 && lane == 0) *facts = {0, -1};  // before the launches that change them
 
+    load_window(text, first_tile * text_tile_bytes - tiles_from, all_tiles, window);
+    if (tile >= tiles) return;
     const int64_t first_row = offsets_before(text, tile * text_tile_bytes);
-    const uint64_t starts = token_starts(text, tile, first_row, windows[warp]);
+    const uint32_t edge = edge_of(window, warp);
+    const uint64_t starts = token_starts(text, tile, first_row, warp, edge, window);
     const int here = __popcll(starts);
     const int up_to_here = sum_to_lane(here);
     lane_starts[warp][lane] = starts;
@@ -67,7 +73,10 @@ __global__ void __launch_bounds__(encode_threads)
         const uint64_t before = lane_starts[warp][at / 64] & ((uint64_t{1} << at % 64) - 1);
         counts.row_rank[row] = lane_ranks[warp][at / 64] + __popcll(before);
     });
-    if (lane == 0) counts.tile_row[tile] = static_cast<int32_t>(first_row);
+    if (lane == 0) {
+        counts.tile_row[tile] = static_cast<int32_t>(first_row);
+        counts.tile_edge[tile] = static_cast<uint8_t>(edge);
+    }
     if (lane == warp_lanes - 1) {
         counts.tile_tokens[tile] = up_to_here;
         if (tile == tiles - 1) counts.tile_row[tiles] = static_cast<int32_t>(text.rows + 1);
@@ -173,17 +182,18 @@ __global__ void __launch_bounds__(encode_threads)
 }
 
 // Where a token ends that starts at `start` of the window: at white space or its row's end, `row_end` of the window,
-// which may lie behind it. Text beyond the window is read no further than shows that the token is longer than any.
-__device__ inline int64_t token_end(const packed_text& text, const tile_window& window, int64_t window_begin, int start,
-                                    int64_t row_end, int64_t longest) {
-    constexpr int known = window_bytes - 2;
+// which may lie behind what is loaded, up to `loaded`. Text beyond that is read no further than shows that the token is
+// longer than any.
+__device__ inline int64_t token_end(const packed_text& text, const uint32_t* window_spaces, int64_t window_begin,
+                                    int start, int loaded, int64_t row_end, int64_t longest) {
+    const int known = loaded - 2;
     const int in_window = static_cast<int>(min(row_end, static_cast<int64_t>(known)));
-    uint32_t spaces = window.spaces[start / 32] >> start % 32 << start % 32;
+    uint32_t spaces = window_spaces[start / 32] >> start % 32 << start % 32;
     for (int word = start / 32;;) {
         const int found = spaces == 0 ? 32 : __ffs(static_cast<int>(spaces)) - 1;
         if (found < 32 && word * 32 + found < in_window) return word * 32 + found;
         if (found < 32 || ++word * 32 >= in_window) break;
-        spaces = window.spaces[word];
+        spaces = window_spaces[word];
     }
     const int64_t end = min(row_end, start + longest + 1);
     const auto* const bytes = reinterpret_cast<const unsigned char*>(text.bytes) + window_begin;
@@ -227,13 +237,17 @@ __device__ inline int64_t row_of(const packed_text& text, int64_t at, int64_t lo
 }
 
 template <class Id>
-__global__ void __launch_bounds__(encode_threads, encode_blocks_resident) write_ids(encode_job<Id> job, int64_t tiles) {
-    __shared__ tile_window windows[encode_warps];
-    __shared__ uint16_t start_lists[encode_warps][text_tile_bytes];
+__global__ void __launch_bounds__(write_warps* warp_lanes, write_blocks_resident)
+    write_ids(encode_job<Id> job, int64_t tiles) {
+    // Of a tile's tokens, of which there are more only where rows of a byte follow one another.
+    constexpr int list_tokens = text_tile_bytes / 2;
+    __shared__ text_window<write_warps> window;
+    __shared__ uint16_t start_lists[write_warps][list_tokens];
+    __shared__ bool wants[write_warps];
     const auto warp = static_cast<int>(threadIdx.x / warp_lanes);
     const auto lane = static_cast<int>(threadIdx.x % warp_lanes);
-    const int64_t tile = static_cast<int64_t>(blockIdx.x) * encode_warps + warp;
-    if (tile >= tiles) return;
+    const int64_t first_tile = static_cast<int64_t>(blockIdx.x) * write_warps;
+    const int64_t tile = min(first_tile + warp, tiles - 1);
 
     // The row that the tile before ends in, and the last one that begins in this one.
     const int64_t first_row = max(job.counts.tile_row[tile] - 1, 0);
@@ -246,44 +260,58 @@ __global__ void __launch_bounds__(encode_threads, encode_blocks_resident) write_
         const int64_t tokens = job.counts.row_tokens[row + 1] - first;
         return number - first - (tokens - job.cut.kept(tokens));
     };
-    if (!job.looks_for_unknown() && first_row == last_row) {
+    bool wanted = first_tile + warp < tiles;
+    if (wanted && !job.looks_for_unknown() && first_row == last_row) {
         const int64_t first = place_in(first_row, tokens_before);
-        if (first >= job.cut.most || first + text_tile_bytes <= 0) return;
+        wanted = first < job.cut.most && first + text_tile_bytes > 0;
     }
+    if (lane == 0) wants[warp] = wanted;
+    __syncthreads();
+    const tile_set all_wanted = __ballot_sync(all_lanes, lane < write_warps && wants[lane % write_warps]) << 1;
+    if (all_wanted == 0) return;
+    const int64_t window_begin = first_tile * text_tile_bytes - tiles_from;
+    load_window(job.text, window_begin, all_wanted, window);
+    if (!wanted) return;
 
-    tile_window& window = windows[warp];
     uint16_t* const list = start_lists[warp];
-    uint64_t starts = token_starts(job.text, tile, job.counts.tile_row[tile], window);
+    const uint64_t starts =
+        token_starts(job.text, tile, job.counts.tile_row[tile], warp, job.counts.tile_edge[tile], window);
     const int here = __popcll(starts);
     const int up_to_here = sum_to_lane(here);
     const int count = __shfl_sync(all_lanes, up_to_here, warp_lanes - 1);
-    for (int at = up_to_here - here; starts != 0; starts &= starts - 1) {
-        list[at++] = static_cast<uint16_t>(lane * 64 + __ffsll(static_cast<long long>(starts)) - 1);
-    }
-    __syncwarp();
-
-    const int64_t window_begin = tile * text_tile_bytes - tile_bits_from;
+    const int tiles_on = __ffs(static_cast<int>(~(all_wanted >> 1 >> warp))) - 1;
+    const int loaded = window.tile_from(warp + tiles_on) + sector_bytes;
     const auto width = static_cast<int64_t>(job.rows.layout.width);
-    for (int token = lane; token < count; token += warp_lanes) {
-        const int start = tile_bits_from + list[token];
-        const int64_t row = row_of(job.text, window_begin + start, first_row, last_row);
-        const int64_t place = place_in(row, tokens_before + token);
-        const bool kept = place >= 0 && place < job.cut.most;
-        if (!kept && !job.looks_for_unknown()) continue;
-        const int64_t row_end = __ldg(job.text.offsets + row + 1) - window_begin;
-        const int64_t end = token_end(job.text, window, window_begin, start, row_end, job.table.longest);
-        const char* const bytes = end <= window_bytes ? window.bytes() + start : job.text.bytes + window_begin + start;
-        int32_t id = find_token(job.table, bytes, end - start);
-        if (id == no_id) {
-            id = job.unk_id;
-            if (job.looks_for_unknown()) {
-                atomicMin(reinterpret_cast<unsigned long long*>(&job.facts->unknown),
-                          static_cast<unsigned long long>(window_begin + start));
-            }
+    for (int listed = 0; listed < count; listed += list_tokens) {
+        int at = up_to_here - here - listed;
+        for (uint64_t left = starts; left != 0; left &= left - 1, ++at) {
+            if (at < 0 || at >= list_tokens) continue;
+            list[at] = static_cast<uint16_t>(lane * 64 + __ffsll(static_cast<long long>(left)) - 1);
         }
-        if (!kept) continue;
-        const int64_t lead = job.rows.lead(__ldg(job.rows.lengths + row)) + static_cast<int>(job.cut.bos);
-        __stcs(job.rows.out + row * width + lead + place, static_cast<Id>(id));
+        __syncwarp();
+        for (int token = listed + lane; token < min(count, listed + list_tokens); token += warp_lanes) {
+            const int start = window.tile_from(warp) + list[token - listed];
+            const int64_t row = row_of(job.text, window_begin + start, first_row, last_row);
+            const int64_t place = place_in(row, tokens_before + token);
+            const bool kept = place >= 0 && place < job.cut.most;
+            if (!kept && !job.looks_for_unknown()) continue;
+            const int64_t row_end = __ldg(job.text.offsets + row + 1) - window_begin;
+            const int64_t end =
+                token_end(job.text, window.spaces, window_begin, start, loaded, row_end, job.table.longest);
+            const char* const bytes = end <= loaded ? window.bytes() + start : job.text.bytes + window_begin + start;
+            int32_t id = find_token(job.table, bytes, end - start);
+            if (id == no_id) {
+                id = job.unk_id;
+                if (job.looks_for_unknown()) {
+                    atomicMin(reinterpret_cast<unsigned long long*>(&job.facts->unknown),
+                              static_cast<unsigned long long>(window_begin + start));
+                }
+            }
+            if (!kept) continue;
+            const int64_t lead = job.rows.lead(__ldg(job.rows.lengths + row)) + static_cast<int>(job.cut.bos);
+            __stcs(job.rows.out + row * width + lead + place, static_cast<Id>(id));
+        }
+        __syncwarp();
     }
 }
 

@@ -5,8 +5,9 @@
 //     begins    0 0 0 0 0 0 0   1 0 0 0    of rows; a token does not cross them
 //     starts    1 0 0 0 1 0 0   1 0 0 0    ~spaces & (spaces << 1 | begins)
 //
-// Tiles do not depend on rows: a long row is many warps' work, and many short ones are one's. What a warp sees of the
-// text is a window, the tile and a sector of 32 bytes on either side: code points cross tiles, and so do tokens.
+// Tiles do not depend on rows: a long row is many warps' work, and many short ones are one's. Code points cross tiles,
+// and so do tokens: the tiles of a block's warps are loaded side by side, as far as they are wanted, and a sector of 32
+// bytes behind them.
 #pragma once
 
 #include <cstdint>
@@ -17,20 +18,26 @@
 namespace embrow::device {
 
 constexpr int chunk_bytes = 16;
-constexpr int tile_bits_from = 64;  // where in the window the tile begins; half of what is before it is not loaded
-constexpr int window_bytes = tile_bits_from + text_tile_bytes + sector_bytes;
-constexpr int window_chunks = window_bytes / chunk_bytes;
-constexpr int first_chunk = (tile_bits_from - sector_bytes) / chunk_bytes;
-constexpr int window_loads = (window_chunks - first_chunk + warp_lanes - 1) / warp_lanes;
+constexpr int tiles_from = 64;  // where in the window the first tile begins; half of what is before it is not loaded
 static_assert(text_tile_bytes == warp_lanes * 64, "a lane's share of a tile's bits is one word of 64");
 
-struct tile_window {
-    ulonglong2 text[window_chunks];
-    uint32_t spaces[window_bytes / 32];
-    uint32_t begins[text_tile_bytes / 32];
+// A block's part of the text, a tile to each of its warps.
+template <int Warps>
+struct text_window {
+    static constexpr int size = tiles_from + Warps * text_tile_bytes + sector_bytes;
+
+    ulonglong2 text[size / chunk_bytes];
+    uint32_t spaces[size / 32];
+    uint32_t begins[Warps * text_tile_bytes / 32];
 
     __device__ const char* bytes() const { return reinterpret_cast<const char*>(text); }
+    // Where the block's tiles and a warp's begin in the window.
+    __device__ static constexpr int tile_from(int warp) { return tiles_from + warp * text_tile_bytes; }
 };
+
+// Bit 1 + w for the tile of warp w, bit 0 for the end of the tile before them.
+using tile_set = uint32_t;
+constexpr tile_set all_tiles = ~tile_set{0};
 
 // The high bit of each byte to the lowest four bits.
 __device__ inline uint32_t high_bits(uint32_t word) {
@@ -72,19 +79,28 @@ __device__ inline int wide_space(unsigned a, unsigned b, unsigned c) {
     return found ? 3 : 0;
 }
 
-// Loads the window of a tile and finds its spaces; what is outside the text is space. Of the window's last two bytes
-// it is not known whether they are. All lanes must call.
-__device__ inline void load_window(const packed_text& text, int64_t tile, tile_window& window) {
-    const auto lane = static_cast<int>(threadIdx.x % warp_lanes);
-    const int64_t window_begin = tile * text_tile_bytes - tile_bits_from;
-    uint32_t leads[window_loads];
+// Loads the wanted tiles of a block and the sector behind each, and finds their spaces; what is outside the text, or
+// not loaded, is space. Of the last two bytes that are loaded it is not known whether they are. `window_begin` is where
+// the window lies in the text. All threads of the block must call.
+template <int Warps>
+__device__ inline void load_window(const packed_text& text, int64_t window_begin, tile_set wanted,
+                                   text_window<Warps>& window) {
+    constexpr int threads = Warps * warp_lanes;
+    constexpr int first_chunk = (tiles_from - sector_bytes) / chunk_bytes;
+    constexpr int chunks = text_window<Warps>::size / chunk_bytes;
+    constexpr int loads = (chunks - first_chunk + threads - 1) / threads;
+    const auto lies_in_wanted = [wanted](int byte) {
+        return (wanted >> (byte + text_tile_bytes - tiles_from) / text_tile_bytes & 1) != 0;
+    };
+    const auto is_loaded = [&](int byte) { return lies_in_wanted(byte) || lies_in_wanted(byte - sector_bytes); };
+    uint32_t leads[loads];
 #pragma unroll
-    for (int load = 0; load < window_loads; ++load) {
-        const int at = first_chunk + load * warp_lanes + lane;
+    for (int load = 0; load < loads; ++load) {
+        const int at = first_chunk + load * threads + static_cast<int>(threadIdx.x);
         const int64_t begin = window_begin + at * chunk_bytes;
         uint32_t spaces = 0xffff;
         leads[load] = 0;
-        if (at < window_chunks && begin >= 0 && begin < text.size) {
+        if (at < chunks && begin >= 0 && begin < text.size && is_loaded(at * chunk_bytes)) {
             const ulonglong2 chunk = __ldg(reinterpret_cast<const ulonglong2*>(text.bytes + begin));
             window.text[at] = chunk;
             spaces = chunk_bits(chunk, ascii_spaces);
@@ -96,15 +112,16 @@ __device__ inline void load_window(const packed_text& text, int64_t tile, tile_w
             }
         }
         const uint32_t next = __shfl_down_sync(all_lanes, spaces, 1);
-        if (lane % 2 == 0 && at < window_chunks) window.spaces[at / 2] = spaces | next << 16;
+        if (threadIdx.x % 2 == 0 && at < chunks) window.spaces[at / 2] = spaces | next << 16;
     }
-    __syncwarp();
+    __syncthreads();
     const auto* const bytes = reinterpret_cast<const unsigned char*>(window.text);
 #pragma unroll
-    for (int load = 0; load < window_loads; ++load) {
+    for (int load = 0; load < loads; ++load) {
         for (uint32_t left = leads[load]; left != 0; left &= left - 1) {
-            const int at = (first_chunk + load * warp_lanes + lane) * chunk_bytes + __ffs(static_cast<int>(left)) - 1;
-            if (at + 3 > window_bytes) break;
+            const int at = (first_chunk + load * threads + static_cast<int>(threadIdx.x)) * chunk_bytes +
+                           __ffs(static_cast<int>(left)) - 1;
+            if (at + 3 > text_window<Warps>::size || !is_loaded(at + 2)) break;
             const int length = wide_space(bytes[at], bytes[at + 1], bytes[at + 2]);
             if (length == 0) continue;
             const uint64_t found = ((uint64_t{1} << length) - 1) << at % 32;
@@ -112,7 +129,7 @@ __device__ inline void load_window(const packed_text& text, int64_t tile, tile_w
             if (found >> 32 != 0) atomicOr(&window.spaces[at / 32 + 1], static_cast<uint32_t>(found >> 32));
         }
     }
-    __syncwarp();
+    __syncthreads();
 }
 
 // Calls each(row, byte of the tile) for every row that begins in the tile, the end of the last row being one more. Rows
@@ -127,17 +144,29 @@ __device__ inline void for_each_begin(const packed_text& text, int64_t tile, int
     }
 }
 
-// Where tokens start in this lane's 64 bytes of a tile. All lanes must call.
-__device__ inline uint64_t token_starts(const packed_text& text, int64_t tile, int64_t first, tile_window& window) {
+// What the text before a tile tells of it: bit 0 whether that ends in a space, bits 1 and 2 whether the tile's first
+// bytes are of one.
+template <int Warps>
+__device__ inline uint32_t edge_of(const text_window<Warps>& window, int warp) {
+    const uint32_t* const spaces = window.spaces + window.tile_from(warp) / 32;
+    return spaces[-1] >> 31 | (spaces[0] & 3) << 1;
+}
+
+// Where tokens start in this lane's 64 bytes of the warp's tile, whose edge is known. All lanes must call.
+template <int Warps>
+__device__ inline uint64_t token_starts(const packed_text& text, int64_t tile, int64_t first, int warp, uint32_t edge,
+                                        text_window<Warps>& window) {
     const auto lane = static_cast<int>(threadIdx.x % warp_lanes);
-    window.begins[2 * lane] = window.begins[2 * lane + 1] = 0;
-    load_window(text, tile, window);
-    for_each_begin(text, tile, first, [&](int64_t, int at) { atomicOr(&window.begins[at / 32], 1U << at % 32); });
+    uint32_t* const begins = window.begins + warp * text_tile_bytes / 32;
+    begins[2 * lane] = begins[2 * lane + 1] = 0;
     __syncwarp();
-    const uint32_t* const spaces = window.spaces + tile_bits_from / 32 + 2 * lane;
+    for_each_begin(text, tile, first, [&](int64_t, int at) { atomicOr(&begins[at / 32], 1U << at % 32); });
+    __syncwarp();
+    const uint32_t* const spaces = window.spaces + window.tile_from(warp) / 32 + 2 * lane;
     const auto word = [](const uint32_t* halves) { return halves[0] | static_cast<uint64_t>(halves[1]) << 32; };
-    const uint64_t here = word(spaces);
-    return ~here & (here << 1 | spaces[-1] >> 31 | word(window.begins + 2 * lane));
+    const uint64_t here = word(spaces) | (lane == 0 ? edge >> 1 : 0);
+    const uint32_t after_space = lane == 0 ? edge & 1 : spaces[-1] >> 31;
+    return ~here & (here << 1 | after_space | word(begins + 2 * lane));
 }
 
 // The sum over this and all lower lanes. All lanes must call.

@@ -12,6 +12,8 @@ from encoding import Encoding
 from embrow import Vocab
 
 TILE = 2048  # csrc/encode/encode_cuda.h
+# Of a block that writes ids and of one that counts tokens, csrc/encode/encode_kernels.cuh.
+BLOCK_TILES = [8, 16]
 SPACES = [chr(i) for i in range(0x110000) if chr(i).isspace()]
 # Code points whose bytes are nearly those of a space, and others of each length.
 NOT_SPACES = "\x00\x08\x0e\x1b\x21\x7f\x84\x86\x9f\xa1\u1681\u167f\u1a80\u200b\u2010\u202a\u202e\u2030\u205e\u2060"
@@ -92,22 +94,41 @@ def test_every_code_point_that_begins_as_a_space_does(device: ModuleType, kernel
 
 
 @pytest.mark.parametrize("shift", range(17))
-def test_spaces_at_every_place_of_a_tile(shift: int, device: ModuleType, kernels: ModuleType) -> None:
+@pytest.mark.parametrize("tiles", [1, *BLOCK_TILES])
+def test_spaces_at_every_place_of_a_tile(tiles: int, shift: int, device: ModuleType, kernels: ModuleType) -> None:
     parts = [f"b{space}" for space in SPACES] + [f"b{other} " for other in NOT_SPACES]
-    around = "x" * (TILE - 40 - shift) + "".join(parts)
+    around = "x" * (tiles * TILE - 40 - shift) + "".join(parts)
     Encoding(VOCAB, ["a" * shift, *parts[::3], around]).check(device, kernels)
 
 
 @pytest.mark.parametrize("space", [" ", "\x85", "\u3000"])
-def test_tokens_that_cross_tiles(space: str, device: ModuleType, kernels: ModuleType) -> None:
+@pytest.mark.parametrize("tiles", [1, *BLOCK_TILES])
+def test_tokens_that_cross_tiles(tiles: int, space: str, device: ModuleType, kernels: ModuleType) -> None:
     long = ["q" * size for size in (1, 7, 8, 15, 16, 17, 31, 33, 64, 300, 2049, 5000)]
     vocab = Vocab(["<pad>", "<unk>", *long])
     # The space after each token lies at the places around the tile's and its window's end in turn.
-    rows = ["a" * (TILE - (size + near) % TILE) + space for size in (1, 15, 16, 33, 300) for near in (0, 2)]
+    rows = ["a" * (tiles * TILE - (size + near)) + space for size in (1, 15, 16, 33, 300) for near in (0, 2)]
     at_ends = []
     for row, token in zip(rows, ["q", "q" * 15, "q" * 16, "q" * 33, "q" * 300] * 2, strict=True):
         at_ends += [row + token + space + token]
     Encoding(vocab, [*at_ends, *(space.join((token, token + "q", token)) for token in long)]).check(device, kernels)
+
+
+@pytest.mark.parametrize("size", [1, 15, 16, 31, 33, 300, 2049, 5000])
+@pytest.mark.parametrize("space", [" ", "\u3000"])
+def test_tokens_that_cross_into_tiles_that_no_row_keeps(
+    space: str, size: int, device: ModuleType, kernels: ModuleType
+) -> None:
+    token = "q" * size
+    vocab = Vocab(["<pad>", "<unk>", token, "r"])
+    for near in range(4):
+        # The last token that is kept is the last that starts in its tile, and reaches out of it or ends with it.
+        first = "a" * (TILE - max(1, size - 30) - near - len(space.encode()))
+        row = space.join([first, token, *["r"] * (3 * TILE), token])
+        kept = 1 + (len(first) + len(space.encode()) < TILE)
+        for side in ("right", "left"):
+            options = {"max_length": kept, "truncation_side": side}
+            Encoding(vocab, [row, "q r", row, row], options).check(device, kernels)
 
 
 @pytest.mark.parametrize(
