@@ -157,6 +157,12 @@ def test_widths_of_padding(width: int, padding_side: str, device: ModuleType, ke
     Encoding(VOCAB, rows, {"max_length": width, "padding_side": padding_side}).check(device, kernels)
 
 
+def test_the_longest_of_many_rows_may_be_any(device: ModuleType, kernels: ModuleType) -> None:
+    lengths = np.random.default_rng(0).permutation(600)
+    for order in (lengths, np.sort(lengths), np.sort(lengths)[::-1]):
+        Encoding(VOCAB, ["a " * int(length) for length in order], {"dtype": "int32"}).check(device, kernels)
+
+
 def test_tokens_whose_hashes_share_slots(device: ModuleType, kernels: ModuleType) -> None:
     tokens = words(3, 700)
     Encoding(Vocab(tokens[:513], unk_token=tokens[0], pad_token=tokens[1]), [" ".join(tokens)]).check(device, kernels)
