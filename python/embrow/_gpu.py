@@ -68,6 +68,22 @@ class Launch(NamedTuple):
         """Return memory of the host for `words` of 8 bytes to be copied from, which may be dropped meanwhile."""
         return _pinned(words)
 
+    def rectangle(self, call: str, out: Tensor | None, shape: tuple[int, int], dtype: torch.dtype) -> Tensor:
+        """Return `out`, which must fit, for a kernel to write to; or a new tensor."""
+        if out is None:
+            return torch.empty(shape, dtype=dtype, device=self.device)
+        if not isinstance(out, Tensor):
+            raise ValueError(
+                f"{call}: out must be a tensor on {self.device}, as the ids are; found {type(out).__name__}"
+            )
+        if out.dtype != dtype or out.shape != shape or out.device != self.device or not out.is_contiguous():
+            raise ValueError(
+                f"{call}: out must be a contiguous tensor of {dtype} on {self.device}, shape {shape}; found "
+                f"{out.dtype} on {out.device}, shape {tuple(out.shape)}"
+            )
+        torch.autograd.graph.increment_version(out)
+        return out
+
     def record(self, kind: str) -> int:
         """Return the address of the record of what is wrong; `kind` is a key of `_errors`."""
         key = (self.device, self.stream, kind)

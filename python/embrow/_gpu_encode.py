@@ -77,6 +77,7 @@ def encode_padded(
     pad_id: int,
     multiple: int,
     wide: bool,
+    out: Tensor | None,
     threads: int,
 ) -> tuple[Tensor, Tensor] | None:
     """Do what `_core.encode_padded` does on a GPU; None for rows that are lists of tokens."""
@@ -105,7 +106,7 @@ def encode_padded(
         width = _round_up(int(facts[0]) if max_length < 0 else max_length, multiple)
         if pad_id < 0:
             _check_widths(lengths, width)
-        ids = numbers(len(rows), width, dtype=torch.int64 if wide else torch.int32)
+        ids = launch.rectangle("encode", out, (len(rows), width), torch.int64 if wide else torch.int32)
         launch.use(*on_device.memory)
         launch.kernels.encode_padded(
             on_device.kernel,
@@ -125,6 +126,14 @@ def encode_padded(
         if unk_id < 0 and (at := int(facts[1])) >= 0:
             _raise_unknown(rows, words.view(np.uint8)[offsets_bytes:], words[: len(rows) + 1], at)
     return ids, lengths
+
+
+def copied(ids: np.ndarray[Any, Any], out: Tensor) -> Tensor:
+    """Copy ids that the CPU made to `out`, which must fit."""
+    made = torch.from_numpy(ids)
+    with _gpu.launching(out.device) as launch:
+        rows, width = ids.shape
+        return launch.rectangle("encode", out, (rows, width), made.dtype).copy_(made)
 
 
 def _check_widths(lengths: Tensor, width: int) -> None:

@@ -40,11 +40,7 @@ def pad_ragged(
         kept = longest if max_length < 0 else max_length
         width = -(-kept // multiple) * multiple
         dtype = torch.int64 if wide else torch.int32
-        made = (
-            torch.empty((rows, width), dtype=dtype, device=device)
-            if out is None
-            else _fitting(out, rows, width, dtype, device)
-        )
+        made = launch.rectangle("pad_sequences", out, (rows, width), dtype)
         lengths = torch.empty(rows, dtype=torch.int64, device=device)
         launch.kernels.pad_ragged(
             *ids, width, value, pad_left, kept, truncate_left, wide, made.data_ptr(), lengths.data_ptr(), launch.stream
@@ -63,15 +59,3 @@ def _checked(values: Tensor, offsets: Tensor) -> tuple[Tensor, Tensor]:
     narrow = values.dtype == torch.int32
     values = values.detach().to(torch.int32 if narrow else torch.int64).contiguous()
     return values, offsets.detach().to(torch.int64).contiguous()
-
-
-def _fitting(out: Tensor, rows: int, width: int, dtype: torch.dtype, device: torch.device) -> Tensor:
-    if not isinstance(out, Tensor):
-        raise ValueError(f"pad_sequences: out must be a tensor on {device}, as the ids are; found {type(out).__name__}")
-    if out.dtype != dtype or out.shape != (rows, width) or out.device != device or not out.is_contiguous():
-        raise ValueError(
-            f"pad_sequences: out must be a contiguous tensor of {dtype} on {device}, shape ({rows}, {width}); found "
-            f"{out.dtype} on {out.device}, shape {tuple(out.shape)}"
-        )
-    torch.autograd.graph.increment_version(out)
-    return out

@@ -3,13 +3,33 @@
 from __future__ import annotations
 
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 def is_tensor(value: object) -> bool:
     """Return whether `value` is a torch tensor, without importing torch."""
     torch = sys.modules.get("torch")
     return torch is not None and isinstance(value, torch.Tensor)
+
+
+def lies_on_gpu(value: object) -> bool:
+    """Return whether `value` is a tensor on a GPU that embrow's kernels serve."""
+    if not is_tensor(value):
+        return False
+    from embrow import _gpu  # it imports torch
+
+    return _gpu.holds(cast("Tensor", value))
+
+
+def check_device(out: Tensor, device: Any) -> None:
+    """Raise if a call is to write to `out`, on a GPU, and yet to return what lies elsewhere."""
+    from embrow import _gpu  # it imports torch
+
+    if _gpu.served(device) != out.device:
+        raise ValueError(f"out lies on {out.device}, so the result cannot lie on device {device}")
 
 
 def import_torch() -> Any:

@@ -9,7 +9,7 @@ import numpy as np
 
 from embrow import _core
 from embrow._arguments import choice, int_dtype, non_negative, positive
-from embrow._tensors import is_tensor, result_of, target_of
+from embrow._tensors import is_tensor, lies_on_gpu, result_of, target_of
 from embrow._threads import resolve_num_threads
 from embrow.ragged import Ragged
 
@@ -103,7 +103,7 @@ def _ragged(sequences: Any) -> tuple[Any, Any]:
     """Return values, int32 or int64, and int64 offsets; or both as they are, tensors on a GPU."""
     pair = isinstance(sequences, tuple) and len(sequences) == 2 and all(_is_array(part) for part in sequences)
     if pair or isinstance(sequences, Ragged):
-        if _lies_on_gpu(sequences[0]):
+        if lies_on_gpu(sequences[0]):
             return sequences[0], sequences[1]
         values, offsets = (_to_numpy(part) if _is_array(part) else np.asarray(part) for part in sequences)
         for name, array in (("values", values), ("offsets", offsets)):
@@ -136,18 +136,9 @@ def _ragged_of_tensors(rows: Any) -> tuple[Any, Any]:
     offsets = np.zeros(len(rows) + 1, dtype=np.int64)
     np.cumsum(np.fromiter(map(torch.numel, rows), dtype=np.int64, count=len(rows)), out=offsets[1:])
     joined = joined.to(torch.int64)
-    if _lies_on_gpu(joined):
+    if lies_on_gpu(joined):
         return joined, torch.from_numpy(offsets).to(joined.device)
     return _to_numpy(joined), offsets
-
-
-def _lies_on_gpu(values: Any) -> bool:
-    """Return whether they are a tensor that is padded where it lies."""
-    if not is_tensor(values):
-        return False
-    from embrow import _gpu  # it imports torch
-
-    return _gpu.holds(values)
 
 
 def _is_array(value: object) -> bool:

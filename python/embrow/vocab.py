@@ -17,7 +17,7 @@ from embrow import _core
 from embrow._arguments import choice, int_dtype, non_negative, positive
 from embrow._container import pack_arrays, unpack_arrays
 from embrow._files import StrPath, written_atomically
-from embrow._tensors import import_torch, result_of, target_of
+from embrow._tensors import check_device, import_torch, lies_on_gpu, result_of, target_of
 from embrow._text import Tokenizer, tokenize_rows
 from embrow._threads import resolve_num_threads
 from embrow.ragged import Ragged
@@ -286,10 +286,11 @@ class Vocab:
         return_tensors : "np" or "pt"
         return_lengths : bool
             Return also each row's number of ids without padding, int64, shape (rows,).
-        out : array or CPU tensor, shape (rows, width), optional
-            Written to and returned.
+        out : array or tensor, shape (rows, width), optional
+            Written to and returned. Text is encoded where it lies.
         device : optional
-            The device of the tensor that is returned; implies ``return_tensors="pt"``. Default: that of ``to``.
+            The device of the tensor that is returned; implies ``return_tensors="pt"``. Default: that of `out`, else of
+            ``to``.
         nulls : "error" or "empty"
             What None is: a TypeError, or a row without tokens.
         num_threads : int, optional
@@ -314,8 +315,11 @@ class Vocab:
         built with CUDA: the text is copied there, not the ids. It is waited for only where there is no `max_length`, no
         pad token or no unk token. All else is encoded on the CPU, and the ids are copied.
         """
-        if device is None and out is None:
-            device = self._device
+        out_on_gpu = lies_on_gpu(out)
+        if device is None:
+            device = out.device if out_on_gpu else self._device if out is None else None
+        elif out_on_gpu:
+            check_device(out, device)
         if device is not None:
             return_tensors = "pt"
         choice("return_tensors", return_tensors, ("np", "pt"))
@@ -326,12 +330,17 @@ class Vocab:
             "wide": int_dtype(dtype).itemsize == 8,
             "threads": resolve_num_threads(num_threads),
         }
-        if device is not None and out is None:
-            found = self._encode_on_gpu(device, arguments)
+        if device is not None and (out is None or out_on_gpu):
+            found = self._encode_on_gpu(device, out, arguments)
             if found is not None:
                 return found if return_lengths else found[0]
-        ids, lengths = _core.encode_padded(self._table, **arguments, out=target_of(out))
-        result = result_of(ids, out, return_tensors, device)
+        ids, lengths = _core.encode_padded(self._table, **arguments, out=None if out_on_gpu else target_of(out))
+        if out_on_gpu:
+            from embrow import _gpu_encode
+
+            result = _gpu_encode.copied(ids, out)
+        else:
+            result = result_of(ids, out, return_tensors, device)
         if not return_lengths:
             return result
         return result, result_of(lengths, None, return_tensors, device)
@@ -376,7 +385,7 @@ class Vocab:
         )
         return Ragged(result_of(values, None, return_tensors, device), result_of(offsets, None, return_tensors, device))
 
-    def _encode_on_gpu(self, device: Any, arguments: dict[str, Any]) -> tuple[Any, Any] | None:
+    def _encode_on_gpu(self, device: Any, out: Any, arguments: dict[str, Any]) -> tuple[Any, Any] | None:
         """Return ids and lengths that a GPU made, or None where the CPU makes them."""
         if self.tokenizer != "whitespace" or self.lowercase:
             return None
@@ -390,7 +399,7 @@ class Vocab:
         if isinstance(arguments["texts"], Iterator):
             arguments["texts"] = list(arguments["texts"])
         options = {name: value for name, value in arguments.items() if name not in ("tokenizer", "lowercase")}
-        return _gpu_encode.encode_padded(self._table, device=where, **options)
+        return _gpu_encode.encode_padded(self._table, device=where, out=out, **options)
 
     def _text_arguments(
         self,

@@ -73,9 +73,10 @@ def gpu(kernels: ModuleType) -> Iterator[torch.device]:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(_gpu.Launch, "workspace", workspace)
-        patch.setattr(_gpu, "served", lambda device: torch.device("cpu"))
+        stands = torch.device("cpu")
+        patch.setattr(_gpu, "served", lambda device: stands if torch.device(device).type in ("cpu", "cuda") else None)
         patch.setattr(_gpu, "holds", lambda tensor: True)
         patch.setattr(_gpu, "_current", current)
         patch.setattr(_gpu, "synchronize", lambda device: None)
         patch.setattr(_gpu, "_pinned", lambda words: np.empty(words, np.int64))
-        yield torch.device("cpu")
+        yield stands

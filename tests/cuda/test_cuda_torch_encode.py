@@ -64,6 +64,26 @@ def test_nulls(gpu: torch.device) -> None:
     check(VOCAB, [None, "to", None], gpu, nulls="empty")
 
 
+@pytest.mark.parametrize("texts", [TEXTS, [row.split() for row in TEXTS]], ids=["text", "tokens"])
+def test_encoding_into_a_tensor(texts: list[Any], gpu: torch.device) -> None:
+    expected, expected_lengths = VOCAB.encode(texts, max_length=9, return_lengths=True)
+    out = torch.empty(len(TEXTS), 9, dtype=torch.int64, device=gpu)
+    for options in ({}, {"device": gpu}):
+        version = out.fill_(-1)._version
+        found, lengths = VOCAB.encode(texts, max_length=9, return_lengths=True, out=out, **options)
+        assert found is out
+        assert out._version > version
+        np.testing.assert_array_equal(out.cpu().numpy(), expected)
+        np.testing.assert_array_equal(lengths.cpu().numpy(), expected_lengths)
+    for wrong in (out[:, :5], out.int(), torch.empty(9, len(TEXTS), dtype=torch.int64, device=gpu).t(), out[:2]):
+        with pytest.raises(
+            ValueError, match=r"^encode: out must be a contiguous tensor of torch\.int64 on .* shape \(7, 9\)"
+        ):
+            VOCAB.encode(texts, max_length=9, out=wrong)
+    with pytest.raises(ValueError, match=r"^out lies on .*, so the result cannot lie on device meta$"):
+        VOCAB.encode(texts, max_length=9, out=out, device="meta")
+
+
 def test_what_the_cpu_encodes(gpu: torch.device) -> None:
     check(VOCAB, [["to", "be"], ["a b"]], gpu)
     check(VOCAB, iter([["to", "be"]]), gpu, [["to", "be"]])
