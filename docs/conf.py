@@ -14,7 +14,7 @@ html_title = f"embrow {version}"
 
 # Docstrings are in NumPy's style, in which types are prose and one backtick marks code.
 default_role = "code"
-smartquotes = False
+smartquotes_action = "D"
 autodoc_typehints = "none"
 autodoc_member_order = "bysource"
 autodoc_inherit_docstrings = False
