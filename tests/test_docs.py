@@ -103,6 +103,16 @@ def test_the_summary_in_the_readme_is_that_of_the_tables(readme: ModuleType, fig
     assert readme.with_summary(front, figures) == front, "run python benchmarks/readme.py"
 
 
+def test_the_estimate_for_a_cluster_is_made_of_the_tables(readme: ModuleType, figures: str) -> None:
+    quoted = re.findall(r"4\.2e6 / ([\d.]+)e-3", (DOCS / "scale.md").read_text(encoding="utf-8"))
+    found = []
+    for step, case in (("vocab", "build"), ("encode", "3,000,000 words")):
+        head, *rows = readme.rows_of(figures, step)
+        peer, ms = head.index("peer"), head.index("peer ms")
+        found += [row[ms] for row in rows if row[0] == case and row[peer] == "embrow, 1 thread"]
+    assert quoted == [f"{float(ms):.3g}" for ms in found]
+
+
 def test_a_reports_tables_take_their_places(readme: ModuleType) -> None:
     figures = "a\n<!-- pad -->\nold\n<!-- /pad -->\nb\n<!-- vocab -->\nkept\n<!-- /vocab -->\n"
     assert readme.with_tables(figures, "x\n<!-- pad -->\nnew\n<!-- /pad -->\n") == figures.replace("old", "new")

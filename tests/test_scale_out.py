@@ -36,10 +36,11 @@ def corpus(tmp_path: Path) -> list[str]:
     return texts
 
 
-def run_example(name: str, arguments: Sequence[str | Path], **environment: str) -> None:
-    # Their processes and threads are not the tests'.
+def run_example(name: str, arguments: Sequence[str | Path], home: Path, **environment: str) -> None:
+    """Run it in a process, with caches and tokens in a folder that goes with the test."""
     command = [sys.executable, EXAMPLES / name, *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, env={**os.environ, **environment})
+    environment = {**os.environ, "HOME": str(home), **environment}
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
     assert done.returncode == 0, done.stderr
 
 
@@ -59,7 +60,7 @@ def test_datasets_counts_and_encodes_in_parts(corpus: list[str], tmp_path: Path)
     run_example(
         "hf_datasets.py",
         [*files, "--output", tmp_path, "--processes", "2", "--rows-per-part", "70"],
-        HF_HOME=str(tmp_path / "cache"),
+        tmp_path,
         HF_HUB_OFFLINE="1",
     )
     encoded = datasets.load_from_disk(tmp_path / "ids").with_format(None)
@@ -74,6 +75,7 @@ def test_ray_counts_and_encodes_in_parts(corpus: list[str], tmp_path: Path) -> N
     run_example(
         "ray_data.py",
         [tmp_path / "corpus", "--output", tmp_path, "--mergers", "3"],
+        tmp_path,
         RAY_USAGE_STATS_ENABLED="0",
         RAY_TMPDIR="/tmp",  # paths of sockets are short
     )
