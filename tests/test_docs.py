@@ -18,6 +18,9 @@ import embrow
 README = Path(__file__).parents[1] / "README.md"
 BENCHMARKS = README.parent / "benchmarks"
 TRAFFIC = BENCHMARKS / "bench_cuda_traffic.py"
+DOCS = README.parent / "docs"
+PAGES = [page for page in sorted(DOCS.rglob("*.md")) if ">>> " in page.read_text(encoding="utf-8")]
+API = "\n".join(page.read_text(encoding="utf-8") for page in sorted(DOCS.glob("api/*.rst")))
 MODULES = [name for _, name, _ in pkgutil.walk_packages(embrow.__path__, "embrow.") if not name.endswith("__main__")]
 
 
@@ -30,6 +33,27 @@ def test_examples_in_docstrings(name: str) -> None:
 def test_the_example_in_the_readme() -> None:
     (code,) = re.findall(r"```python\n(.*?)```", README.read_text(encoding="utf-8"), re.DOTALL)
     exec(compile(code, "README.md", "exec"), {})
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(DOCS).as_posix())
+def test_examples_in_pages(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)  # what they write
+    # A fence must not be taken for what an example prints.
+    text = re.sub(r"^```.*$", "", page.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    test = doctest.DocTestParser().get_doctest(text, {}, page.name, str(page), 0)
+    result = doctest.DocTestRunner(optionflags=doctest.NORMALIZE_WHITESPACE).run(test)
+    assert result.failed == 0
+    assert result.attempted > 0
+
+
+@pytest.mark.parametrize(
+    "name", ["embrow", "embrow.nn", "embrow.functional", "embrow.optim", "embrow.cuda", "embrow.vectors"]
+)
+def test_every_public_name_is_in_the_reference(name: str) -> None:
+    module = importlib.import_module(name)
+    names = [public for public in module.__all__ if not isinstance(getattr(module, public), ModuleType | str)]
+    listed = re.findall(r"^\.\. auto(?:class|function):: ([\w.]+)$", API, re.MULTILINE)
+    assert sorted(set(names) - {entry.rpartition(".")[2] for entry in listed}) == []
 
 
 @pytest.fixture
@@ -77,6 +101,16 @@ def test_what_the_cuda_kernels_move_has_its_table(readme: ModuleType, figures: s
 def test_the_summary_in_the_readme_is_that_of_the_tables(readme: ModuleType, figures: str) -> None:
     front = README.read_text(encoding="utf-8")
     assert readme.with_summary(front, figures) == front, "run python benchmarks/readme.py"
+
+
+def test_the_estimate_for_a_cluster_is_made_of_the_tables(readme: ModuleType, figures: str) -> None:
+    quoted = re.findall(r"4\.2e6 / ([\d.]+)e-3", (DOCS / "scale.md").read_text(encoding="utf-8"))
+    found = []
+    for step, case in (("vocab", "build"), ("encode", "3,000,000 words")):
+        head, *rows = readme.rows_of(figures, step)
+        peer, ms = head.index("peer"), head.index("peer ms")
+        found += [row[ms] for row in rows if row[0] == case and row[peer] == "embrow, 1 thread"]
+    assert quoted == [f"{float(ms):.3g}" for ms in found]
 
 
 def test_a_reports_tables_take_their_places(readme: ModuleType) -> None:

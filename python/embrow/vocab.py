@@ -48,6 +48,13 @@ class Vocab:
     lowercase : bool
         Lower each row as ``str.lower()`` does before it is split; of rows that are lists, each token.
 
+    Attributes
+    ----------
+    pad_id, unk_id : int or None
+        Ids of the pad and the unk token.
+    specials : tuple of str
+        Those that are among the tokens.
+
     Raises
     ------
     ValueError
@@ -221,6 +228,7 @@ class Vocab:
         return isinstance(token, str) and self._table.find(token) >= 0
 
     def __getitem__(self, token: str) -> int:
+        """Return the id of `token`, of the unk token if it is unknown; KeyError if there is neither."""
         if not isinstance(token, str):
             raise TypeError(f"a token is str, found {type(token).__name__}")
         found = self._table.find(token)

@@ -38,7 +38,7 @@ class Vocab(nn.Module):
 
     @property
     def is_jitable(self) -> bool:
-        """False: a vocabulary cannot be scripted here."""
+        """Always false, as a vocabulary cannot be scripted here."""
         return False
 
     def forward(self, tokens: list[str]) -> list[int]:
