@@ -8,6 +8,7 @@
 #include "common/threads.h"
 #include "vectors/add_rows.h"
 #include "vectors/dictionary.h"
+#include "vectors/held_bytes.h"
 #include "vectors/ngrams.h"
 #include "vectors/python_tokens.h"
 
@@ -157,11 +158,9 @@ class dictionary_reader {
     }
 
     size_t feed(const py::buffer& window, bool last) {
-        const py::buffer_info view = window.request();
-        const std::string_view bytes(static_cast<const char*>(view.ptr),
-                                     static_cast<size_t>(view.size * view.itemsize));
+        const held_bytes held(window);
         const py::gil_scoped_release unlocked;
-        return parser_->feed(bytes, last);
+        return parser_->feed(held.bytes(), last);
     }
 
     packed<int64_t> rows() const { return array_of(std::vector<int64_t>(parser_->rows())); }

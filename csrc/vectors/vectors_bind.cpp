@@ -5,6 +5,7 @@
 
 #include "bind.h"
 #include "common/threads.h"
+#include "vectors/held_bytes.h"
 #include "vectors/oov.h"
 #include "vectors/python_tokens.h"
 #include "vectors/row_file.h"
@@ -45,12 +46,10 @@ class row_reader {
         }
     }
 
-    size_t feed(const py::buffer& window, size_t size, bool last, int threads) {
-        const py::buffer_info view = window.request();
-        if (size > static_cast<size_t>(view.size * view.itemsize)) throw py::value_error("feed: window is too small");
-        const std::string_view bytes(static_cast<const char*>(view.ptr), size);
+    size_t feed(const py::buffer& window, bool last, int threads) {
+        const held_bytes held(window);
         const py::gil_scoped_release unlocked;
-        return parser_->feed(bytes, last, threads);
+        return parser_->feed(held.bytes(), last, threads);
     }
 
     void reserve(size_t rows) { store_.reserve(rows); }
@@ -195,7 +194,7 @@ void bind_vectors(py::module_& m) {
                       const std::string&, const std::optional<py::typing::List<py::str>>&>(),
              py::arg("format"), py::arg("dim"), py::arg("declared"), py::arg("limit"), py::arg("offset"),
              py::arg("dtype"), py::arg("unicode_errors"), py::arg("wanted"))
-        .def("feed", &row_reader::feed, py::arg("window"), py::arg("size"), py::arg("last"), py::arg("threads"))
+        .def("feed", &row_reader::feed, py::arg("window"), py::arg("last"), py::arg("threads"))
         .def("reserve", &row_reader::reserve, py::arg("rows"))
         .def("weight", &row_reader::weight)
         .def("new_tokens", &row_reader::new_tokens)

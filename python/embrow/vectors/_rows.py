@@ -46,7 +46,7 @@ def load(request: Request) -> WordVectors:
     kept: list[str] = []
     while not reader.done:
         with window.view() as held:
-            used = reader.feed(held, len(held), window.last, request.threads)
+            used = reader.feed(held, window.last, request.threads)
         window.use(used)
         if wanted is None:
             kept += reader.new_tokens()
