@@ -33,12 +33,17 @@ def written_atomically(path: StrPath) -> Iterator[BinaryIO]:
     try:
         with file:
             yield file
-            file.flush()
-            os.fsync(file.fileno())
+            settle(file)
         os.replace(temporary, target)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+
+
+def settle(file: BinaryIO) -> None:
+    """Put on the disk what was written, or raise OSError; of two files before either takes its name."""
+    file.flush()
+    os.fsync(file.fileno())
 
 
 def check_writable(path: StrPath) -> None:

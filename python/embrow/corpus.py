@@ -9,7 +9,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from embrow._arguments import int_dtype, positive
-from embrow._files import WINDOW_BYTES, StrPath, lines_of, name_of, opened, windows, written_atomically
+from embrow._files import WINDOW_BYTES, StrPath, lines_of, name_of, opened, settle, windows, written_atomically
 from embrow.vocab import Vocab
 
 
@@ -96,9 +96,11 @@ def encode_file(
                 offsets_file.write(np.zeros(1, dtype=np.int64).data)
                 encode(offsets_file)
                 _write_header(offsets_file, np.dtype(np.int64), lines + 1, None)
+                _write_header(values_file, kind, ids, None)
+                settle(values_file)
         else:
             encode(None)
-        _write_header(values_file, kind, ids if width is None else lines, width)
+            _write_header(values_file, kind, lines, width)
     return lines, ids
 
 

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from embrow import _core
-from embrow._files import written_atomically
+from embrow._files import settle, written_atomically
 from embrow.vectors._cache_file import write_cache
 from embrow.vectors._words import refuse_surrogates, words_path
 
@@ -69,12 +69,13 @@ def _write(path: Path, format: str, tokens: list[str], weight: npt.NDArray[Any])
         if words == path:
             raise ValueError("save: the suffix .words is the word list's; give the array another name")
         with written_atomically(path) as array_file, written_atomically(words) as words_file:
-            np.save(array_file, weight, allow_pickle=False)
+            array = np.ascontiguousarray(weight)
+            np.lib.format.write_array_header_1_0(array_file, np.lib.format.header_data_from_array_1_0(array))
+            # Not by NumPy, which does not tell why writing fails.
+            array_file.write(array.data)
             words_file.write("".join(token + "\n" for token in tokens).encode())
-            # Before either takes its name, so that a full disk leaves the two that were there.
-            for file in (array_file, words_file):
-                file.flush()
-                os.fsync(file.fileno())
+            settle(array_file)
+            settle(words_file)
         return
     with written_atomically(path) as file:
         if format == "safetensors":
