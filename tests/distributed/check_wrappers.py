@@ -31,7 +31,7 @@ def sparse_adam(model: nn.Module) -> list[torch.optim.Optimizer]:
     return [torch.optim.SparseAdam([table], lr=0.05), torch.optim.Adam(rest, lr=0.05)]
 
 
-def check_training(
+def train_alike(
     world: World,
     wrap: Wrap,
     layers: tuple[type[nn.Module], type[nn.Module]],
@@ -78,7 +78,7 @@ def check_data_parallel_dense(world: World) -> None:
     both = one_optimizer(embrow.optim.Adam), one_optimizer(torch.optim.Adam)
     for layers in LAYERS:
         for padding_idx in (None, 2):
-            check_training(world, data_parallel, layers, both, padding_idx=padding_idx)
+            train_alike(world, data_parallel, layers, both, padding_idx=padding_idx)
 
 
 def check_data_parallel_sparse(world: World) -> None:
@@ -90,7 +90,7 @@ def check_data_parallel_sparse(world: World) -> None:
     for layers in LAYERS:
         for padding_idx in (None, 2):
             for both in pairs:
-                check_training(world, data_parallel, layers, both, padding_idx=padding_idx, sparse=True)
+                train_alike(world, data_parallel, layers, both, padding_idx=padding_idx, sparse=True)
 
 
 def check_data_parallel_keeps_views_of_buckets(world: World) -> None:
@@ -99,7 +99,7 @@ def check_data_parallel_keeps_views_of_buckets(world: World) -> None:
     def wrap(model: Model) -> nn.Module:
         return DistributedDataParallel(model, gradient_as_bucket_view=True, static_graph=True)
 
-    check_training(world, wrap, LAYERS[0], both)
+    train_alike(world, wrap, LAYERS[0], both)
 
 
 def check_fully_shard(world: World) -> None:
@@ -111,7 +111,7 @@ def check_fully_shard(world: World) -> None:
 
     for layers in LAYERS:
         for padding_idx in (None, 2):
-            check_training(world, wrap, layers, both, padding_idx=padding_idx)
+            train_alike(world, wrap, layers, both, padding_idx=padding_idx)
 
 
 def check_tensor_parallel(world: World) -> None:
@@ -129,4 +129,4 @@ def check_tensor_parallel(world: World) -> None:
             assert isinstance(weight, DTensor) and weight.placements == (placement,)
             return model
 
-        check_training(world, wrap, LAYERS[0], both, shares=False)
+        train_alike(world, wrap, LAYERS[0], both, shares=False)
