@@ -150,12 +150,12 @@ class _Exchange(torch.autograd.Function):
             grad = grad / weight.device_mesh.size()
         grads = ctx.route.there(grad)
         first, rows = first_row(weight), local_rows(weight).size(0)
-        padding_idx = -1 if settings.padding_idx is None else settings.padding_idx - first
         if not settings.sparse:
-            table = table_gradient(grads, here, rows, padding_idx if padding_idx < rows else -1, False, False)
+            # Padding's gradients have come as zeros.
+            table = table_gradient(grads, here, rows, -1, False, False)
             return share_like(table, weight), None, None, None
-        if 0 <= padding_idx < rows:
-            kept = here != padding_idx
+        if settings.padding_idx is not None and first <= settings.padding_idx < first + rows:
+            kept = here != settings.padding_idx - first
             here, grads = here[kept], grads[kept]
         indices = (here + first).unsqueeze(0)
         return torch.sparse_coo_tensor(indices, grads, weight.shape, check_invariants=False), None, None, None

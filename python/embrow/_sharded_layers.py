@@ -9,6 +9,9 @@ from typing import Any
 import torch
 import torch.distributed as dist
 from torch import Tensor
+
+# Unlike torch.compiler.disable it does not import the compiler.
+from torch._compile import _disable_dynamo
 from torch.utils.hooks import RemovableHandle
 
 from embrow._embedding import embedding
@@ -90,7 +93,7 @@ class ShardedEmbedding(_Sharded, Embedding):
     """An :class:`embrow.nn.Embedding` whose rows are split over processes; :func:`embrow.distributed.shard_rows` makes
     it."""
 
-    @torch.compiler.disable  # type: ignore[untyped-decorator]
+    @_disable_dynamo
     def forward(self, input: Tensor) -> Tensor:
         def probe(ids: Tensor, row: Tensor) -> Tensor:
             return embedding(ids, row)
@@ -103,7 +106,7 @@ class ShardedEmbeddingBag(_Sharded, EmbeddingBag):
     """An :class:`embrow.nn.EmbeddingBag` whose rows are split over processes; :func:`embrow.distributed.shard_rows`
     makes it."""
 
-    @torch.compiler.disable  # type: ignore[untyped-decorator]
+    @_disable_dynamo
     def forward(self, input: Tensor, offsets: Tensor | None = None, per_sample_weights: Tensor | None = None) -> Tensor:
         def pool(ids: Tensor, rows: Tensor, padding: int | None = None) -> Tensor:
             return embedding_bag(

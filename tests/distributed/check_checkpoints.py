@@ -51,7 +51,7 @@ def train(world: World, model: nn.Module, optimizer: torch.optim.Optimizer, firs
 
 
 def check_training_goes_on_in_another_world(world: World) -> None:
-    for name in OPTIMIZERS:
+    for name in ("SGD", "RowwiseAdagrad", "Adam"):
         model, optimizer = make(world, LAYERS[0], name, seed=1)
         train(world, model, optimizer, 0, BEFORE)
         mine = world.folder / f"{name}-{world.size}"

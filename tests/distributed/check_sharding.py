@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import re
 from collections.abc import Callable
 from typing import Any
@@ -10,7 +11,8 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 from torch.distributed.fsdp import fully_shard
-from torch.distributed.tensor import DTensor, Shard
+from torch.distributed.tensor import DTensor, Replicate, Shard
+from torch.distributed.tensor.parallel import ColwiseParallel, parallelize_module
 from torch.nn.parallel import DistributedDataParallel
 from torch.utils._python_dispatch import TorchDispatchMode
 from world import DIM, ROWS, Model, World, assert_close, assert_same_parameters, batches, loss_of, table_of, whole
@@ -209,7 +211,7 @@ def check_shard_rows_refuses(world: World) -> None:
         TypeError, "takes an Embedding or EmbeddingBag, found Linear", lambda: shard_rows(nn.Linear(2, 2), world.mesh)
     )
     split = shard_rows(layer, world.mesh)
-    expect(TypeError, "a table of its own, found DTensor|Parameter", lambda: shard_rows(split, world.mesh))
+    expect(TypeError, "a table of its own, found DTensor", lambda: shard_rows(split, world.mesh))
     square = dist.init_device_mesh(world.mesh.device_type, (1, world.size), mesh_dim_names=("one", "all"))
     expect(ValueError, r"one dimension, found 2, \('one', 'all'\)", lambda: shard_rows(layer, square))
     assert shard_rows(layer, square["all"]).weight.placements == (Shard(0),)
@@ -222,12 +224,15 @@ def check_shard_rows_refuses(world: World) -> None:
 def check_tables_come_from_one_process_or_all(world: World) -> None:
     weight = table_of(LAYERS[0]).weight.detach()
     mine = embrow.nn.Embedding(ROWS, DIM, _weight=weight + world.rank)
-    assert torch.equal(whole(shard_rows(mine, world.mesh).weight), weight)
+    split = shard_rows(mine, world.mesh).weight
+    assert torch.equal(whole(split), weight)
+    assert split.to_local().data_ptr() != mine.weight.data_ptr()
     own = shard_rows(mine, world.mesh, src_data_rank=None).weight
     most = -(-ROWS // world.size)
     expected = weight + torch.arange(ROWS).div(most, rounding_mode="floor").unsqueeze(1)
     assert torch.equal(whole(own), expected)
-    assert own.to_local().untyped_storage().nbytes() <= most * DIM * 4
+    for rows in (split, own):
+        assert rows.to_local().untyped_storage().nbytes() <= most * DIM * 4
 
 
 def check_rows_are_drawn_the_same_in_every_world(world: World) -> None:
@@ -284,7 +289,7 @@ def check_rows_catch_up_before_they_are_read(world: World) -> None:
 def check_masked_rows_stay(world: World) -> None:
     """Of sharded tables and of those of fully_shard, whose gradients are dense."""
     ids = torch.arange(ROWS)
-    mask = ids % 3 == 0
+    mask = ids % 5 == 0
     before = table_of(LAYERS[0]).weight.detach()
     for layer in (
         shard_rows(table_of(LAYERS[0], sparse=True), world.mesh),
@@ -297,6 +302,30 @@ def check_masked_rows_stay(world: World) -> None:
         optimizer.step()
         assert layer.weight._version > version
         assert_close(layer.weight, before - 0.5 * mask.unsqueeze(1), "table")
+
+
+def check_copies_and_other_dtypes_go_on(world: World) -> None:
+    layer = shard_rows(table_of(LAYERS[0], sparse=True), world.mesh)
+    copied, ids = copy.deepcopy(layer), torch.tensor([1, 20, 1])
+    for one in (layer, copied.double()):
+        optimizer = embrow.optim.SGD(one.parameters(), lr=0.5)
+        for _ in range(2):
+            one(ids).sum().backward()
+            optimizer.step()
+            optimizer.zero_grad()
+    expected = table_of(LAYERS[0]).weight.detach().index_add(0, ids, -torch.ones(3, DIM))
+    assert_close(layer.weight, expected, "table")
+    assert_close(copied.weight, expected.double(), "copy")
+
+
+def check_columns_are_not_updated_by_rows(world: World) -> None:
+    layer = table_of(LAYERS[0]).bfloat16()
+    parallelize_module(layer, world.mesh, ColwiseParallel(output_layouts=Replicate()))
+    optimizer = embrow.optim.SGD(layer.parameters(), lr=0.5, stochastic_rounding=True)
+    layer(torch.tensor([1])).sum().backward()
+    expect(ValueError, "must be split by rows over a mesh of one dimension, found .*Shard.*1", optimizer.step)
+    optimizer = embrow.optim.SGD(layer.parameters(), lr=0.5, catch_up=True)
+    expect(TypeError, "that embrow.distributed.shard_rows makes; found Embedding", lambda: optimizer.attach(layer))
 
 
 def check_rounding_stochastically(world: World) -> None:
@@ -355,9 +384,3 @@ def check_a_step_sends_what_the_batch_takes(world: World) -> None:
     assert sent.names == {"c10d.alltoall_base_.default"}
     # Both ends of each: ids, rows and gradients of 50 distinct ids here, and what the others ask for.
     assert 50 * dim * 4 < sent.bytes < 2 * (50 * (8 + 2 * dim * 4) * (world.size + 1) + 32 * world.size)
-
-
-def check_compiled_models_break_their_graph(world: World) -> None:
-    model = Model(shard_rows(table_of(LAYERS[0]), world.mesh))
-    ids = torch.tensor([[1, 2, 2]])
-    assert_close(torch.compile(model, backend="eager")(ids), Model(table_of(LAYERS[0]))(ids), "result")

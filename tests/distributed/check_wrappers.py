@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -19,6 +19,7 @@ import embrow.optim
 Wrap = Callable[[Model], nn.Module]
 Optimizers = Callable[[nn.Module], list[torch.optim.Optimizer]]
 LAYERS = [(embrow.nn.Embedding, nn.Embedding), (embrow.nn.EmbeddingBag, nn.EmbeddingBag)]
+CASES = [(LAYERS[0], None), (LAYERS[0], 2), (LAYERS[1], 2)]
 
 
 def one_optimizer(kind: type[torch.optim.Optimizer]) -> Optimizers:
@@ -35,7 +36,7 @@ def train_alike(
     world: World,
     wrap: Wrap,
     layers: tuple[type[nn.Module], type[nn.Module]],
-    optimizers: tuple[Optimizers, Optimizers],
+    optimizers: Sequence[Optimizers],
     shares: bool = True,
     **settings: Any,
 ) -> None:
@@ -76,21 +77,19 @@ def data_parallel(model: Model) -> nn.Module:
 
 def check_data_parallel_dense(world: World) -> None:
     both = one_optimizer(embrow.optim.Adam), one_optimizer(torch.optim.Adam)
-    for layers in LAYERS:
-        for padding_idx in (None, 2):
-            train_alike(world, data_parallel, layers, both, padding_idx=padding_idx)
+    for layers, padding_idx in CASES:
+        train_alike(world, data_parallel, layers, both, padding_idx=padding_idx)
 
 
 def check_data_parallel_sparse(world: World) -> None:
-    pairs = [
-        (one_optimizer(embrow.optim.SGD), one_optimizer(torch.optim.SGD)),
-        (one_optimizer(embrow.optim.Adagrad), one_optimizer(torch.optim.Adagrad)),
-        (one_optimizer(embrow.optim.Adam), sparse_adam),
+    cases = [
+        (None, one_optimizer(embrow.optim.SGD), one_optimizer(torch.optim.SGD)),
+        (2, one_optimizer(embrow.optim.Adagrad), one_optimizer(torch.optim.Adagrad)),
+        (2, one_optimizer(embrow.optim.Adam), sparse_adam),
     ]
     for layers in LAYERS:
-        for padding_idx in (None, 2):
-            for both in pairs:
-                train_alike(world, data_parallel, layers, both, padding_idx=padding_idx, sparse=True)
+        for padding_idx, *both in cases:
+            train_alike(world, data_parallel, layers, both, padding_idx=padding_idx, sparse=True)
 
 
 def check_data_parallel_keeps_views_of_buckets(world: World) -> None:
@@ -109,9 +108,8 @@ def check_fully_shard(world: World) -> None:
         fully_shard(model.table, mesh=world.mesh)
         return fully_shard(model, mesh=world.mesh)
 
-    for layers in LAYERS:
-        for padding_idx in (None, 2):
-            train_alike(world, wrap, layers, both, padding_idx=padding_idx)
+    for layers, padding_idx in CASES:
+        train_alike(world, wrap, layers, both, padding_idx=padding_idx)
 
 
 def check_tensor_parallel(world: World) -> None:

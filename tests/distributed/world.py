@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.distributed.device_mesh import DeviceMesh
 from torch.distributed.tensor import DTensor
 
-ROWS, DIM, STEPS = 23, 6, 4
+ROWS, DIM, STEPS = 23, 6, 3
 # Ids of a batch, the same number in each process.
 SHARE = 12
 
