@@ -48,7 +48,7 @@ def shard_rows(
         that the table learns from the mean of the losses; otherwise they are added up.
     src_data_rank : int, optional
         The process of the mesh whose table is split and sent to the others, once. None: each cuts its rows out of its
-        own table, and nothing is sent.
+        own table, and nothing is sent. Others than 0 and None need PyTorch 2.7.
 
     Returns
     -------
@@ -85,7 +85,8 @@ def shard_rows(
 
     `state_dict` holds DTensors, and so does the state of optimizers, which `torch.distributed.checkpoint` saves, and
     loads into any number of processes: see `get_state_dict` and `set_state_dict` in its `state_dict` module.
-    `stochastic_rounding` draws its bits by the row's number in its process: they depend on the number of processes.
+    Optimizers' masks of trained rows are of the whole table. `stochastic_rounding` draws its bits by the row's number
+    in its process: they depend on the number of processes.
 
     Examples
     --------
@@ -128,7 +129,9 @@ def shard_rows(
 
 def _split(table: torch.Tensor, mesh: DeviceMesh, src_data_rank: int | None) -> DTensor:
     if src_data_rank is not None and not table.is_meta:
-        return distribute_tensor(table, mesh, [Shard(0)], src_data_rank=src_data_rank)
+        # PyTorch 2.6 has no such argument.
+        source: dict[str, int] = {} if src_data_rank == 0 else {"src_data_rank": src_data_rank}
+        return distribute_tensor(table, mesh, [Shard(0)], **source)
     first, last = bounds(table.size(0), mesh.size())[mesh.get_local_rank() :][:2]
     # A copy, so that the table may go.
     here = table[first:last].clone(memory_format=torch.contiguous_format)
