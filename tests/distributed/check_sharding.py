@@ -228,7 +228,7 @@ def check_tables_come_from_one_process_or_all(world: World) -> None:
     assert torch.equal(whole(split), weight)
     assert split.to_local().data_ptr() != mine.weight.data_ptr()
     last = shard_rows(mine, world.mesh, src_data_rank=world.size - 1).weight
-    assert torch.equal(whole(last), weight + world.size - 1)
+    assert torch.equal(whole(last), weight + (world.size - 1))
     own = shard_rows(mine, world.mesh, src_data_rank=None).weight
     most = -(-ROWS // world.size)
     expected = weight + torch.arange(ROWS).div(most, rounding_mode="floor").unsqueeze(1)
