@@ -85,8 +85,9 @@ def shard_rows(
 
     `state_dict` holds DTensors, and so does the state of optimizers, which `torch.distributed.checkpoint` saves, and
     loads into any number of processes: see `get_state_dict` and `set_state_dict` in its `state_dict` module.
-    Optimizers' masks of trained rows are of the whole table. `stochastic_rounding` draws its bits by the row's number
-    in its process: they depend on the number of processes.
+    `catch_up=True` asks for `optimizer.attach(layer)`, which brings rows up to date where they lie. Optimizers' masks
+    of trained rows are of the whole table. `stochastic_rounding` draws its bits by the row's number in its process:
+    they depend on the number of processes. Second derivatives are refused.
 
     Examples
     --------

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from embrow import _core
 from embrow._row_table import Numbers
-from embrow._sharding import is_shared, local_rows, of_every_process, row_numbers
+from embrow._sharding import is_shared, is_split_by_rows, local_rows, of_every_process, row_numbers
 from embrow._sparse_rows import RowsState, SparseRows, new_step
 
 __all__ = ["SGD", "Adagrad", "Adam", "AdamW", "RowwiseAdagrad", "clip_grad_norm_"]
@@ -377,9 +377,10 @@ def clip_grad_norm_(
 
 def _norms(parameter: Tensor, value: Tensor, norm_type: float) -> Tensor:
     """Return norms, shape (any,), of parts of a gradient: where processes share it, of the parts of all of them."""
-    norm: Tensor = torch.linalg.vector_norm(value, norm_type)
-    if is_shared(norm):
-        norm = norm.full_tensor()  # type: ignore[attr-defined]
-    elif is_shared(parameter):
+    split = is_shared(parameter) and is_split_by_rows(value if is_shared(value) else parameter)
+    here = local_rows(value) if split else value
+    # Nothing has no largest magnitude.
+    norm: Tensor = torch.linalg.vector_norm(here, norm_type) if here.numel() else here.new_zeros(())
+    if split:
         return of_every_process(norm, parameter)
-    return norm.reshape(1)
+    return (norm.full_tensor() if is_shared(norm) else norm).reshape(1)  # type: ignore[attr-defined]

@@ -30,7 +30,7 @@ OPTIMIZERS = {
     "Adagrad": {},
     "RowwiseAdagrad": {},
     "Adam": {"amsgrad": True},
-    "AdamW": {},
+    "AdamW": {"catch_up": True},
 }
 
 
@@ -40,7 +40,10 @@ def make(world: World, kind: Any, name: str, seed: int) -> tuple[nn.Module, torc
     torch.manual_seed(seed)
     table.reset_parameters()
     model = in_parallel(Model(table))
-    return model, getattr(embrow.optim, name)(model.parameters(), lr=0.05, **OPTIMIZERS[name])
+    optimizer = getattr(embrow.optim, name)(model.parameters(), lr=0.05, **OPTIMIZERS[name])
+    if "catch_up" in OPTIMIZERS[name]:
+        optimizer.attach(table)
+    return model, optimizer
 
 
 def train(world: World, model: nn.Module, optimizer: torch.optim.Optimizer, first: int, last: int) -> None:
@@ -51,7 +54,7 @@ def train(world: World, model: nn.Module, optimizer: torch.optim.Optimizer, firs
 
 
 def check_training_goes_on_in_another_world(world: World) -> None:
-    for name in ("SGD", "RowwiseAdagrad", "Adam"):
+    for name in ("SGD", "RowwiseAdagrad", "Adam", "AdamW"):
         model, optimizer = make(world, LAYERS[0], name, seed=1)
         train(world, model, optimizer, 0, BEFORE)
         mine = world.folder / f"{name}-{world.size}"
@@ -69,6 +72,8 @@ def check_training_goes_on_in_another_world(world: World) -> None:
                 other, other_optimizer, model_state_dict=states["model"], optim_state_dict=states["optimizer"]
             )
             train(world, other, other_optimizer, BEFORE, 2 * BEFORE)
+            for one in (optimizer, other_optimizer):
+                one.state_dict()  # which brings every row up to date
             assert_same_parameters(other, model)
 
 
@@ -80,6 +85,8 @@ def check_the_state_of_all_rows_is_that_of_one_process(world: World) -> None:
         with torch.no_grad():
             alone.table.weight.copy_(weight)
         alone_optimizer = getattr(embrow.optim, name)(alone.parameters(), lr=0.05, **settings)
+        if "catch_up" in settings:
+            alone_optimizer.attach(alone.table)
         train(world, model, optimizer, 0, BEFORE)
         for batch in batches(PARTS, steps=BEFORE):
             alone_optimizer.zero_grad()

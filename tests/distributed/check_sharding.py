@@ -267,6 +267,32 @@ def check_norms_are_those_of_the_whole_gradient(world: World) -> None:
             assert_close(ours.module.linear.weight.grad, alone.linear.weight.grad, "clipped gradient")
 
 
+def check_norms_where_a_process_has_no_gradient(world: World) -> None:
+    for sparse in (False, True):
+        weight = torch.ones(1, 2)
+        layer = shard_rows(embrow.nn.Embedding(1, 2, sparse=sparse, _weight=weight), world.mesh)
+        (3 * layer(torch.tensor([0]))).sum().backward()
+        norm = embrow.optim.clip_grad_norm_(layer.parameters(), 1.0, float("inf"))
+        assert_close(norm, torch.tensor(3.0), "norm")
+        assert_close(whole_gradient(layer), weight, "clipped gradient")
+
+
+def check_norms_under_other_wrappers(world: World) -> None:
+    batch = batches(1)[0][0]
+    for plan in (ColwiseParallel(output_layouts=Replicate()), None):
+        model, alone = Model(table_of(LAYERS[0])), Model(table_of(LAYERS[0]))
+        if plan is None:
+            fully_shard(model, mesh=world.mesh)
+        else:
+            parallelize_module(model, world.mesh, {"table": plan})
+        for one in (model, alone):
+            loss_of(one(batch)).backward()
+        expected = nn.utils.clip_grad_norm_(alone.parameters(), 0.01)
+        assert_close(embrow.optim.clip_grad_norm_(model.parameters(), 0.01), expected, "norm")
+        for found, other in zip(model.parameters(), alone.parameters(), strict=True):
+            assert_close(found.grad, other.grad, "clipped gradient")
+
+
 def check_rows_catch_up_before_they_are_read(world: World) -> None:
     """With the numbers of dense gradients, in one process and in all."""
     ours = in_parallel(Model(shard_rows(table_of(LAYERS[0], sparse=True), world.mesh)))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -81,9 +81,3 @@ def assert_same_parameters(found: nn.Module, expected: nn.Module) -> None:
     pairs = zip(found.parameters(), expected.named_parameters(), strict=True)
     for one, (name, other) in pairs:
         assert_close(one, other, name)
-
-
-def step(loss: Tensor, optimizers: Iterable[torch.optim.Optimizer]) -> None:
-    loss.backward()
-    for one in optimizers:
-        one.step()
