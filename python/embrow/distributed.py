@@ -33,8 +33,8 @@ def shard_rows(
     """Make a layer whose rows are split over the processes of a mesh, each holding its own alone.
 
     Every process looks up its own batch, of any size: ids go to the processes that hold their rows, rows come back, and
-    in the backward pass gradients go to where the rows are. `embrow.optim` then updates them there. Nothing of the
-    table's size is ever sent.
+    in the backward pass gradients go to where the rows are. `embrow.optim` then updates them there. No step sends
+    anything of the table's size.
 
     Parameters
     ----------

@@ -371,7 +371,7 @@ def clip_grad_norm_(
         )
     scale = (max_norm / (total + 1e-6)).clamp(max=1.0)
     for value in values:
-        local_rows(value).mul_(scale.to(value.device))
+        value.mul_(scale.to(value.device))
     return total
 
 
