@@ -301,7 +301,7 @@ def test_wrong_input_raises_as_torch(ids: Any, weight: Any, settings: dict[str, 
 
 
 def test_a_hidden_import_names_the_extra() -> None:
-    for module in ("embrow.nn", "embrow.functional"):
+    for module in ("embrow.nn", "embrow.functional", "embrow.distributed"):
         code = f"import sys; sys.modules['torch'] = None; import {module}"
         run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
         assert run.stderr.rstrip().endswith(f'ImportError: {module} needs PyTorch: pip install "embrow[torch]"')

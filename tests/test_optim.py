@@ -349,6 +349,12 @@ def test_clip_grad_norm(norm_type: float, max_norm: float) -> None:
         torch.testing.assert_close(a.grad.to_dense(), b.grad)
 
 
+def test_clip_grad_norm_of_no_entries() -> None:
+    weight = nn.Parameter(torch.ones(3, 2))
+    weight.grad = torch.sparse_coo_tensor(torch.empty(1, 0), torch.empty(0, 2), weight.shape)
+    assert optim.clip_grad_norm_(weight, 1.0, float("inf")) == 0
+
+
 def test_clip_grad_norm_refuses_what_is_not_finite() -> None:
     model = Model(True)
     (model(torch.tensor([[1]])) * float("nan")).backward()

@@ -14,7 +14,7 @@ from embrow.vectors import EmbeddingMatrix, WordVectors, embedding_matrix, load_
 from embrow.vocab import Vocab
 
 if TYPE_CHECKING:
-    from embrow import functional, nn, optim
+    from embrow import distributed, functional, nn, optim
     from embrow._collate import collate
     from embrow._patch import patch
     from embrow.classifier import TextClassifier
@@ -28,6 +28,7 @@ __all__ = [
     "WordVectors",
     "__version__",
     "collate",
+    "distributed",
     "embedding_matrix",
     "functional",
     "load_vectors",
@@ -39,7 +40,7 @@ __all__ = [
 ]
 
 # These need PyTorch, which `import embrow` does not.
-_MODULES = ("functional", "nn", "optim")
+_MODULES = ("distributed", "functional", "nn", "optim")
 _HOMES = {"TextClassifier": "embrow.classifier", "collate": "embrow._collate", "patch": "embrow._patch"}
 
 

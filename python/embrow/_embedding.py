@@ -120,16 +120,20 @@ class _Lookup(torch.autograd.Function):
     def backward(ctx: Any, grad: Tensor) -> Any:
         (ids,) = ctx.saved_tensors
         rows, _, padding_idx, by_freq, sparse = ctx.settings
-        if sparse or not is_gradient_served(grad):
-            ids = ids if sparse else _gpu.inside(ids, rows)
-            table = embedding_backward(grad, ids, rows, padding_idx, by_freq, sparse)
-        else:
-            table = _scatter(grad, ids, rows, padding_idx, by_freq)
-        return table, None, None
+        return table_gradient(grad, ids, rows, padding_idx, by_freq, sparse), None, None
 
 
 # Function.apply prepares for functorch, which is_lookup_served has ruled out; what it then calls is this.
 _apply: Callable[..., Any] = super(torch.autograd.Function, _Lookup).apply
+
+
+def table_gradient(grad: Tensor, ids: Tensor, rows: int, padding_idx: int, by_freq: bool, sparse: bool) -> Tensor:
+    """Return the gradient of a table in a backward pass of ours."""
+    if sparse or not is_gradient_served(grad):
+        ids = ids if sparse else _gpu.inside(ids, rows)
+        table: Tensor = embedding_backward(grad, ids, rows, padding_idx, by_freq, sparse)
+        return table
+    return _scatter(grad, ids, rows, padding_idx, by_freq)
 
 
 def is_gradient_served(grad: Tensor) -> bool:

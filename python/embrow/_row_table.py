@@ -9,6 +9,7 @@ from torch import Tensor
 
 from embrow import _core, _gpu
 from embrow._eager import elements
+from embrow._sharding import is_shared, local_rows
 
 _get_num_threads = torch.get_num_threads
 _increment_version = torch.autograd.graph.increment_version
@@ -98,9 +99,10 @@ class Table:
         late: bool,
         trained: Tensor | None,
     ):
-        rows = row_count(parameter)
+        here = local_rows(parameter)
+        rows = row_count(here)
         device = parameter.device
-        self._dim = parameter.numel() // rows if rows else 0
+        self._dim = here.numel() // rows if rows else 0
         self.parameter = parameter
         self.dtype, self.shape, self.device = parameter.dtype, parameter.shape, device
         self.states = states
@@ -117,7 +119,7 @@ class Table:
             0 if self.trained is None else self.trained.data_ptr(),
         )
         held = [tensor for tensor in (self.row_steps, self.trained) if tensor is not None]
-        self._kernel = _OnGpu(device, held, late, *job) if _gpu.holds(parameter) else _OnCpu(*job)
+        self._kernel = _OnGpu(device, held, late, *job) if _gpu.holds(here) else _OnCpu(*job)
         self._addresses: tuple[int, ...] = ()
 
     def round_stochastically(self, seed: int, step: int) -> None:
@@ -152,7 +154,7 @@ class Table:
 
     def _place(self) -> None:
         # Memory may have moved since the last call: share_memory_(), .data = ..., a module's .to().
-        tensors = (self.parameter, *self.states)
+        tensors = [None if tensor is None else local_rows(tensor) for tensor in (self.parameter, *self.states)]
         addresses = tuple([0 if tensor is None else tensor.data_ptr() for tensor in tensors])
         if addresses != self._addresses:
             self._kernel.place(
@@ -161,7 +163,8 @@ class Table:
             self._addresses = addresses
 
     def _written(self) -> None:
-        _increment_version([self.parameter, *(state for state in self.states if state is not None)])
+        written = [self.parameter, *(state for state in self.states if state is not None)]
+        _increment_version([*written, *(local_rows(tensor) for tensor in written if is_shared(tensor))])
 
 
 def row_count(tensor: Tensor) -> int:

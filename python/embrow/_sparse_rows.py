@@ -15,6 +15,7 @@ from torch.utils.hooks import RemovableHandle
 from embrow import _core, _gpu
 from embrow._eager import elements
 from embrow._row_table import Numbers, Table, row_count
+from embrow._sharding import first_row, is_shared, is_split_by_rows, local_rows
 
 _rounded_dtypes = (torch.bfloat16, torch.float16)
 RowsState = tuple[_core.UpdateRule, list[Tensor | None], int]
@@ -31,6 +32,13 @@ def _check_served(name: str, parameter: Tensor, grad: Tensor) -> None:
     is_sparse = grad.layout is torch.sparse_coo
     why = "a sparse gradient" if is_sparse else "stochastic rounding or a mask of rows"
     about = f"{name}: a parameter of shape {tuple(parameter.shape)} with {why}"
+    if is_shared(parameter):
+        if not is_split_by_rows(parameter):
+            raise ValueError(
+                f"{about} that processes share must be split by rows over a mesh of one dimension, found "
+                f"{parameter.placements}"  # type: ignore[attr-defined]
+            )
+        parameter, grad = local_rows(parameter), _local_grad(parameter, grad)
     if not (parameter.is_cpu or _gpu.holds(parameter)):
         raise ValueError(
             f"{about} must lie on the CPU, or on a CUDA device where embrow was built with its CUDA kernels; found "
@@ -45,6 +53,21 @@ def _check_served(name: str, parameter: Tensor, grad: Tensor) -> None:
         raise ValueError(f"{about} must have a gradient of one sparse dimension, the rows; found {grad.sparse_dim()}")
     if not (parameter.is_contiguous() or (parameter.dim() == 2 and parameter.stride(1) == 1)):
         raise ValueError(f"{about} must have rows without gaps, found strides {parameter.stride()}; use .contiguous()")
+
+
+def _local_grad(parameter: Any, grad: Any) -> Tensor:
+    """Return the gradient of the rows of a parameter that lie here."""
+    if not is_shared(parameter):
+        found: Tensor = grad
+        return found
+    if is_shared(grad):
+        if tuple(grad.placements) != tuple(parameter.placements):
+            raise ValueError(f"a parameter is split as {parameter.placements} and its gradient as {grad.placements}")
+        return local_rows(grad)
+    # Sparse, with the rows' numbers in the whole table, of rows that lie here.
+    here = local_rows(parameter)
+    ids = grad._indices() - first_row(parameter)
+    return torch.sparse_coo_tensor(ids, grad._values(), here.shape, check_invariants=False)
 
 
 def _check_rounded(name: str, parameter: Tensor) -> None:
@@ -223,7 +246,7 @@ class SparseRows(torch.optim.Optimizer):
             scale /= grad_scale.item()
         # Dense gradients have PyTorch's dense numbers.
         exact = self._catches_up or grad.layout is not torch.sparse_coo
-        table.step(grad, scale, self._rows_numbers(group, count + 1, exact))
+        table.step(_local_grad(parameter, grad), scale, self._rows_numbers(group, count + 1, exact))
         if not self._catches_up:
             table.catch_up()
         if "step" in state:
@@ -241,6 +264,9 @@ class SparseRows(torch.optim.Optimizer):
         if trained is not None:
             # The parameter may have changed its shape.
             _check_mask(name, parameter, trained)
+            if is_shared(parameter):
+                first = first_row(parameter)
+                trained = trained[first : first + row_count(local_rows(parameter))]
         late = self._catches_up or rule is _core.UpdateRule.momentum
         return Table(rule, parameter, states, count, late, trained)
 
@@ -264,10 +290,12 @@ class SparseRows(torch.optim.Optimizer):
         parameter : Parameter, optional
             A table of this optimizer. Default: all of them.
         ids : int32 or int64 tensor, any shape, optional
-            The rows. Default: all of them.
+            The rows. Default: all of them. Not of a table that processes share, where :meth:`attach` knows which.
 
         Raises
         ------
+        ValueError
+            The parameter is not one of this optimizer's, or `ids` are on another device or of a shared table.
         IndexError
             An id is outside the table; no row has been changed. On a GPU it is raised later, as by a lookup.
 
@@ -282,6 +310,11 @@ class SparseRows(torch.optim.Optimizer):
             for table in self._tables.values():
                 table.catch_up()
             return
+        if ids is not None and is_shared(parameter):
+            raise ValueError(
+                "catch_up: the rows of a table that processes share are brought up to date before they are read by "
+                "attach(layer); leave the ids out for all rows"
+            )
         table_or_none = self._tables.get(parameter)
         if table_or_none is not None:
             if ids is not None and ids.dtype not in (torch.int32, torch.int64):
@@ -311,15 +344,31 @@ class SparseRows(torch.optim.Optimizer):
         """
         if not isinstance(module, (torch.nn.Embedding, torch.nn.EmbeddingBag)):
             raise TypeError(f"attach takes an Embedding or EmbeddingBag, found {type(module).__name__}")
+        register: Any = module.register_forward_pre_hook
+        if is_shared(module.weight):
+            register = getattr(module, "register_gather_pre_hook", None)
+            if register is None:
+                raise TypeError(
+                    "attach takes, of layers whose tables processes share, those that embrow.distributed.shard_rows "
+                    f"makes; found {type(module).__name__}"
+                )
 
         def before_forward(module: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
             self.catch_up(module.weight, args[0] if args else kwargs["input"])
 
+        def before_gather(rows: Tensor) -> None:
+            table = self._tables.get(module.weight)
+            if table is not None:
+                table.catch_up(rows)
+
         def before_others(module: Any, *_: Any) -> None:
             self.catch_up(module.weight)
 
+        before_reading = (
+            register(before_gather) if is_shared(module.weight) else register(before_forward, with_kwargs=True)
+        )
         return [
-            module.register_forward_pre_hook(before_forward, with_kwargs=True),
+            before_reading,
             module.register_state_dict_pre_hook(before_others),  # type: ignore[no-untyped-call]
             module.register_load_state_dict_pre_hook(before_others),  # type: ignore[no-untyped-call]
         ]

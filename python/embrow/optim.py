@@ -14,6 +14,7 @@ from torch import Tensor
 
 from embrow import _core
 from embrow._row_table import Numbers
+from embrow._sharding import is_shared, is_split_by_rows, local_rows, of_every_process, row_numbers
 from embrow._sparse_rows import RowsState, SparseRows, new_step
 
 __all__ = ["SGD", "Adagrad", "Adam", "AdamW", "RowwiseAdagrad", "clip_grad_norm_"]
@@ -292,9 +293,7 @@ class RowwiseAdagrad(SparseRows):
     def _rows_state(self, parameter: Tensor, state: dict[str, Any], group: dict[str, Any]) -> RowsState:
         if not state:
             state["step"] = new_step(group)
-            rows = parameter.size(0) if parameter.dim() else 1
-            initial = float(group["initial_accumulator_value"])
-            state["sum"] = torch.full((rows,), initial, dtype=torch.float32, device=parameter.device)
+            state["sum"] = row_numbers(parameter, float(group["initial_accumulator_value"]))
         return _core.UpdateRule.rowwise_adagrad, [None, state["sum"], None], int(state["step"])
 
     def _rows_numbers(self, group: dict[str, Any], step: int, exact: bool) -> Numbers:
@@ -321,7 +320,8 @@ def clip_grad_norm_(
 ) -> Tensor:
     """Scale gradients so that their norm, all taken as one vector, is at most `max_norm`.
 
-    `torch.nn.utils.clip_grad_norm_` for sparse gradients too, of which entries for the same row are summed first.
+    `torch.nn.utils.clip_grad_norm_` for sparse gradients too, of which entries for the same row are summed first. Of
+    parameters that processes share, all of them must call it, and the norm is that of the whole gradient.
 
     Parameters
     ----------
@@ -362,8 +362,8 @@ def clip_grad_norm_(
     if not values:
         return torch.tensor(0.0)
     device = values[0].device
-    norms = [torch.linalg.vector_norm(value, norm_type).to(device) for value in values]
-    total: Tensor = torch.linalg.vector_norm(torch.stack(norms), norm_type)
+    norms = [_norms(holder, value, norm_type).to(device) for holder, value in zip(holders, values, strict=True)]
+    total: Tensor = torch.linalg.vector_norm(torch.cat(norms), norm_type)
     if error_if_nonfinite and not torch.isfinite(total):
         raise RuntimeError(
             f"clip_grad_norm_: the norm of order {float(norm_type)} of the gradients is {total.item()}, so they cannot "
@@ -373,3 +373,14 @@ def clip_grad_norm_(
     for value in values:
         value.mul_(scale.to(value.device))
     return total
+
+
+def _norms(parameter: Tensor, value: Tensor, norm_type: float) -> Tensor:
+    """Return norms, shape (any,), of parts of a gradient: where processes share it, of the parts of all of them."""
+    split = is_shared(parameter) and is_split_by_rows(value if is_shared(value) else parameter)
+    here = local_rows(value) if split else value
+    # Nothing has no largest magnitude.
+    norm: Tensor = torch.linalg.vector_norm(here, norm_type) if here.numel() else here.new_zeros(())
+    if split:
+        return of_every_process(norm, parameter)
+    return (norm.full_tensor() if is_shared(norm) else norm).reshape(1)  # type: ignore[attr-defined]
