@@ -130,6 +130,11 @@ def test_any_id_is_outside_a_table_without_rows() -> None:
         F.embedding(torch.tensor([0]), torch.empty(0, 3))
 
 
+def test_an_id_outside_a_table_without_columns_is_named() -> None:
+    with pytest.raises(IndexError, match="position 1 of the ids is -1, the table has rows 0 to 4"):
+        F.embedding(torch.tensor([0, -1]), torch.empty(5, 0))
+
+
 def test_max_norm_reads_no_bad_id() -> None:
     table = torch.ones(3, 4)
     with pytest.raises(IndexError, match=r"^index out of range in self: position 1 of the ids is -1,"):

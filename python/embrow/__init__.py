@@ -5,6 +5,8 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+# The first of all, as it may refuse.
+from embrow import _interpreter  # noqa: F401  # isort: skip
 from embrow._config import show_config
 from embrow._core import __version__
 from embrow.counter import TokenCounter
