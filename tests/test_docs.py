@@ -47,7 +47,8 @@ def test_examples_in_pages(page: Path, tmp_path: Path, monkeypatch: pytest.Monke
 
 
 @pytest.mark.parametrize(
-    "name", ["embrow", "embrow.nn", "embrow.functional", "embrow.optim", "embrow.cuda", "embrow.vectors"]
+    "name",
+    [f"embrow{module}" for module in ("", ".nn", ".functional", ".optim", ".distributed", ".cuda", ".vectors")],
 )
 def test_every_public_name_is_in_the_reference(name: str) -> None:
     module = importlib.import_module(name)
