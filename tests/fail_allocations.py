@@ -117,13 +117,15 @@ def fail_each(library: Failing, call: Call, expected: Any) -> int:
         try:
             found = call()
         except MemoryError:
+            found = None
+        finally:
+            did_fail = library.stop_failing()
+        if found is None:
             failed += 1
         else:
             assert found == expected, f"allocation {number}: the result is another"
-            if not library.stop_failing():
-                return failed
-        finally:
-            library.stop_failing()
+        if not did_fail:
+            return failed
         # Every one of the first fifty, then some of those after.
         number += 1 + number // 50
 

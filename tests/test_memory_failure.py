@@ -32,7 +32,10 @@ def failing(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_every_allocation_may_fail(threads: int, failing: Path, tmp_path: Path) -> None:
     environment = {**os.environ, "LD_PRELOAD": str(failing)}
     command = [sys.executable, SCRIPT, failing, str(threads), tmp_path]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment, timeout=200)
+    except subprocess.TimeoutExpired as error:
+        pytest.fail(f"does not end: {error.stderr}")
     assert done.returncode == 0, done.stderr
     told = [json.loads(line) for line in done.stdout.splitlines()]
     assert len(told) > 10

@@ -207,7 +207,7 @@ def test_mended_tokens_can_collide(tmp_path: Path, format: str) -> None:
 # ---- windows, threads
 
 
-@pytest.mark.parametrize("packed", [None, "gzip"])
+@pytest.mark.parametrize("packed", [None, "gzip", "members"])
 @pytest.mark.parametrize("format", ["word2vec-binary", "word2vec-text", "glove"])
 def test_windows_and_threads_do_not_change_the_result(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, format: str, packed: str | None
@@ -219,7 +219,12 @@ def test_windows_and_threads_do_not_change_the_result(
     data = (tmp_path / "v").read_bytes()
     reader = {"word2vec-binary": read_word2vec_binary, "word2vec-text": read_word2vec_text}.get(format)
     expected, rows = reader(data) if reader else read_glove(data, 9)
-    path = compress(tmp_path / "v", packed) if packed else tmp_path / "v"
+    path = tmp_path / "v"
+    if packed == "gzip":
+        path = compress(path)
+    elif packed == "members":
+        members = [pack(data[at : at + 700], "gzip") for at in range(0, len(data), 700)]
+        path = write(tmp_path / "members", b"".join(members))
     size = path.stat().st_size
     for capacity in (512, 5000, 1 << 20):
         monkeypatch.setattr(_source.Window.__init__, "__defaults__", (None, capacity))

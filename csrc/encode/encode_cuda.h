@@ -16,7 +16,7 @@
 
 namespace embrow {
 
-inline constexpr int text_tile_bytes = 2048;  // what one warp reads at a time
+inline constexpr int text_tile_bytes = 2048;  // one warp's share of the text
 
 // Row r is bytes[offsets[r]] to bytes[offsets[r + 1]], each of valid UTF-8. `bytes` is aligned to 16, better to 32, and
 // can be read up to a multiple of 16. The caller has checked that offsets rise from 0 to `size`.

@@ -19,7 +19,8 @@
 namespace embrow::device {
 
 constexpr int encode_threads = 128;  // of kernels for which it does not matter
-// As many tiles to a block as shared memory of 48 KiB holds with what else the kernel keeps there.
+// Many tiles to a block, as its ends are read twice, in shared memory of at most 48 KiB; ids need lists beside the
+// text.
 constexpr int count_warps = 16;
 constexpr int write_warps = 8;
 constexpr int write_blocks_resident = 4;  // allows 64 registers, with which nothing is spilled

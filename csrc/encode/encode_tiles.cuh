@@ -6,8 +6,8 @@
 //     starts    1 0 0 0 1 0 0   1 0 0 0    ~spaces & (spaces << 1 | begins)
 //
 // Tiles do not depend on rows: a long row is many warps' work, and many short ones are one's. Code points cross tiles,
-// and so do tokens: the tiles of a block's warps are loaded side by side, as far as they are wanted, and a sector of 32
-// bytes behind them.
+// and so do tokens: the tiles of a block's warps are loaded side by side, as far as they are wanted, with the sector of
+// 32 bytes behind each and, where the text before the block is wanted, the one before the first.
 #pragma once
 
 #include <cstdint>
@@ -18,7 +18,7 @@
 namespace embrow::device {
 
 constexpr int chunk_bytes = 16;
-constexpr int tiles_from = 64;  // where in the window the first tile begins; half of what is before it is not loaded
+constexpr int tiles_from = 64;  // where in the window the first tile begins; before it, at most a sector is loaded
 static_assert(text_tile_bytes == warp_lanes * 64, "a lane's share of a tile's bits is one word of 64");
 
 // A block's part of the text, a tile to each of its warps.
@@ -36,7 +36,7 @@ struct text_window {
 };
 
 // Bit 1 + w for the tile of warp w, bit 0 for the end of the tile before them.
-using tile_set = uint32_t;
+using tile_set = uint32_t;  // so a block has at most 31 warps
 constexpr tile_set all_tiles = ~tile_set{0};
 
 // The high bit of each byte to the lowest four bits.

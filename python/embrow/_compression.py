@@ -341,10 +341,12 @@ class _Unpacked(Source):
         self._block = memoryview(b"")
         # How much of the block was returned, as the last bytes if not alone.
         self._shown = 0
+        self._fault: EOFError | ValueError | None = None
 
     def more(self, left: memoryview, size: int) -> tuple[memoryview, bool]:
         if self._shown == len(self._block):
-            block, self.done = next(self._blocks, (b"", self.total))
+            # A file of many members has small blocks; and what is left may be long.
+            block = self._next_block(max(1, size // 2, len(left)))
             if not block:
                 return left, True
             self._block, self._shown = memoryview(block), 0
@@ -356,6 +358,26 @@ class _Unpacked(Source):
         begin = self._shown
         self._shown = min(begin + max(_SEAM_BYTES, len(left)), len(self._block))
         return memoryview(b"".join((left, self._block[begin : self._shown]))), False
+
+    def _next_block(self, least: int) -> bytes:
+        """Return the next bytes, fewer than `least` before a fault, which the next call raises, and at the end only."""
+        parts: list[bytes] = []
+        got = 0
+        while got < least:
+            if self._fault is not None and not parts:
+                raise self._fault
+            if self._fault is not None:
+                break
+            try:
+                block, self.done = next(self._blocks, (b"", self.total))
+            except (EOFError, ValueError) as fault:
+                self._fault = fault
+                continue
+            if not block:
+                break
+            parts.append(block)
+            got += len(block)
+        return parts[0] if len(parts) == 1 else b"".join(parts)
 
     def stop(self) -> None:
         self._blocks.close()

@@ -5,10 +5,15 @@ Compiled modules made with pybind11 wait forever in another where Python does no
 
 from __future__ import annotations
 
-import ctypes
+_REFUSED = "embrow does not run in sub-interpreters: import it in the main interpreter"
+
+try:
+    import ctypes
+except ImportError as error:  # Python 3.12's own refuses them
+    raise ImportError(_REFUSED if "subinterpreters" in str(error) else "embrow needs Python's ctypes") from error
 
 _get = ctypes.pythonapi.PyInterpreterState_Get
 _main = ctypes.pythonapi.PyInterpreterState_Main
 _get.restype = _main.restype = ctypes.c_void_p
 if _get() != _main():
-    raise ImportError("embrow does not run in sub-interpreters: import it in the main interpreter")
+    raise ImportError(_REFUSED)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any
@@ -31,10 +32,10 @@ class _Sharded:
 
     def share(self, averages: bool) -> None:
         self.averages = averages
-        self._gather_pre_hooks: OrderedDict[int, Callable[[Tensor], None]] = OrderedDict()
+        self._gather_pre_hooks: OrderedDict[int, Callable[[Tensor, Tensor], None]] = OrderedDict()
 
-    def register_gather_pre_hook(self, hook: Callable[[Tensor], None]) -> RemovableHandle:
-        """Have `hook` called with the rows about to be read here: int64, shape (rows,), counted from the first here."""
+    def register_gather_pre_hook(self, hook: Callable[[Tensor, Tensor], None]) -> RemovableHandle:
+        """Have `hook` called with the weight and the rows about to be read here: int64, counted from the first here."""
         handle = RemovableHandle(self._gather_pre_hooks)
         self._gather_pre_hooks[handle.id] = hook
         return handle
@@ -84,7 +85,7 @@ class _Sharded:
             self.norm_type,
             self.sparse,
             self.averages,
-            tuple(self._gather_pre_hooks.values()),
+            [functools.partial(hook, self.weight) for hook in self._gather_pre_hooks.values()],
         )
         return fetch(ids, self.weight, settings, refused, error)
 

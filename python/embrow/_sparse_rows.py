@@ -17,6 +17,9 @@ from embrow._eager import elements
 from embrow._row_table import Numbers, Table, row_count
 from embrow._sharding import first_row, is_shared, is_split_by_rows, local_rows
 
+# Odd, and without a pattern in its bits: 2^64 over the golden ratio.
+_GOLDEN = 0x9E3779B97F4A7C15
+
 _rounded_dtypes = (torch.bfloat16, torch.float16)
 RowsState = tuple[_core.UpdateRule, list[Tensor | None], int]
 
@@ -237,6 +240,9 @@ class SparseRows(torch.optim.Optimizer):
             table.states = states
         seed = self._seeds.get(parameter)
         if seed is not None:
+            if is_shared(parameter):
+                # Each process counts its rows from 0, and is to round them in another way than the others.
+                seed = (seed + first_row(parameter) * _GOLDEN) % 2**64
             if "step" not in state:
                 state["step"] = new_step(group)
             table.round_stochastically(seed, int(state["step"]) + 1)
@@ -296,6 +302,8 @@ class SparseRows(torch.optim.Optimizer):
         ------
         ValueError
             The parameter is not one of this optimizer's, or `ids` are on another device or of a shared table.
+        TypeError
+            `ids` are neither int32 nor int64, or were given without the parameter.
         IndexError
             An id is outside the table; no row has been changed. On a GPU it is raised later, as by a lookup.
 
@@ -341,6 +349,11 @@ class SparseRows(torch.optim.Optimizer):
         -------
         list of RemovableHandle
             Of the hooks; `handle.remove()` takes one away.
+
+        Raises
+        ------
+        TypeError
+            It is another module, or its table is shared by processes and not made so by embrow.distributed.shard_rows.
         """
         if not isinstance(module, (torch.nn.Embedding, torch.nn.EmbeddingBag)):
             raise TypeError(f"attach takes an Embedding or EmbeddingBag, found {type(module).__name__}")
@@ -356,8 +369,8 @@ class SparseRows(torch.optim.Optimizer):
         def before_forward(module: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
             self.catch_up(module.weight, args[0] if args else kwargs["input"])
 
-        def before_gather(rows: Tensor) -> None:
-            table = self._tables.get(module.weight)
+        def before_gather(weight: Tensor, rows: Tensor) -> None:
+            table = self._tables.get(weight)
             if table is not None:
                 table.catch_up(rows)
 

@@ -80,14 +80,15 @@ def shard_rows(
 
     DistributedDataParallel must leave the table alone: wrap the rest of the model, or name the table to
     `DistributedDataParallel._set_params_and_buffers_to_ignore_for_model(model, ["table.weight"])` first; give
-    `fully_shard` its `ignored_params`. `embrow.optim.clip_grad_norm_` takes the norm of all processes' gradients;
-    torch.amp.GradScaler sees infinities of the rows that lie here alone, so it is no match for a sharded table.
+    `fully_shard` its `ignored_params`, for which it needs PyTorch 2.7. `embrow.optim.clip_grad_norm_` takes the
+    norm of all processes' gradients; torch.amp.GradScaler sees infinities of the rows that lie here alone, so it is
+    no match for a sharded table.
 
-    `state_dict` holds DTensors, and so does the state of optimizers, which `torch.distributed.checkpoint` saves, and
-    loads into any number of processes: see `get_state_dict` and `set_state_dict` in its `state_dict` module.
-    `catch_up=True` asks for `optimizer.attach(layer)`, which brings rows up to date where they lie. Optimizers' masks
-    of trained rows are of the whole table. `stochastic_rounding` draws its bits by the row's number in its process:
-    they depend on the number of processes. Second derivatives are refused.
+    `state_dict` holds DTensors, and so does the state of optimizers, which `torch.distributed.checkpoint` saves,
+    and loads into any number of processes: see `get_state_dict` and `set_state_dict` in its `state_dict` module.
+    `catch_up=True` asks for `optimizer.attach(layer)`, which brings rows up to date where they lie. Optimizers'
+    masks of trained rows are of the whole table. `stochastic_rounding` draws other bits for other numbers of
+    processes. Second derivatives are refused.
 
     Examples
     --------

@@ -123,9 +123,10 @@ def test_tokens_that_cross_into_tiles_that_no_row_keeps(
     vocab = Vocab(["<pad>", "<unk>", token, "r"])
     for near in range(4):
         # The last token that is kept is the last that starts in its tile, and reaches out of it or ends with it.
-        first = "a" * (TILE - max(1, size - 30) - near - len(space.encode()))
+        end = TILE * (1 + size // TILE)
+        first = "a" * (end - max(1, size - 30) - near - len(space.encode()))
         row = space.join([first, token, *["r"] * (3 * TILE), token])
-        kept = 1 + (len(first) + len(space.encode()) < TILE)
+        kept = 1 + (len(first) + len(space.encode()) < end)
         for side in ("right", "left"):
             options = {"max_length": kept, "truncation_side": side}
             Encoding(vocab, [row, "q r", row, row], options).check(device, kernels)

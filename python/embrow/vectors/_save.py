@@ -69,10 +69,12 @@ def _write(path: Path, format: str, tokens: list[str], weight: npt.NDArray[Any])
         if words == path:
             raise ValueError("save: the suffix .words is the word list's; give the array another name")
         with written_atomically(path) as array_file, written_atomically(words) as words_file:
-            array = np.ascontiguousarray(weight)
-            np.lib.format.write_array_header_1_0(array_file, np.lib.format.header_data_from_array_1_0(array))
+            head = {"descr": weight.dtype.str, "fortran_order": False, "shape": weight.shape}
+            np.lib.format.write_array_header_1_0(array_file, head)
             # Not by NumPy, which does not tell why writing fails.
-            array_file.write(array.data)
+            step = max(1, _BLOCK_BYTES // max(1, weight.shape[1] * weight.itemsize))
+            for begin in range(0, len(weight), step):
+                array_file.write(np.ascontiguousarray(weight[begin : begin + step]).data)
             words_file.write("".join(token + "\n" for token in tokens).encode())
             settle(array_file)
             settle(words_file)
