@@ -363,20 +363,18 @@ class _Unpacked(Source):
         """Return the next bytes, fewer than `least` before a fault, which the next call raises, and at the end only."""
         parts: list[bytes] = []
         got = 0
-        while got < least:
-            if self._fault is not None and not parts:
-                raise self._fault
-            if self._fault is not None:
-                break
+        while got < least and self._fault is None:
             try:
                 block, self.done = next(self._blocks, (b"", self.total))
             except (EOFError, ValueError) as fault:
                 self._fault = fault
-                continue
+                break
             if not block:
                 break
             parts.append(block)
             got += len(block)
+        if self._fault is not None and not parts:
+            raise self._fault
         return parts[0] if len(parts) == 1 else b"".join(parts)
 
     def stop(self) -> None:

@@ -104,7 +104,7 @@ class _NamedBytes(io.RawIOBase):
         with memoryview(buffer) as window:
             if not self._left:
                 with _named(self._name):
-                    self._left, _ = self._source.more(self._left, len(window))
+                    self._left, _ = self._source.more(self._left, 1)  # a block as it is, joined with no other
             size = min(len(self._left), len(window))
             window[:size] = self._left[:size]
         self._left = self._left[size:]

@@ -72,10 +72,6 @@ class Launch(NamedTuple):
         """Return `out`, which must fit, for a kernel to write to; or a new tensor."""
         if out is None:
             return torch.empty(shape, dtype=dtype, device=self.device)
-        if not isinstance(out, Tensor):
-            raise ValueError(
-                f"{call}: out must be a tensor on {self.device}, as the ids are; found {type(out).__name__}"
-            )
         if out.dtype != dtype or out.shape != shape or out.device != self.device or not out.is_contiguous():
             raise ValueError(
                 f"{call}: out must be a contiguous tensor of {dtype} on {self.device}, shape {shape}; found "

@@ -40,6 +40,10 @@ def pad_ragged(
         kept = longest if max_length < 0 else max_length
         width = -(-kept // multiple) * multiple
         dtype = torch.int64 if wide else torch.int32
+        if not isinstance(out, Tensor | None):
+            raise ValueError(
+                f"pad_sequences: out must be a tensor on {device}, as the ids are; found {type(out).__name__}"
+            )
         made = launch.rectangle("pad_sequences", out, (rows, width), dtype)
         lengths = torch.empty(rows, dtype=torch.int64, device=device)
         launch.kernels.pad_ragged(

@@ -177,6 +177,8 @@ def test_padding_into_a_tensor(gpu: torch.device) -> None:
     for wrong in (out[:, :5], out.int(), out.t(), out[:2]):
         with pytest.raises(ValueError, match=r"out must be a contiguous tensor of torch\.int64 on .* shape \(3, 6\)"):
             pad_sequences((values, offsets), out=wrong)
+    with pytest.raises(ValueError, match=r"^pad_sequences: out must be a tensor on .*, as the ids are; found ndarray$"):
+        pad_sequences((values, offsets), out=np.empty((3, 6), np.int64))
 
 
 @pytest.mark.parametrize(
