@@ -106,7 +106,7 @@ def test_bench_on_a_gpu_that_is_not_there(capsys: pytest.CaptureFixture[str], tm
         (("--nothing",), "No such option"),
         (("--device", "tpu"), "'tpu' is not one of 'cpu', 'cuda'"),
         (("--scale", "0"), "0.0 is not in the range x>0"),
-        (("sort",), "there is no step 'sort'; choose from cuda_traffic, encode, gather, pad"),
+        (("sort",), "there is no step 'sort'; choose from cuda_traffic, encode, feed, gather, pad"),
     ],
 )
 def test_wrong_usage_is_status_2(capsys: pytest.CaptureFixture[str], arguments: tuple[str, ...], message: str) -> None:

@@ -177,6 +177,17 @@ def test_errors_name_the_row(texts: object, error: type[Exception], message: str
         embrow.Vocab(["<unk>"]).encode(texts)
 
 
+@pytest.mark.parametrize("index", ["int8", "uint8", "int16", "uint16", "int32", "uint32", "int64", "uint64"])
+def test_dictionaries_of_every_index_type(index: str) -> None:
+    pa = pytest.importorskip("pyarrow")
+    texts = [f"word{i % 120}" for i in range(500)]
+    vocab = embrow.Vocab.build(texts)
+    rows = pa.array(texts).dictionary_encode().cast(pa.dictionary(getattr(pa, index)(), pa.string()))
+    assert rows.type.index_type == getattr(pa, index)()
+    assert np.array_equal(vocab.encode(rows), vocab.encode(texts))
+    assert np.array_equal(vocab.encode(rows[100:400]), vocab.encode(texts[100:400]))
+
+
 def test_a_dictionary_is_encoded_as_its_rows_are() -> None:
     pa = pytest.importorskip("pyarrow")
     texts = [f"a b{i % 7} unseen" for i in range(20000)]

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from embrow import _interpreter  # noqa: F401  # isort: skip
 from embrow._config import show_config
 from embrow._core import __version__
+from embrow._prefetch import prefetch
 from embrow.counter import TokenCounter
 from embrow.padding import pad_sequences
 from embrow.ragged import Ragged
@@ -38,6 +39,7 @@ __all__ = [
     "optim",
     "pad_sequences",
     "patch",
+    "prefetch",
     "show_config",
 ]
 

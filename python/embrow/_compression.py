@@ -17,13 +17,12 @@ import stat
 import zipfile
 import zlib
 from collections.abc import Callable, Generator
-from contextlib import suppress
-from queue import SimpleQueue
-from threading import Thread
 from types import TracebackType
 from typing import Any, BinaryIO, NamedTuple, Protocol
 
 import numpy as np
+
+from embrow._prefetch import Ahead
 
 # Of 32 KiB to 4 MiB, blocks of this size, these many ahead, were decompressed fastest.
 _PACKED_BYTES = 1 << 20
@@ -242,52 +241,6 @@ def _is_of_the_system(error: Exception) -> bool:
     return isinstance(error, OSError) and error.errno not in (None, errno.EINVAL)
 
 
-class _Ahead:
-    """The blocks of another iterator, made in a thread a few blocks ahead."""
-
-    def __init__(self, blocks: _Blocks) -> None:
-        self._source = blocks
-        self._room: SimpleQueue[None] = SimpleQueue()
-        for _ in range(_BLOCKS_AHEAD):
-            self._room.put(None)
-        self._made: SimpleQueue[_Block | BaseException] = SimpleQueue()
-        self._stopped = False
-        # Begun by the first that asks, by when somebody is sure to close this.
-        self._begun = False
-        self._thread = Thread(target=self._make, name="embrow-decompress", daemon=True)
-
-    def _make(self) -> None:
-        try:
-            for made in self._source:
-                self._made.put(made)
-                self._room.get()
-                if self._stopped:
-                    return
-            self._made.put(StopIteration())
-        except BaseException as error:
-            self._made.put(error)
-
-    def __iter__(self) -> _Ahead:
-        return self
-
-    def __next__(self) -> _Block:
-        if not self._begun:
-            self._begun = True
-            self._thread.start()
-        made = self._made.get()
-        if isinstance(made, BaseException):
-            self._made.put(StopIteration())
-            raise made
-        self._room.put(None)
-        return made
-
-    def close(self) -> None:
-        self._stopped = True
-        self._room.put(None)
-        with suppress(RuntimeError):  # it has not begun
-            self._thread.join()
-
-
 class Source:
     """The bytes of a file after decompression, read once from front to back.
 
@@ -373,7 +326,7 @@ class _Unpacked(Source):
         super().__init__(file, total)
         self.compression = compression
         self.expansion = expansion
-        self._blocks: _Ahead | _Blocks = _Ahead(blocks) if ahead else blocks
+        self._blocks: Ahead[_Block] | _Blocks = Ahead(blocks, _BLOCKS_AHEAD, "embrow-decompress") if ahead else blocks
         self._block = memoryview(b"")
         # How much of the block was returned, as the last bytes if not alone.
         self._shown = 0
