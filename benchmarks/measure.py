@@ -61,8 +61,8 @@ def interleaved(
     """Return the median seconds of each call, timed in turn so that a noisy moment falls on all of them.
 
     The order is reversed every round: what one call leaves in the caches helps or harms each neighbour equally often. A
-    call that has taken `budget_s` of clock time sits out the rounds that are left. After a slow call the machine's free
-    memory is written to, and a much quicker call runs once untimed: else it pays for the millions of small blocks its
+    call that has taken `budget_s` of clock time sits out the rounds that are left. After a slow call free memory is
+    backed again, and a much quicker call runs once untimed: else it pays for the millions of small blocks its
     neighbour freed, which the next malloc sorts.
     """
     gc.collect()

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import gc
+import subprocess
+import sys
+import textwrap
 import threading
 import time
+import weakref
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -96,7 +102,56 @@ def test_iterators_and_what_has_no_length() -> None:
         len(batches)
 
 
-@pytest.mark.parametrize(("factor", "error"), [(0, ValueError), (-1, ValueError), (1.5, TypeError), ("2", TypeError)])
-def test_wrong_factors(factor: Any, error: type[Exception]) -> None:
-    with pytest.raises(error):
-        prefetch([], factor)
+@pytest.mark.parametrize(
+    ("batches", "factor", "error", "message"),
+    [
+        ([], 0, ValueError, "prefetch_factor is 0; it is 1 or more"),
+        ([], -1, ValueError, "prefetch_factor is -1; it is 1 or more"),
+        ([], 1.5, TypeError, "'float' object cannot be interpreted as an integer"),
+        (5, 1, TypeError, "batches must be an iterable, found int"),
+    ],
+)
+def test_wrong_arguments(batches: Any, factor: Any, error: type[Exception], message: str) -> None:
+    with pytest.raises(error, match=message):
+        prefetch(batches, factor)
+
+
+def test_errors_of_the_loop_stop_the_thread() -> None:
+    with pytest.raises(KeyboardInterrupt):
+        for _ in prefetch(loader()):
+            raise KeyboardInterrupt
+    assert not threads()
+
+
+def test_what_failed_is_let_go() -> None:
+    class Batches:
+        def __iter__(self) -> Batches:
+            return self
+
+        def __next__(self) -> int:
+            raise ValueError("no batch")
+
+    gc.disable()
+    try:
+        source = Batches()
+        held = weakref.ref(source)
+        with suppress(ValueError):
+            list(prefetch(source))
+        del source
+        assert held() is None
+    finally:
+        gc.enable()
+
+
+def test_a_process_may_end_while_batches_are_made() -> None:
+    code = """
+        from embrow import Vocab, prefetch
+        vocab = Vocab(["<pad>", "<unk>"])
+        rows = ["to be or not"] * 3000
+        batches = iter(prefetch((vocab.encode(rows, num_threads=1) for _ in range(10**6)), 50))
+        next(batches)
+        """
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(code)], check=False, capture_output=True, text=True, timeout=120
+    )
+    assert (done.returncode, done.stderr) == (0, "")

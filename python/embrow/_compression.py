@@ -9,6 +9,7 @@ from __future__ import annotations
 import bz2
 import errno
 import gzip
+import importlib
 import io
 import lzma
 import math
@@ -75,10 +76,12 @@ def _gzip() -> tuple[Callable[[io.RawIOBase], Any], type[Exception]]:
     gzip files, inflates straight into what it is given; a decompressobj's bytes are moved each time their room doubles.
     """
     try:
-        from zlib_ng import zlib_ng
-    except ImportError:
-        return gzip._GzipReader, zlib.error
-    return lambda file: zlib_ng._GzipReader(file, _GZIP_PACKED_BYTES), zlib_ng.error
+        inflater: Any = importlib.import_module("zlib_ng.zlib_ng")
+        reader = inflater._GzipReader
+    except (ImportError, AttributeError):
+        plain = vars(gzip)["_GzipReader"]
+        return lambda file: plain(io.BufferedReader(file, _GZIP_PACKED_BYTES)), zlib.error
+    return lambda file: reader(file, _GZIP_PACKED_BYTES), inflater.error
 
 
 def _zstd() -> _Opener:
@@ -171,15 +174,20 @@ def _gunzip(file: io.BufferedReader) -> _Blocks:
             while (got := reader.tell() - begin) < len(block) and not ended:
                 ended = reader.readinto(block[got:]) == 0
         except EOFError:
-            fault = _ended(packed.done)
-        except (gzip.BadGzipFile, inflate_fault) as error:
+            # Fewer bytes than a member's header has are taken for the first of one.
+            fault = EOFError(f"{_ended(packed.done)}, or a few other bytes follow it")
+        # OverflowError is zlib-ng's for a header longer than what it reads at a time.
+        except (gzip.BadGzipFile, OverflowError, inflate_fault) as error:
             followed = str(error).startswith("Not a gzipped file")
             fault = _followed("gzip", packed.done) if followed else _damaged("gzip", packed.done, error)
         # What precedes a fault has been inflated.
         if got := reader.tell() - begin:
             yield block[:got], packed.done
         if fault is not None:
-            raise fault
+            try:
+                raise fault
+            finally:
+                del fault, block  # which its traceback would keep
 
 
 def _unpack(file: BinaryIO, codec: _Codec, opener: _Opener) -> _Blocks:
