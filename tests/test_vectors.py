@@ -228,8 +228,7 @@ def test_windows_and_threads_do_not_change_the_result(
     size = path.stat().st_size
     for capacity in (512, 5000, 1 << 20):
         monkeypatch.setattr(_source.Window.__init__, "__defaults__", (None, capacity))
-        monkeypatch.setattr(_compression, "_GZIP_BLOCK_BYTES", capacity)
-        monkeypatch.setattr(_compression, "_GZIP_PACKED_BYTES", capacity)
+        monkeypatch.setattr(_compression, "_BLOCK_BYTES", capacity)
         monkeypatch.setattr(_compression, "_SEAM_BYTES", min(capacity // 16, 64 << 10))
         for threads in (1, 2, 5):
             seen: list[tuple[int, int]] = []
@@ -252,7 +251,7 @@ def test_progress_may_stop_a_load(tmp_path: Path) -> None:
 @pytest.mark.parametrize("library", ["zlib_ng", "zlib"])
 def test_gzip_members_and_padding(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, library: str) -> None:
     if library == "zlib":
-        monkeypatch.setitem(sys.modules, "zlib_ng.zlib_ng", None)
+        monkeypatch.setitem(sys.modules, "zlib_ng", None)
     else:
         pytest.importorskip("zlib_ng")
     make(tmp_path / "v", "glove")
@@ -267,19 +266,7 @@ def test_gzip_members_and_padding(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     with pytest.raises(ValueError, match=r"gzip data are damaged near byte \d+ of the file .*, in token \d+$"):
         load_vectors(write(tmp_path / "p", damaged))
     with pytest.raises(ValueError, match="other bytes follow the gzip data near byte"):
-        load_vectors(write(tmp_path / "p", packed + b"ten others"))
-    few = (
-        "other bytes follow the gzip" if library == "zlib" else "before their end mark, or a few other bytes follow it"
-    )
-    with pytest.raises((EOFError, ValueError), match=few):
-        load_vectors(write(tmp_path / "p", packed + b"a few"))
-    # A name in the header that is longer than what is read at a time.
-    named = packed[:3] + b"\x08" + packed[4:10] + b"n" * 300_000 + b"\0" + packed[10:]
-    if library == "zlib":
-        assert same(load_vectors(write(tmp_path / "p", named)), SPACED, WEIGHT)
-    else:
-        with pytest.raises(ValueError, match=r"gzip data are damaged near byte .*header"):
-            load_vectors(write(tmp_path / "p", named))
+        load_vectors(write(tmp_path / "p", packed + b"garbage"))
 
 
 # ---- gensim, packages

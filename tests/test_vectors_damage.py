@@ -244,8 +244,8 @@ def test_streams_one_after_another_and_what_follows_them(tmp_path: Path) -> None
         two = pack(data[:99], how) + pack(b"", how) + pack(data[99:], how)
         assert same(load_vectors(write(tmp_path / "p", two)), SPACED, WEIGHT)
         assert same(load_vectors(write(tmp_path / "p", two + bytes(8))), SPACED, WEIGHT)
-        with pytest.raises(ValueError, match=f"other bytes follow the {how} data near byte {len(two) + 10} of the"):
-            load_vectors(write(tmp_path / "p", two + b"otherbytes"))
+        with pytest.raises(ValueError, match=f"other bytes follow the {how} data near byte {len(two) + 5} of the file"):
+            load_vectors(write(tmp_path / "p", two + b"other"))
         with pytest.raises(EOFError, match=f"the compressed data end at byte {len(two) - 9} of the file, before their"):
             load_vectors(write(tmp_path / "p", two[:-9]))
 

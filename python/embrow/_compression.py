@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import bz2
 import errno
-import gzip
-import importlib
 import io
 import lzma
 import math
@@ -19,19 +17,15 @@ import zipfile
 import zlib
 from collections.abc import Callable, Generator
 from types import TracebackType
-from typing import Any, BinaryIO, NamedTuple, Protocol
-
-import numpy as np
+from typing import Any, BinaryIO, NamedTuple, Protocol, cast
 
 from embrow._prefetch import Ahead
 
-# Of 32 KiB to 4 MiB, blocks of this size, these many ahead, were decompressed fastest.
-_PACKED_BYTES = 1 << 20
+# Of 32 KiB to 4 MiB, blocks of this size, these many ahead, inflated binary vectors fastest. zlib's room for what it
+# writes doubles and is copied each time: so many packed bytes of vectors, which hardly shrink, need less than 1 MiB.
+_PACKED_BYTES = 896 << 10
 _BLOCK_BYTES = 2 << 20
 _BLOCKS_AHEAD = 4
-# The same for gzip, whose blocks are full.
-_GZIP_PACKED_BYTES = 256 << 10
-_GZIP_BLOCK_BYTES = 1 << 20
 # What is shown of a block behind the rest of the one before it, at first.
 _SEAM_BYTES = 64 << 10
 # Of xz's dictionary: the largest preset, -9, takes 65 MiB. libzstd's own limit is 128 MiB.
@@ -52,6 +46,31 @@ class _Stream(Protocol):
     def decompress(self, data: bytes, max_length: int) -> bytes: ...
 
 
+class _Inflater:
+    """The same for a decompressobj of zlib or zlib-ng."""
+
+    def __init__(self, inflate: Any) -> None:
+        self._inflate = inflate
+        self._held = b""
+
+    @property
+    def eof(self) -> bool:
+        return bool(self._inflate.eof)
+
+    @property
+    def needs_input(self) -> bool:
+        return not self._held
+
+    @property
+    def unused_data(self) -> bytes:
+        return bytes(self._inflate.unused_data)
+
+    def decompress(self, data: bytes, max_length: int) -> bytes:
+        block: bytes = self._inflate.decompress(data or self._held, max_length)
+        self._held = self._inflate.unconsumed_tail
+        return block
+
+
 class _Opener(NamedTuple):
     """How to start a stream, and what a damaged one raises."""
 
@@ -65,23 +84,16 @@ class _Codec(NamedTuple):
     magic: tuple[bytes, ...]
     # The most bytes that one byte of the file can become.
     expansion: int
-    # None for gzip.
-    opener: Callable[[], _Opener] | None
+    opener: Callable[[], _Opener]
 
 
-def _gzip() -> tuple[Callable[[io.RawIOBase], Any], type[Exception]]:
-    """Return what makes a reader of a gzip file, and what it raises for damage, next to gzip.BadGzipFile.
-
-    zlib-ng inflates binary vectors at 1.2 to 1.4 times zlib's rate, and ISA-L no faster. Its reader, the one behind its
-    gzip files, inflates straight into what it is given; a decompressobj's bytes are moved each time their room doubles.
-    """
+def _gzip() -> _Opener:
+    """zlib-ng inflates binary vectors at 1.2 to 1.4 times zlib's rate, and ISA-L no faster."""
     try:
-        inflater: Any = importlib.import_module("zlib_ng.zlib_ng")
-        reader = inflater._GzipReader
-    except (ImportError, AttributeError):
-        plain = vars(gzip)["_GzipReader"]
-        return lambda file: plain(io.BufferedReader(file, _GZIP_PACKED_BYTES)), zlib.error
-    return lambda file: reader(file, _GZIP_PACKED_BYTES), inflater.error
+        from zlib_ng import zlib_ng as inflater
+    except ImportError:
+        return _Opener(lambda: _Inflater(zlib.decompressobj(31)), zlib.error)
+    return _Opener(lambda: _Inflater(inflater.decompressobj(31)), cast(type[Exception], inflater.error))
 
 
 def _zstd() -> _Opener:
@@ -98,7 +110,7 @@ def _zstd() -> _Opener:
 # RFC 1952, RFC 8878 with its skippable frames, and the formats' own documents. Deflate codes at most 258 bytes in 2
 # bits; a block of bz2 at most 46 MB in 40 bytes; LZMA 273 bytes in a few hundredths of a bit each; zstd 128 KiB in 4.
 _CODECS = (
-    _Codec("gzip", (b"\x1f\x8b\x08",), 1032, None),
+    _Codec("gzip", (b"\x1f\x8b\x08",), 1032, _gzip),
     _Codec(
         "bz2",
         tuple(b"BZh%d%b" % (level, tail) for level in range(1, 10) for tail in (b"1AY&SY", b"\x17rE8P\x90")),
@@ -119,7 +131,7 @@ _ZIP_FAULTS = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, OSError, RuntimeE
 _MAX_EXPANSION = max(codec.expansion for codec in _CODECS)
 
 # Bytes, and how much of the file had been read when they were known.
-_Block = tuple[bytes | memoryview, int]
+_Block = tuple[bytes, int]
 _Blocks = Generator[_Block, None, None]
 
 
@@ -136,63 +148,9 @@ def _ended(byte: int) -> EOFError:
     return EOFError(f"the compressed data end at byte {byte} of the file, before their end mark")
 
 
-def _damaged(name: str, done: int, error: Exception) -> ValueError:
-    return ValueError(f"the {name} data are damaged near byte {done} of the file ({error})")
-
-
-def _followed(name: str, done: int) -> ValueError:
-    return ValueError(f"other bytes follow the {name} data near byte {done} of the file")
-
-
-class _Counted(io.RawIOBase):
-    """A file, and how much of it has been read."""
-
-    def __init__(self, file: io.BufferedReader) -> None:
-        self._file = file
-        self.done = 0
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        size = self._file.readinto(buffer)
-        self.done += size
-        return size
-
-
-def _gunzip(file: io.BufferedReader) -> _Blocks:
-    """Yield the bytes of members one after another; their checksums are verified."""
-    start, inflate_fault = _gzip()
-    packed = _Counted(file)
-    reader = start(packed)
-    fault: Exception | None = None
-    ended = False
-    while not ended:
-        block = np.empty(_GZIP_BLOCK_BYTES, np.uint8).data
-        begin = reader.tell()
-        try:
-            while (got := reader.tell() - begin) < len(block) and not ended:
-                ended = reader.readinto(block[got:]) == 0
-        except EOFError:
-            # Fewer bytes than a member's header has are taken for the first of one.
-            fault = EOFError(f"{_ended(packed.done)}, or a few other bytes follow it")
-        # OverflowError is zlib-ng's for a header longer than what it reads at a time.
-        except (gzip.BadGzipFile, OverflowError, inflate_fault) as error:
-            followed = str(error).startswith("Not a gzipped file")
-            fault = _followed("gzip", packed.done) if followed else _damaged("gzip", packed.done, error)
-        # What precedes a fault has been inflated.
-        if got := reader.tell() - begin:
-            yield block[:got], packed.done
-        if fault is not None:
-            try:
-                raise fault
-            finally:
-                del fault, block  # which its traceback would keep
-
-
-def _unpack(file: BinaryIO, codec: _Codec, opener: _Opener) -> _Blocks:
+def _unpack(file: BinaryIO, codec: _Codec) -> _Blocks:
     """Yield the bytes of streams one after another; their checksums are verified."""
-    start, fault = opener
+    start, fault = codec.opener()
     done = 0
     packed = b""
     stream: _Stream | None = None
@@ -215,12 +173,12 @@ def _unpack(file: BinaryIO, codec: _Codec, opener: _Opener) -> _Blocks:
             if _is_cut(packed, codec.magic):
                 raise _ended(done)
             if not packed.startswith(codec.magic):
-                raise _followed(codec.name, done)
+                raise ValueError(f"other bytes follow the {codec.name} data near byte {done} of the file")
             stream = start()
         try:
             block = stream.decompress(packed, _BLOCK_BYTES)
         except (fault, EOFError) as error:
-            raise _damaged(codec.name, done, error) from None
+            raise ValueError(f"the {codec.name} data are damaged near byte {done} of the file ({error})") from None
         packed = stream.unused_data if stream.eof else b""
         if block:
             yield block, done
@@ -356,9 +314,9 @@ class _Unpacked(Source):
         self._shown = min(begin + max(_SEAM_BYTES, len(left)), len(self._block))
         return memoryview(b"".join((left, self._block[begin : self._shown]))), False
 
-    def _next_block(self, least: int) -> bytes | memoryview:
+    def _next_block(self, least: int) -> bytes:
         """Return the next bytes, fewer than `least` before a fault, which the next call raises, and at the end only."""
-        parts: list[bytes | memoryview] = []
+        parts: list[bytes] = []
         got = 0
         while got < least and self._fault is None:
             try:
@@ -420,9 +378,8 @@ def source_of(file: io.BufferedReader) -> Source:
 def _source_of(file: io.BufferedReader, magic: bytes, total: int, regular: bool) -> Source:
     for codec in _CODECS:
         if magic.startswith(codec.magic):
-            blocks = _gunzip(file) if codec.opener is None else _unpack(file, codec, codec.opener())
             # A thread that waits for a terminal could not be stopped.
-            return _Unpacked(file, total, blocks, codec.name, codec.expansion, ahead=regular)
+            return _Unpacked(file, total, _unpack(file, codec), codec.name, codec.expansion, ahead=regular)
     if magic.startswith(_ZIP):
         archive, member = _only_member(file)
         expansion = min(math.ceil(member.file_size / max(total, 1)) + 1, _MAX_EXPANSION)

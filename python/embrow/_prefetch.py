@@ -14,7 +14,7 @@ from embrow._arguments import positive
 
 T = TypeVar("T")
 
-# Those whose thread may run. Python ends threads that need its lock at its own end, in the middle of C++, too, which
+# Those whose thread may run. As Python ends it ends threads that want its lock, be they in the middle of C++, which
 # aborts the process: they are stopped before that.
 _begun: WeakSet[Ahead[Any]] = WeakSet()
 _LONGEST_WAIT_S = 10.0
@@ -40,7 +40,6 @@ class Ahead(Generic[T]):
         self._made: SimpleQueue[tuple[T] | BaseException] = SimpleQueue()
         self._stopped = False
         # Begun by the first that asks, by when somebody is sure to close this.
-        self._begun = False
         self._thread = Thread(target=self._make, name=thread, daemon=True)
 
     def _make(self) -> None:
@@ -57,8 +56,7 @@ class Ahead(Generic[T]):
         return self
 
     def __next__(self) -> T:
-        if not self._begun:
-            self._begun = True
+        if self not in _begun:
             _begun.add(self)
             self._thread.start()
         made = self._made.get()

@@ -29,6 +29,7 @@ except ModuleNotFoundError as error:
     ) from error
 
 from embrow._files import written_atomically
+from embrow._vocab_file import pack_vocab, unpack_vocab
 from embrow.model import TextModel
 from embrow.training import History, Rows, Settings, fit_model, labels_of, probabilities_of, score_rows, threads
 from embrow.vectors import Coverage, embedding_matrix
@@ -430,7 +431,7 @@ def _write_file(path: Path, meta: dict[str, Any], vocab: Vocab, arrays: dict[str
     # A zip archive of JSON, the vocabulary's own file, and .npy arrays; each member carries a CRC-32.
     with written_atomically(path) as file, zipfile.ZipFile(file, "w") as archive:
         archive.writestr("model.json", json.dumps(meta, indent=1))
-        archive.writestr("vocab", vocab._pack().tobytes())
+        archive.writestr("vocab", pack_vocab(vocab).tobytes())
         for name, array in arrays.items():
             buffer = io.BytesIO()
             np.lib.format.write_array(buffer, array, allow_pickle=False)
@@ -455,7 +456,7 @@ def _read_archive(path: Path, file: BinaryIO) -> tuple[dict[str, Any], Vocab, di
                 for name in archive.namelist()
                 if name.endswith(".npy")
             }
-            vocab = Vocab._unpack(np.frombuffer(bytearray(archive.read("vocab")), dtype=np.uint8), "vocab")
+            vocab = unpack_vocab(Vocab._made, np.frombuffer(bytearray(archive.read("vocab")), dtype=np.uint8), "vocab")
     except (zipfile.BadZipFile, zlib.error, KeyError, EOFError, OSError, ValueError, RuntimeError) as error:
         raise ValueError(f"{path}: not a readable embrow model: {error}") from error
     return meta, vocab, arrays

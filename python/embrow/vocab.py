@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import functools
-import json
 import operator
-import unicodedata
-import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -15,11 +12,11 @@ import numpy.typing as npt
 
 from embrow import _core
 from embrow._arguments import choice, int_dtype, non_negative, positive
-from embrow._container import pack_arrays, unpack_arrays
 from embrow._files import StrPath, written_atomically
 from embrow._tensors import check_device, import_torch, lies_on_gpu, result_of, target_of
 from embrow._text import Tokenizer, tokenize_rows
 from embrow._threads import resolve_num_threads
+from embrow._vocab_file import OPTIONS, pack_vocab, unpack_vocab
 from embrow.ragged import Ragged
 
 if TYPE_CHECKING:
@@ -28,7 +25,6 @@ if TYPE_CHECKING:
     import torch
 
 PAD, UNK = "<pad>", "<unk>"
-FORMAT = "embrow vocabulary 3"
 
 
 class Vocab:
@@ -492,15 +488,7 @@ class Vocab:
             _gpu_encode.table_on(self._table, where)
         if where == self._device:
             return self
-        made = self._made(
-            self._table,
-            self._counts,
-            self.specials,
-            self.pad_token,
-            self.unk_token,
-            self.tokenizer,
-            self.lowercase,
-        )
+        made = self._made(self._table, self._counts, *self._options())
         object.__setattr__(made, "_device", where)
         return made
 
@@ -515,24 +503,9 @@ class Vocab:
         ValueError
             The tokenizer is a callable, which a file cannot hold.
         """
-        packed = self._pack()
+        packed = pack_vocab(self)
         with written_atomically(path) as file:
             file.write(packed.data)
-
-    def _pack(self) -> npt.NDArray[np.uint8]:
-        """Return the bytes of the file that `save` writes."""
-        if callable(self.tokenizer):
-            raise ValueError(
-                "Vocab.save: the tokenizer is a callable, which a file cannot hold; pickle the Vocab instead"
-            )
-        arrays: dict[str, Any] = dict(self._table.parts())
-        if self._counts is not None:
-            arrays["counts"] = self._counts
-        options = {
-            name: getattr(self, name) for name in ("specials", "pad_token", "unk_token", "tokenizer", "lowercase")
-        }
-        metadata = {"format": FORMAT, "options": json.dumps(options), "unicode": _core.unicode_version}
-        return pack_arrays(arrays, metadata)
 
     @classmethod
     def load(cls, path: StrPath) -> Self:
@@ -543,42 +516,14 @@ class Vocab:
         ValueError
             The file is damaged or no vocabulary; the message names what is wrong.
         """
-        return cls._unpack(np.fromfile(path, dtype=np.uint8), str(path))
-
-    @classmethod
-    def _unpack(cls, packed: npt.NDArray[np.uint8], name: str) -> Self:
-        """Read the bytes of a file, whose name is for errors."""
-        arrays, metadata = unpack_arrays(packed, name, FORMAT)
-        try:
-            options = json.loads(metadata["options"])
-            written_for = metadata["unicode"]
-            counts = arrays.pop("counts", None)
-            table = _core.VocabTable.from_parts(**arrays)
-            if counts is not None and (counts.dtype != np.int64 or counts.shape != (len(table),)):
-                raise ValueError(f"counts are {counts.dtype} of shape {counts.shape}")
-            made = cls._made(
-                table,
-                counts,
-                options["specials"],
-                options["pad_token"],
-                options["unk_token"],
-                options["tokenizer"],
-                options["lowercase"],
-            )
-        except (KeyError, TypeError, ValueError) as error:
-            raise ValueError(f"{name}: no vocabulary: {error}") from error
-        depends = made.lowercase or made.tokenizer == "words"
-        if depends and written_for != _core.unicode_version:
-            warnings.warn(
-                f"{name} was written with Unicode {written_for}; this Python has {unicodedata.unidata_version}, "
-                "which may split or lower some characters otherwise",
-                stacklevel=3,
-            )
-        return made
+        return unpack_vocab(cls._made, np.fromfile(path, dtype=np.uint8), str(path))
 
     def __getstate__(self) -> tuple[Any, ...]:
         parts = {name: array.tobytes() for name, array in self._table.parts().items()}
-        return parts, self._counts, self.specials, self.pad_token, self.unk_token, self.tokenizer, self.lowercase
+        return parts, self._counts, *self._options()
+
+    def _options(self) -> tuple[Any, ...]:
+        return tuple(getattr(self, name) for name in OPTIONS)
 
     def __setstate__(self, state: tuple[Any, ...]) -> None:
         parts, *rest = state
