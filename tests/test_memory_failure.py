@@ -76,3 +76,32 @@ def test_what_fits_no_limit_is_a_memory_error(tmp_path: Path) -> None:
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert done.stdout.split() == ["MemoryError"] * 4
+
+
+# Each thread's stack would take a GB, which the limit has no room for.
+NO_THREADS = """
+import os, resource
+import numpy as np
+from embrow import Vocab
+
+vocab = Vocab(["<pad>", "<unk>", "a", "b"])
+rows = ["a b c"] * 100_000
+expected = vocab.encode(rows, num_threads=1)
+size = next(int(line.split()[1]) << 10 for line in open("/proc/self/status") if line.startswith("VmSize"))
+resource.setrlimit(resource.RLIMIT_AS, (size + (256 << 20), resource.RLIM_INFINITY))
+assert np.array_equal(vocab.encode(rows, num_threads=3), expected)
+print(len(os.listdir("/proc/self/task")))
+resource.setrlimit(resource.RLIMIT_AS, (resource.RLIM_INFINITY,) * 2)
+assert np.array_equal(vocab.encode(rows, num_threads=3), expected)
+print(len(os.listdir("/proc/self/task")))
+"""
+
+
+def test_a_call_takes_the_threads_it_can_have() -> None:
+    if subprocess.run(["sh", "-c", "ulimit -s 1048576"], capture_output=True, check=False).returncode != 0:
+        pytest.skip("needs large stacks")
+    command = ["sh", "-c", 'ulimit -s 1048576; exec "$0" -c "$1"', sys.executable, NO_THREADS]
+    environment = {**os.environ, "OPENBLAS_NUM_THREADS": "1"}
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split() == ["1", "3"]

@@ -6,6 +6,7 @@
 #include <deque>
 #include <exception>
 #include <mutex>
+#include <system_error>
 #include <thread>
 
 #include "common/scheduling.h"
@@ -51,10 +52,7 @@ class pool {
         int wanted_asleep;
         {
             const std::scoped_lock lock(mutex_);
-            while (workers_ < threads - 1) {
-                std::thread([this] { serve(); }).detach();
-                ++workers_;
-            }
+            while (workers_ < threads - 1 && start_worker()) ++workers_;
             // Those that spin may be after the jobs that are queued already.
             wanted_asleep = work.helpers_wanted - (queue_.empty() ? spinning_ : 0);
             queue_.push_back(&work);
@@ -79,6 +77,16 @@ class pool {
     }
 
   private:
+    // False where the process may have no more threads, or no more memory for their stacks: those there are do the work.
+    bool start_worker() {
+        try {
+            std::thread([this] { serve(); }).detach();
+        } catch (const std::system_error&) {
+            return false;
+        }
+        return true;
+    }
+
     [[noreturn]] void serve() {
         ask_for_short_slices();
         std::unique_lock lock(mutex_);
