@@ -6,7 +6,13 @@
 #include <pybind11/stl.h>
 #include <pybind11/typing.h>
 
+#include <cstddef>
+
 namespace embrow {
+
+// The rows of a call that are less than this are moved with the GIL held: other Python threads wait no longer than
+// handing it over would take.
+constexpr size_t gil_bytes = 64 << 10;
 
 // Each defined in <step>/<step>_bind.cpp.
 void bind_vocab(pybind11::module_& m);

@@ -77,7 +77,8 @@ class pool {
     }
 
   private:
-    // False where the process may have no more threads, or no more memory for their stacks: those there are do the work.
+    // False where the process may have no more threads, or no more memory for their stacks: those there are do the
+    // work.
     bool start_worker() {
         try {
             std::thread([this] { serve(); }).detach();

@@ -13,9 +13,6 @@ namespace {
 
 namespace py = pybind11;
 
-// Below this other Python threads wait no longer than handing the GIL over would take.
-constexpr size_t gil_bytes = 64 << 10;
-
 void raise_bad_id(const std::optional<bad_id>& bad, int64_t rows) {
     if (bad) throw py::index_error(bad_id_message(*bad, rows));
 }

@@ -10,8 +10,6 @@ namespace {
 
 namespace py = pybind11;
 
-constexpr size_t gil_bytes = 64 << 10;
-
 scatter_job make_job(uintptr_t ids, size_t count, bool ids_are_int64, uintptr_t grads, int64_t grad_stride_bytes,
                      uintptr_t out, int64_t rows, size_t dim, element type, int64_t padding_idx, bool mean,
                      bool untouched) {

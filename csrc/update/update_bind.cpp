@@ -10,8 +10,6 @@ namespace {
 
 namespace py = pybind11;
 
-constexpr size_t gil_bytes = 64 << 10;
-
 // A table with its state, between the steps of one optimizer. Whoever calls holds the tensors.
 class updated_table {
   public:
