@@ -4,6 +4,7 @@
 #include <cstdlib>
 
 #include "common/checksum.h"
+#include "common/huge_pages.h"
 #include "common/variant.h"
 #include "unicode_tables.h"
 
@@ -32,6 +33,11 @@ PYBIND11_MODULE(_core, m) {
             return embrow::checksum(data, size, threads);
         },
         py::arg("bytes"), py::arg("threads"));
+
+    m.def(
+        "prefer_huge_pages",
+        [](uintptr_t begin, size_t bytes) { embrow::prefer_huge_pages(reinterpret_cast<void*>(begin), bytes); },
+        py::arg("begin"), py::arg("bytes"), "Advice for memory that is about to be written.");
 
     embrow::bind_vocab(m);
     embrow::bind_encode(m);

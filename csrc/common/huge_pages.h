@@ -1,8 +1,9 @@
-// Vectors whose memory is on pages of 2 MB where it is large and the system has them: small pages are made one by one,
-// each at its first write.
+// Memory on pages of 2 MB where it is large and the system has them: small pages are made one by one, each at its first
+// write, and of the rows of a large table nearly every one that is read needs the address of another small page.
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <cstdlib>
 #include <new>
 #include <utility>
@@ -13,6 +14,17 @@
 #endif
 
 namespace embrow {
+
+// For what is about to be written, of which whole pages of 2 MB are asked for. An advice: pages there already stay as
+// they are, and a system without large ones does nothing.
+inline void prefer_huge_pages([[maybe_unused]] void* begin, [[maybe_unused]] size_t bytes) noexcept {
+#if defined(__linux__)
+    constexpr uintptr_t page = uintptr_t{1} << 21;
+    const uintptr_t from = (reinterpret_cast<uintptr_t>(begin) + page - 1) & ~(page - 1);
+    const uintptr_t to = (reinterpret_cast<uintptr_t>(begin) + bytes) & ~(page - 1);
+    if (from < to) madvise(reinterpret_cast<void*>(from), to - from, MADV_HUGEPAGE);
+#endif
+}
 
 template <class T>
 struct huge_page_allocator {
@@ -25,13 +37,12 @@ struct huge_page_allocator {
     T* allocate(size_t count) {
         constexpr size_t page = size_t{1} << 21;
         if (count > PTRDIFF_MAX / sizeof(T)) throw std::bad_alloc();
-        const size_t bytes = count * sizeof(T);
+        size_t bytes = count * sizeof(T);
         const bool large = bytes >= page / 2;  // half of a page is worth a whole one
-        void* const found = large ? std::aligned_alloc(page, (bytes + page - 1) / page * page) : std::malloc(bytes);
+        if (large) bytes = (bytes + page - 1) / page * page;
+        void* const found = large ? std::aligned_alloc(page, bytes) : std::malloc(bytes);
         if (!found) throw std::bad_alloc();
-#if defined(__linux__)
-        if (large) madvise(found, bytes, MADV_HUGEPAGE);  // advice: a system without them does nothing
-#endif
+        if (large) prefer_huge_pages(found, bytes);
         return static_cast<T*>(found);
     }
     void deallocate(T* memory, size_t) noexcept { std::free(memory); }

@@ -1,6 +1,8 @@
 #include "encode/encode.h"
 
 #include <algorithm>
+#include <memory>
+#include <mutex>
 #include <numeric>
 #include <span>
 #include <string>
@@ -22,8 +24,10 @@ class row_encoder {
     template <class Finish>
     void run(size_t begin, size_t end, id_vector& ids, row_fault& fault, Finish&& finish) {
         ids_ = &ids;
+        unknown_ = none;
         for (size_t row = begin; row < end;) {
             const size_t first = row;
+            reader_.release();
             row_ends_.clear();
             size_t from = ids.size();
             std::optional<text_fault> refused;
@@ -47,21 +51,20 @@ class row_encoder {
                 fault.report(static_cast<int64_t>(first + row_ends_.size()), *refused);
                 return;
             }
-            reader_.release();
         }
     }
 
     // The same for one row at a time: finish(row, ids).
     template <class Finish>
     void run_rows(size_t begin, size_t end, row_fault& fault, Finish&& finish) {
-        id_vector ids;
-        run(begin, end, ids, fault, [&](size_t row, std::span<const size_t> ends) {
+        row_ids_.clear();
+        run(begin, end, row_ids_, fault, [&](size_t row, std::span<const size_t> ends) {
             size_t from = 0;
             for (const size_t to : ends) {
-                finish(row++, std::span<const int32_t>(ids.data() + from, to - from));
+                finish(row++, std::span<const int32_t>(row_ids_.data() + from, to - from));
                 from = to;
             }
-            ids.clear();
+            row_ids_.clear();
         });
     }
 
@@ -103,6 +106,7 @@ class row_encoder {
     hashed_token tokens_[batch];
     size_t pending_ = 0;
     id_vector* ids_ = nullptr;
+    id_vector row_ids_;
     std::vector<size_t> row_ends_;
     size_t unknown_ = none;  // the first unknown token that is a fault, in ids
     std::string unknown_text_;
@@ -136,16 +140,37 @@ class row_framer {
     std::vector<int32_t> framed_;
 };
 
-// Runs body(task, encoder, begin, end) over all rows, `grain` of them a task. A task behind the first fault known so
-// far is not begun.
+// What a task needs for itself, handed on from task to task, since memory is slow where it is new.
+struct task_memory {
+    task_memory(const vocab_table& table, const text_rows& rows, const encode_options& options)
+        : encoder(table, rows, options) {}
+
+    row_encoder encoder;
+    id_vector piece;
+};
+
+// Runs body(task, memory, begin, end) over all rows, `grain` of them a task. A task behind the first fault known so far
+// is not begun.
 template <class Body>
 void for_each_task(const vocab_table& table, const text_rows& rows, const encode_options& options, size_t grain,
                    int threads, const row_fault& fault, Body&& body) {
+    std::mutex mutex;
+    std::vector<std::unique_ptr<task_memory>> free;
+    const auto take = [&] {
+        const std::scoped_lock lock(mutex);
+        if (free.empty()) return std::unique_ptr<task_memory>();
+        auto last = std::move(free.back());
+        free.pop_back();
+        return last;
+    };
     parallel_for(threads, task_count(rows.size(), grain), [&](size_t task) {
         const size_t begin = task * grain;
         if (fault.position() < static_cast<int64_t>(begin)) return;
-        const auto encoder = std::make_unique<row_encoder>(table, rows, options);
-        body(task, *encoder, begin, std::min(rows.size(), begin + grain));
+        auto memory = take();
+        if (!memory) memory = std::make_unique<task_memory>(table, rows, options);
+        body(task, *memory, begin, std::min(rows.size(), begin + grain));
+        const std::scoped_lock lock(mutex);
+        free.push_back(std::move(memory));
     });
 }
 
@@ -155,12 +180,13 @@ std::span<int32_t> id_arena::take(size_t count) {
     constexpr size_t most = (size_t{1} << 21) / sizeof(int32_t);  // one huge page
     const std::scoped_lock lock(mutex_);
     if (left_ < count || blocks_.empty()) {
-        const size_t next = blocks_.empty() ? 0 : std::min(most, 2 * blocks_.back().size());
+        // The parts still to come are about as large.
         id_vector block;
-        block.resize(std::max(count, next));
+        block.resize(count < most / parts_ ? count * parts_ : std::max(count, most));
         blocks_.push_back(std::move(block));
         left_ = blocks_.back().size();
     }
+    --parts_;
     const std::span<int32_t> all(blocks_.back());
     const auto taken = all.subspan(all.size() - left_, count);
     left_ -= count;
@@ -203,7 +229,7 @@ id_pieces encode_picked(const vocab_table& table, const text_rows& rows, const e
     row_fault value_fault;
     const id_pieces encoded = encode_ragged(table, values, options, threads, value_fault);
     id_pieces made;
-    made.offsets.resize(rows.size() + 1);
+    made.offsets.resize(rows.size() + 1, 0);
     for (size_t row = 0; row < rows.size(); ++row) {
         const size_t value = number_of(row);
         if (value_fault && value == static_cast<size_t>(value_fault.position())) {
@@ -218,7 +244,7 @@ id_pieces encode_picked(const vocab_table& table, const text_rows& rows, const e
     made.pieces.resize(task_count(rows.size(), made.rows_per_piece));
     std::vector<int32_t> joined(static_cast<size_t>(encoded.offsets.back()));
     join_pieces(encoded, joined.data(), threads, [](size_t) {});
-    made.arena = std::make_unique<id_arena>();
+    made.arena = std::make_unique<id_arena>(1);
     const std::span<int32_t> room = made.arena->take(ids);
     parallel_for(threads, made.pieces.size(), [&](size_t task) {
         const size_t begin = task * made.rows_per_piece;
@@ -241,12 +267,13 @@ id_pieces encode_ragged(const vocab_table& table, const text_rows& rows, const e
     id_pieces made;
     made.rows_per_piece = rows_per_task(rows);
     made.pieces.resize(task_count(rows.size(), made.rows_per_piece));
-    made.offsets.resize(rows.size() + 1);
-    made.arena = std::make_unique<id_arena>();
+    made.offsets.resize(rows.size() + 1, 0);
+    made.arena = std::make_unique<id_arena>(made.pieces.size());
     for_each_task(table, rows, options, made.rows_per_piece, threads, fault,
-                  [&](size_t task, row_encoder& encoder, size_t begin, size_t end) {
-                      // Its own memory, which the next task gets again, until all of the task's ids are known.
-                      id_vector piece;
+                  [&](size_t task, task_memory& memory, size_t begin, size_t end) {
+                      row_encoder& encoder = memory.encoder;
+                      id_vector& piece = memory.piece;
+                      piece.clear();
                       piece.reserve(ids_per_task);
                       row_framer framer(options);
                       if (framer.leaves_rows()) {
@@ -276,9 +303,9 @@ template <class Id>
 void encode_padded(const vocab_table& table, const text_rows& rows, const encode_options& options,
                    const pad_layout<Id>& layout, Id* out, int64_t* lengths, int threads, row_fault& fault) {
     for_each_task(table, rows, options, rows_per_task(rows), threads, fault,
-                  [&](size_t, row_encoder& encoder, size_t begin, size_t end) {
+                  [&](size_t, task_memory& memory, size_t begin, size_t end) {
                       row_framer framer(options);
-                      encoder.run_rows(begin, end, fault, [&](size_t row, std::span<const int32_t> ids) {
+                      memory.encoder.run_rows(begin, end, fault, [&](size_t row, std::span<const int32_t> ids) {
                           const auto framed = framer.frame(ids);
                           pad_row(layout, framed.data(), framed.size(), out + row * layout.width);
                           if (lengths) lengths[row] = static_cast<int64_t>(framed.size());

@@ -33,12 +33,16 @@ using id_vector = huge_page_vector<int32_t>;
 // Memory that many threads take a part of at a time.
 class id_arena {
   public:
+    // So many parts will be taken.
+    explicit id_arena(size_t parts) noexcept : parts_(parts) {}
+
     // Room for `count` ids, which lasts as long as this.
     std::span<int32_t> take(size_t count);
 
   private:
     std::mutex mutex_;
     std::vector<id_vector> blocks_;
+    size_t parts_;
     size_t left_ = 0;  // in the last block
 };
 
@@ -46,8 +50,8 @@ class id_arena {
 struct id_pieces {
     size_t rows_per_piece = 1;
     std::vector<std::span<const int32_t>> pieces;
-    std::vector<int64_t> offsets;     // rows + 1
-    std::unique_ptr<id_arena> arena;  // what the pieces lie in
+    huge_page_vector<int64_t> offsets;  // rows + 1
+    std::unique_ptr<id_arena> arena;    // what the pieces lie in
 };
 
 // Rows in one task, about 64 KB of text; a function of the text alone, so that pieces do not depend on threads.

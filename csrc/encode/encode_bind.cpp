@@ -1,5 +1,6 @@
 // The bindings of encode: encode_padded, encode_ragged.
 #include <algorithm>
+#include <numeric>
 #include <optional>
 #include <string>
 
@@ -53,11 +54,13 @@ id_pieces ragged_pieces(encode_call& call, const vocab_table& table) {
 }
 
 template <class Id>
-py::typing::Tuple<py::array, py::array_t<int64_t>> padded(encode_call& call, const vocab_table& table, bool pad_left,
-                                                          int32_t pad_id, size_t multiple, const py::object& out) {
+py::typing::Tuple<py::array, std::optional<py::array_t<int64_t>>> padded(encode_call& call, const vocab_table& table,
+                                                                         bool pad_left, int32_t pad_id, size_t multiple,
+                                                                         const py::object& out, bool with_lengths) {
     const size_t rows = call.rows.size();
-    py::array_t<int64_t> lengths(static_cast<py::ssize_t>(rows));
-    int64_t* const length = lengths.mutable_data();
+    std::optional<py::array_t<int64_t>> lengths;
+    if (with_lengths) lengths.emplace(static_cast<py::ssize_t>(rows));
+    int64_t* const length = lengths ? lengths->mutable_data() : nullptr;
     pad_layout<Id> layout{0, static_cast<Id>(pad_id), pad_left};
     if (call.options.max_length >= 0 && pad_id != no_id && !call.rows.picked()) {
         layout.width = round_up(static_cast<size_t>(call.options.max_length), multiple);
@@ -71,23 +74,20 @@ py::typing::Tuple<py::array, py::array_t<int64_t>> padded(encode_call& call, con
     }
     // The width is known only when every row is: ragged first.
     const id_pieces ids = ragged_pieces(call, table);
-    size_t longest = 0;
-    for (size_t row = 0; row < rows; ++row) {
-        length[row] = ids.offsets[row + 1] - ids.offsets[row];
-        longest = std::max(longest, static_cast<size_t>(length[row]));
-    }
+    const auto length_of = [&](size_t row) { return ids.offsets[row + 1] - ids.offsets[row]; };
+    int64_t longest = 0;
+    for (size_t row = 0; row < rows; ++row) longest = std::max(longest, length_of(row));
     const bool fixed = call.options.max_length >= 0;
-    layout.width = round_up(fixed ? static_cast<size_t>(call.options.max_length) : longest, multiple);
+    layout.width = round_up(static_cast<size_t>(fixed ? call.options.max_length : longest), multiple);
     if (pad_id == no_id) {
-        const int64_t* const shorter =
-            std::find_if(length, length + rows, [&](int64_t n) { return static_cast<size_t>(n) != layout.width; });
-        if (shorter != length + rows) {
-            throw py::value_error("encode: row " + std::to_string(shorter - length) + " has " +
-                                  std::to_string(*shorter) + " tokens where the width is " +
-                                  std::to_string(layout.width) +
+        for (size_t row = 0; row < rows; ++row) {
+            if (static_cast<size_t>(length_of(row)) == layout.width) continue;
+            throw py::value_error("encode: row " + std::to_string(row) + " has " + std::to_string(length_of(row)) +
+                                  " tokens where the width is " + std::to_string(layout.width) +
                                   ", and the vocabulary has no pad_token; use encode_ragged");
         }
     }
+    if (length) std::adjacent_difference(ids.offsets.begin() + 1, ids.offsets.end(), length);
     py::array_t<Id> made = rectangle<Id>(out, rows, layout.width, "encode");
     Id* const to = made.mutable_data();
     std::optional<py::gil_scoped_release> released;
@@ -115,16 +115,18 @@ void bind_encode(py::module_& m) {
         "encode_padded",
         [](const vocab_table& table, py::handle texts, const std::string& tokenizer_name, bool lowercase,
            bool nulls_empty, int32_t unk_id, int32_t bos_id, int32_t eos_id, int64_t max_length, bool truncate_left,
-           bool pad_left, int32_t pad_id, size_t multiple, bool wide, const py::object& out, int threads) {
+           bool pad_left, int32_t pad_id, size_t multiple, bool wide, const py::object& out, bool lengths,
+           int threads) {
             encode_call call(texts, tokenizer_name, lowercase, nulls_empty, unk_id, bos_id, eos_id, max_length,
                              truncate_left, threads);
-            return wide ? padded<int64_t>(call, table, pad_left, pad_id, multiple, out)
-                        : padded<int32_t>(call, table, pad_left, pad_id, multiple, out);
+            return wide ? padded<int64_t>(call, table, pad_left, pad_id, multiple, out, lengths)
+                        : padded<int32_t>(call, table, pad_left, pad_id, multiple, out, lengths);
         },
         py::arg("table"), py::arg("texts"), py::arg("tokenizer"), py::arg("lowercase"), py::arg("nulls_empty"),
         py::arg("unk_id"), py::arg("bos_id"), py::arg("eos_id"), py::arg("max_length"), py::arg("truncate_left"),
         py::arg("pad_left"), py::arg("pad_id"), py::arg("multiple"), py::arg("wide"), py::arg("out"),
-        py::arg("threads"), "Ids, shape (rows, width), and lengths. Ids and max_length are -1 for none.");
+        py::arg("lengths"), py::arg("threads"),
+        "Ids, shape (rows, width), and lengths if asked for. Ids and max_length are -1 for none.");
     m.def(
         "encode_ragged",
         [](const vocab_table& table, py::handle texts, const std::string& tokenizer_name, bool lowercase,

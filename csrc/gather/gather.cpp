@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "common/fault.h"
+#include "common/huge_pages.h"
 #include "common/threads.h"
 #include "common/variant.h"
 
@@ -24,6 +25,7 @@ constexpr candidate<gather_kernel> kernels[] = {
 }  // namespace
 
 std::optional<bad_id> gather_rows(const row_table& table, const id_list& ids, std::byte* out, int threads) {
+    prefer_huge_pages(out, ids.count * table.row_bytes);
     gather_kernel* copy = choose(kernels);
     const gather_job job{.table = table, .ids = ids, .out = out};
     const size_t rows_per_task = std::max<size_t>(task_bytes / std::max<size_t>(table.row_bytes, 8), 1);

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "common/fault.h"
+#include "common/huge_pages.h"
 #include "common/threads.h"
 #include "common/variant.h"
 
@@ -25,6 +26,7 @@ constexpr candidate<pool_kernel> kernels[] = {
 std::optional<bad_id> pool_bags(const pool_job& job, int threads) {
     if (job.bags.count == 0) return std::nullopt;
     pool_kernel* pool = choose(kernels);
+    prefer_huge_pages(job.out, job.bags.count * job.table.row_bytes);
     const size_t bytes = job.ids.count * job.table.row_bytes;
     const size_t tasks = threads <= 1 ? 1 : std::clamp<size_t>(bytes / task_bytes, 1, job.bags.count);
     const size_t per_task = task_count(job.bags.count, tasks);

@@ -5,13 +5,10 @@
 #include <mutex>
 #include <vector>
 
+#include "common/huge_pages.h"
 #include "common/prefetch.h"
 #include "common/threads.h"
 #include "common/variant.h"
-
-#if defined(__linux__)
-#include <sys/mman.h>
-#endif
 
 namespace embrow {
 namespace {
@@ -88,18 +85,13 @@ size_t make_terms(const scatter_job& job, row_term* terms, std::optional<bad_id>
 // and takes as long as about 128 small faults, so large pages pay where at least a quarter of the small ones is
 // written.
 void choose_page_size(const scatter_job& job, std::span<const row_term> terms) noexcept {
-#if defined(__linux__)
     constexpr size_t small = 4096;
     const size_t row_bytes = job.dim * element_bytes(job.type);
     size_t written = 0;
     for (size_t i = 1; i < terms.size(); ++i) written += term_row(terms[i]) != term_row(terms[i - 1]);
     written = (written + 1) * (row_bytes / small + 1);
     const size_t table_bytes = static_cast<size_t>(job.rows) * row_bytes;
-    if (written >= table_bytes / small / 5) madvise(job.out, table_bytes, MADV_HUGEPAGE);
-#else
-    static_cast<void>(job);
-    static_cast<void>(terms);
-#endif
+    if (written >= table_bytes / small / 5) prefer_huge_pages(job.out, table_bytes);
 }
 
 }  // namespace

@@ -1,25 +1,13 @@
 #include "vectors/row_store.h"
 
 #include <algorithm>
-#include <cstdint>
+#include <limits>
 #include <new>
 
-#if defined(__linux__)
-#include <sys/mman.h>
-#endif
+#include "common/huge_pages.h"
 
 namespace embrow {
 namespace {
-
-// Filling a fresh table of small pages spends most of its time in page faults.
-void prefer_huge_pages([[maybe_unused]] std::byte* begin, [[maybe_unused]] size_t bytes) noexcept {
-#if defined(__linux__)
-    constexpr uintptr_t huge = uintptr_t{2} << 20;
-    const uintptr_t from = (reinterpret_cast<uintptr_t>(begin) + huge - 1) & ~(huge - 1);
-    const uintptr_t to = (reinterpret_cast<uintptr_t>(begin) + bytes) & ~(huge - 1);
-    if (from < to) static_cast<void>(madvise(reinterpret_cast<void*>(from), to - from, MADV_HUGEPAGE));
-#endif
-}
 
 // glibc moves a large block by remapping its pages, so growing copies nothing and pages not yet written cost nothing.
 void resize(std::unique_ptr<std::byte, free_memory>& table, size_t bytes) {

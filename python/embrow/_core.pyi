@@ -33,6 +33,7 @@ __all__: list[str] = [
     "gather_rows",
     "pad_ragged",
     "pool_bags",
+    "prefer_huge_pages",
     "ragged_from_rows",
     "scatter_bags",
     "scatter_rows",
@@ -436,10 +437,11 @@ def encode_padded(
     multiple: typing.SupportsInt | typing.SupportsIndex,
     wide: bool,
     out: typing.Any,
+    lengths: bool,
     threads: typing.SupportsInt | typing.SupportsIndex,
-) -> tuple[numpy.ndarray[typing.Any, numpy.dtype[typing.Any]], numpy.typing.NDArray[numpy.int64]]:
+) -> tuple[numpy.ndarray[typing.Any, numpy.dtype[typing.Any]], numpy.typing.NDArray[numpy.int64] | None]:
     """
-    Ids, shape (rows, width), and lengths. Ids and max_length are -1 for none.
+    Ids, shape (rows, width), and lengths if asked for. Ids and max_length are -1 for none.
     """
 
 def encode_ragged(
@@ -507,6 +509,13 @@ def pool_bags(
     winners: typing.SupportsInt | typing.SupportsIndex,
     threads: typing.SupportsInt | typing.SupportsIndex,
 ) -> None: ...
+def prefer_huge_pages(
+    begin: typing.SupportsInt | typing.SupportsIndex, bytes: typing.SupportsInt | typing.SupportsIndex
+) -> None:
+    """
+    Advice for memory that is about to be written.
+    """
+
 def ragged_from_rows(
     sequences: typing.Any,
 ) -> tuple[numpy.typing.NDArray[numpy.int64], numpy.typing.NDArray[numpy.int64]]:

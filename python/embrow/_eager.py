@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import mmap
-
 import torch
 from torch import Tensor
 from torch._C import _is_tracing, _len_torch_dispatch_stack, _len_torch_function_stack
@@ -23,10 +21,6 @@ elements = {
     torch.bfloat16: _core.Element.bfloat16,
     torch.float16: _core.Element.float16,
 }
-
-# Larger blocks the C library maps anew each time (its greatest M_MMAP_THRESHOLD), which are zero until written; smaller
-# ones it has at hand, and clearing them is cheaper than page faults.
-_lazy_bytes = 32 << 20
 
 
 def is_eager() -> bool:
@@ -85,14 +79,3 @@ def _has_memory(tensor: Tensor) -> bool:
 def row_stride_bytes(table: Tensor) -> int:
     # Of a table of one row it may be anything, and is never used.
     return table.stride(0) * table.itemsize
-
-
-def zero_table(rows: int, dim: int, dtype: torch.dtype, device: torch.device) -> tuple[Tensor, bool]:
-    """Make a table of zeros; tell whether it is fresh from the system, no page of it there until it is written."""
-    if device.type != "cpu" or rows * dim * dtype.itemsize <= _lazy_bytes:
-        return torch.zeros((rows, dim), dtype=dtype, device=device), False
-    # torch.zeros writes all of them.
-    pages = mmap.mmap(-1, rows * dim * dtype.itemsize, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
-    flat = torch.frombuffer(pages, dtype=dtype)
-    # Not a view of `flat`, since what becomes .grad may have to be detached in place.
-    return torch.empty(0, dtype=dtype, device="cpu").set_(flat.untyped_storage(), 0, (rows, dim), (dim, 1)), True

@@ -12,8 +12,9 @@ from torch.nn.functional import embedding_bag as _torch_embedding_bag
 
 from embrow import _core, _gpu
 from embrow._compiled import define, define_gradient, is_training_compiled
-from embrow._eager import are_plain_ids, elements, is_lookup_served, is_plain, row_stride_bytes, zero_table
+from embrow._eager import are_plain_ids, elements, is_lookup_served, is_plain, row_stride_bytes
 from embrow._embedding import embedding, embedding_backward, is_gradient_served
+from embrow._table_memory import zero_table
 
 _is_grad_enabled = torch.is_grad_enabled
 _get_num_threads = torch.get_num_threads

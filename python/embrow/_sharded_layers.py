@@ -19,6 +19,7 @@ from embrow._embedding import embedding
 from embrow._embedding_bag import embedding_bag
 from embrow._row_exchange import Fetched, Settings, fetch
 from embrow._sharding import first_row, local_rows
+from embrow._table_memory import prefer_huge_pages
 from embrow.nn import Embedding, EmbeddingBag
 
 # Rows are drawn in blocks of so many, each from a seed of its own, whichever process draws them.
@@ -50,6 +51,7 @@ class _Sharded:
         here = local_rows(self.weight)
         if here.is_meta:
             return
+        prefer_huge_pages(here)
         mesh = self.weight.device_mesh
         group = mesh.get_group()
         # What PyTorch's generator keeps of a seed.

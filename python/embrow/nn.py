@@ -17,6 +17,7 @@ from torch.nn.functional import embedding_bag as _torch_embedding_bag
 from torch.nn.modules import sparse as _torch_nn
 
 from embrow import _embedding, _embedding_bag
+from embrow._table_memory import prefer_huge_pages
 
 if TYPE_CHECKING:
     from embrow.vectors import WordVectors
@@ -68,6 +69,10 @@ class Embedding(_torch_nn.Embedding, metaclass=_StandIn):
     >>> layer.weight[1]
     tensor([0., 0., 0.], grad_fn=<SelectBackward0>)
     """
+
+    def reset_parameters(self) -> None:
+        prefer_huge_pages(self.weight)
+        super().reset_parameters()
 
     def forward(self, input: Tensor) -> Tensor:
         if torch.jit.is_scripting():  # type: ignore[attr-defined]
@@ -183,6 +188,10 @@ class EmbeddingBag(_torch_nn.EmbeddingBag, metaclass=_StandIn):
     >>> layer(torch.tensor([4, 1, 2]), offsets=torch.tensor([0, 2])).shape
     torch.Size([2, 3])
     """
+
+    def reset_parameters(self) -> None:
+        prefer_huge_pages(self.weight)
+        super().reset_parameters()
 
     def forward(self, input: Tensor, offsets: Tensor | None = None, per_sample_weights: Tensor | None = None) -> Tensor:
         if torch.jit.is_scripting():  # type: ignore[attr-defined]

@@ -16,6 +16,7 @@ from embrow import _core
 from embrow._row_table import Numbers
 from embrow._sharding import is_shared, is_split_by_rows, local_rows, of_every_process, row_numbers
 from embrow._sparse_rows import RowsState, SparseRows, new_step
+from embrow._table_memory import filled_like
 
 __all__ = ["SGD", "Adagrad", "Adam", "AdamW", "RowwiseAdagrad", "clip_grad_norm_"]
 
@@ -24,12 +25,12 @@ class _SparseAdam(SparseRows):
     def _rows_state(self, parameter: Tensor, state: dict[str, Any], group: dict[str, Any]) -> RowsState:
         if not state:
             state["step"] = new_step(group)
-            state["exp_avg"] = torch.zeros_like(parameter, memory_format=torch.preserve_format)
-            state["exp_avg_sq"] = torch.zeros_like(parameter, memory_format=torch.preserve_format)
+            state["exp_avg"] = filled_like(parameter, 0)
+            state["exp_avg_sq"] = filled_like(parameter, 0)
         greatest = None
         if group["amsgrad"]:
             if "max_exp_avg_sq" not in state:
-                state["max_exp_avg_sq"] = torch.zeros_like(parameter, memory_format=torch.preserve_format)
+                state["max_exp_avg_sq"] = filled_like(parameter, 0)
             greatest = state["max_exp_avg_sq"]
         rule = _core.UpdateRule.adam if greatest is None else _core.UpdateRule.amsgrad
         return rule, [state["exp_avg"], state["exp_avg_sq"], greatest], int(state["step"])
@@ -140,7 +141,7 @@ class SGD(SparseRows, torch.optim.SGD):
         started = buffer is not None
         if buffer is None or buffer.layout is not torch.strided:
             # PyTorch's own keeps a sparse buffer for sparse gradients.
-            buffer = torch.zeros_like(parameter) if buffer is None else buffer.to_dense()
+            buffer = filled_like(parameter, 0) if buffer is None else buffer.to_dense()
             state["momentum_buffer"] = buffer
         return _core.UpdateRule.momentum, [buffer, None, None], int(started)
 
@@ -184,7 +185,7 @@ class Adagrad(SparseRows, torch.optim.Adagrad):
     def _rows_state(self, parameter: Tensor, state: dict[str, Any], group: dict[str, Any]) -> RowsState:
         if not state:
             state["step"] = new_step(group)
-            state["sum"] = torch.full_like(parameter, self.defaults["initial_accumulator_value"])
+            state["sum"] = filled_like(parameter, self.defaults["initial_accumulator_value"])
         return _core.UpdateRule.adagrad, [None, state["sum"], None], int(state["step"])
 
     def _rows_numbers(self, group: dict[str, Any], step: int, exact: bool) -> Numbers:

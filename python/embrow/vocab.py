@@ -338,14 +338,16 @@ class Vocab:
             found = self._encode_on_gpu(device, out, arguments)
             if found is not None:
                 return found if return_lengths else found[0]
-        ids, lengths = _core.encode_padded(self._table, **arguments, out=None if out_on_gpu else target_of(out))
+        ids, lengths = _core.encode_padded(
+            self._table, **arguments, out=None if out_on_gpu else target_of(out), lengths=return_lengths
+        )
         if out_on_gpu:
             from embrow import _gpu_encode
 
             result = _gpu_encode.copied(ids, out)
         else:
             result = result_of(ids, out, return_tensors, device)
-        if not return_lengths:
+        if lengths is None:
             return result
         return result, result_of(lengths, None, return_tensors, device)
 

@@ -71,7 +71,7 @@ struct fixture {
         const id_pieces pieces = encode_ragged(table, rows, options, with_threads, fault);
         std::vector<int64_t> ids(static_cast<size_t>(pieces.offsets.back()));
         join_pieces(pieces, ids.data(), with_threads, [](size_t) {});
-        if (row_offsets) *row_offsets = pieces.offsets;
+        if (row_offsets) row_offsets->assign(pieces.offsets.begin(), pieces.offsets.end());
         return ids;
     }
 

@@ -1,0 +1,51 @@
+"""Memory for tables and their state, on pages of 2 MB where the system has them."""
+
+from __future__ import annotations
+
+import mmap
+
+import torch
+from torch import Tensor
+
+from embrow import _core
+from embrow._eager import is_plain
+
+# Larger blocks the C library maps anew each time (its greatest M_MMAP_THRESHOLD), which are zero until written; smaller
+# ones it has at hand, and clearing them is cheaper than page faults.
+_lazy_bytes = 32 << 20
+
+
+def zero_table(rows: int, dim: int, dtype: torch.dtype, device: torch.device) -> tuple[Tensor, bool]:
+    """Make a table of zeros; tell whether it is fresh from the system, no page of it there until it is written."""
+    if device.type != "cpu" or rows * dim * dtype.itemsize <= _lazy_bytes:
+        return torch.zeros((rows, dim), dtype=dtype, device=device), False
+    # torch.zeros writes all of them.
+    pages = mmap.mmap(-1, rows * dim * dtype.itemsize, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    flat = torch.frombuffer(pages, dtype=dtype)
+    # Not a view of `flat`, since what becomes .grad may have to be detached in place.
+    return torch.empty(0, dtype=dtype, device="cpu").set_(flat.untyped_storage(), 0, (rows, dim), (dim, 1)), True
+
+
+def on_huge_pages(table: Tensor) -> Tensor:
+    """Return a copy of a table that is large, a small one as it is."""
+    if table.nbytes <= _lazy_bytes:
+        return table
+    made = torch.empty_like(table, memory_format=torch.preserve_format)
+    prefer_huge_pages(made)
+    return made.copy_(table)
+
+
+def filled_like(table: Tensor, value: float) -> Tensor:
+    """Make a tensor of the shape and layout of `table`."""
+    made = torch.empty_like(table, memory_format=torch.preserve_format)
+    prefer_huge_pages(made)
+    return made.fill_(value)
+
+
+def prefer_huge_pages(table: Tensor) -> None:
+    """Ask for pages of 2 MB for a table that is about to be written for the first time.
+
+    To read a row of a large table on small pages is to miss the address of its page, too.
+    """
+    if is_plain(table) and table.is_cpu:
+        _core.prefer_huge_pages(table.data_ptr(), table.nbytes)

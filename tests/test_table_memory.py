@@ -1,0 +1,69 @@
+"""Large pages for tables, for their state and for looked-up rows: what the system is told about the memory."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+
+from embrow import optim
+from embrow.functional import embedding
+from embrow.nn import Embedding, EmbeddingBag
+
+pytestmark = pytest.mark.skipif(
+    not Path("/sys/kernel/mm/transparent_hugepage").exists(), reason="needs Linux with transparent huge pages"
+)
+
+ROWS, DIM = 100_000, 128
+
+
+def prefers_huge_pages(tensor: Tensor) -> bool:
+    middle = tensor.data_ptr() + tensor.nbytes // 2
+    here = False
+    for line in Path("/proc/self/smaps").read_text().splitlines():
+        first, *rest = line.split(maxsplit=1)
+        if "-" in first:
+            begin, end = (int(bound, 16) for bound in first.split("-"))
+            here = begin <= middle < end
+        elif here and first == "VmFlags:":
+            return "hg" in rest[0].split()
+    raise AssertionError("no mapping has the tensor")
+
+
+def test_torch_alone_has_small_pages() -> None:
+    assert not prefers_huge_pages(torch.nn.Embedding(ROWS, DIM).weight)
+
+
+@pytest.mark.parametrize("layer", [Embedding, EmbeddingBag])
+def test_a_layer_s_table(layer: type[Embedding | EmbeddingBag]) -> None:
+    assert prefers_huge_pages(layer(ROWS, DIM).weight)
+    assert layer(3, 2).weight.shape == (3, 2)
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "names"),
+    [
+        (lambda table: optim.SGD([table], lr=1, momentum=0.5), ["momentum_buffer"]),
+        (lambda table: optim.Adagrad([table], initial_accumulator_value=0.25), ["sum"]),
+        (lambda table: optim.Adam([table], amsgrad=True), ["exp_avg", "exp_avg_sq", "max_exp_avg_sq"]),
+    ],
+)
+def test_state(optimizer: type[torch.optim.Optimizer], names: list[str]) -> None:
+    layer = Embedding(ROWS, DIM, sparse=True)
+    steps = optimizer(layer.weight)
+    layer(torch.tensor([1])).sum().backward()
+    steps.step()
+    for name in names:
+        state = steps.state[layer.weight][name]
+        assert prefers_huge_pages(state), name
+        assert torch.unique(state[2:]).tolist() == [0.25 if name == "sum" else 0.0]
+
+
+def test_looked_up_rows() -> None:
+    ids = torch.arange(ROWS)
+    table = torch.randn(ROWS, DIM)
+    rows = embedding(ids, table)
+    assert prefers_huge_pages(rows)
+    assert torch.equal(rows, table)
