@@ -13,7 +13,9 @@ from torch import Tensor
 import embrow.functional as F
 from embrow.nn import Embedding
 
-TITLE = "embrow.functional.embedding and embedding_bag under no_grad unless said, float32 tables"
+TITLE = (
+    "embrow.functional.embedding and embedding_bag under no_grad unless said, each on the float32 table of its layer"
+)
 UNIT = "ids"
 TORCH = f"torch {torch.__version__}"
 SHAPES = [(10_000, 100, 2_048), (100_000, 300, 16_384), (1_000_000, 128, 32_768), (2_000_000, 64, 65_536)]
@@ -29,6 +31,12 @@ def batches(rows: int, count: int) -> Iterator[tuple[str, Tensor]]:
     yield "zipf", torch.from_numpy(random.permutation(rows)[np.minimum(ranks, rows - 1)])
 
 
+def tables(rows: int, dim: int) -> tuple[Tensor, Tensor]:
+    """Make a table twice, each in the memory that its own layer asks for."""
+    ours, theirs = (layer(rows, dim).weight.detach() for layer in (Embedding, torch.nn.Embedding))
+    return ours, theirs.copy_(ours)
+
+
 def same(ours: Tensor, theirs: Tensor) -> None:
     assert torch.equal(ours, theirs)
 
@@ -38,13 +46,13 @@ def test_embedding(table: Table, scaled: Callable[[int], int], threads: int) -> 
     assert torch.get_num_threads() == threads
     for full_rows, dim, full_count in SHAPES:
         rows, count = scaled(full_rows), scaled(full_count)
-        weight = torch.randn(rows, dim)
+        ours_table, their_table = tables(rows, dim)
         for name, ids in batches(rows, count):
 
-            def ours(ids: Tensor = ids, weight: Tensor = weight) -> Tensor:
+            def ours(ids: Tensor = ids, weight: Tensor = ours_table) -> Tensor:
                 return F.embedding(ids, weight)
 
-            def theirs(ids: Tensor = ids, weight: Tensor = weight) -> Tensor:
+            def theirs(ids: Tensor = ids, weight: Tensor = their_table) -> Tensor:
                 return torch.nn.functional.embedding(ids, weight)
 
             with torch.no_grad():
@@ -65,12 +73,13 @@ LARGE_BYTES = 512 << 20
 def test_out(table: Table, scaled: Callable[[int], int], dim: int) -> None:
     """Look up into memory that is there, from a table many times as large as caches are: see "of copy rate"."""
     rows, count = scaled(LARGE_BYTES) // (dim * 4), scaled(LARGE_BYTES // 8) // (dim * 4)
-    weight, out, other = torch.ones(rows, dim), torch.empty(count, dim), torch.empty(count, dim)
+    ours, theirs = tables(rows, dim)
+    out, other = torch.empty(count, dim), torch.empty(count, dim)
     for name, ids in batches(rows, count):
         table.compare(
             f"{rows:,} x {dim}, {count:,} ids, {name}, out=",
-            lambda ids=ids: F.embedding(ids, weight, out=out),
-            [Peer(f"{TORCH} index_select", lambda ids=ids: torch.index_select(weight, 0, ids, out=other), same)],
+            lambda ids=ids: F.embedding(ids, ours, out=out),
+            [Peer(f"{TORCH} index_select", lambda ids=ids: torch.index_select(theirs, 0, ids, out=other), same)],
             items=count,
             moved=2 * count * dim * 4,
         )
@@ -89,16 +98,17 @@ def test_embedding_bag(table: Table, scaled: Callable[[int], int], mode: str) ->
     """Pool bags of 20 ids, as nn.EmbeddingBag does in training, where its forward pass prepares for backward."""
     for full_rows, dim, full_count in BAG_SHAPES:
         rows, count = scaled(full_rows), scaled(full_count) // BAG * BAG
-        weight = torch.randn(rows, dim)
+        ours_table, their_table = tables(rows, dim)
         for name, flat in batches(rows, count):
             for trained in (False, True):
-                weight.requires_grad_(trained)
+                ours_table.requires_grad_(trained)
+                their_table.requires_grad_(trained)
                 ids = flat.reshape(-1, BAG)
 
-                def ours(ids: Tensor = ids, weight: Tensor = weight) -> Tensor:
+                def ours(ids: Tensor = ids, weight: Tensor = ours_table) -> Tensor:
                     return F.embedding_bag(ids, weight, mode=mode)
 
-                def theirs(ids: Tensor = ids, weight: Tensor = weight) -> Tensor:
+                def theirs(ids: Tensor = ids, weight: Tensor = their_table) -> Tensor:
                     return torch.nn.functional.embedding_bag(ids, weight, mode=mode)
 
                 table.compare(
@@ -108,7 +118,8 @@ def test_embedding_bag(table: Table, scaled: Callable[[int], int], mode: str) ->
                     items=count,
                     moved=(count + count // BAG) * dim * 4 + count * 8,
                 )
-            weight.requires_grad_(False)
+            ours_table.requires_grad_(False)
+            their_table.requires_grad_(False)
 
 
 @pytest.mark.parametrize("grad", [False, True])

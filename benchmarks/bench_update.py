@@ -29,6 +29,13 @@ RULES: dict[str, tuple[Any, int]] = {
 TORCHS = {"SGD": (torch.optim.SGD, 2.5), "Adagrad": (torch.optim.Adagrad, 5), "Adam": (torch.optim.SparseAdam, 8)}
 
 
+def filled(layer: torch.nn.Embedding, weight: Tensor) -> torch.nn.Embedding:
+    """Give a layer numbers, in the memory that it has asked for."""
+    with torch.no_grad():
+        layer.weight.copy_(weight)
+    return layer
+
+
 def trainer(
     layer: torch.nn.Module, optimizer: torch.optim.Optimizer, ids: Tensor, grads: Tensor
 ) -> Callable[[], Tensor]:
@@ -61,11 +68,11 @@ def test_step(table: Table, scaled: Callable[[int], int], threads: int, name: st
         rows, count = scaled(full_rows), scaled(full_count)
         weight, grads = torch.randn(rows, dim), torch.randn(count, dim)
         for spread, ids in batches(rows, count):
-            layer = Embedding(rows, dim, sparse=True, _weight=weight.clone())
+            layer = filled(Embedding(rows, dim, sparse=True), weight)
             others = []
             if name in TORCHS:
                 theirs, aim = TORCHS[name]
-                their_layer = torch.nn.Embedding(rows, dim, sparse=True, _weight=weight.clone())
+                their_layer = filled(torch.nn.Embedding(rows, dim, sparse=True), weight)
                 optimizer = theirs(their_layer.parameters(), lr=LR)
                 others.append(Peer(f"{TORCH} sparse", trainer(their_layer, optimizer, ids, grads), near, aim))
             if name in ("SGD", "RowwiseAdagrad"):
@@ -90,10 +97,10 @@ def test_dense_training(table: Table, scaled: Callable[[int], int], threads: int
     rows, count = scaled(full_rows), scaled(full_count)
     weight, grads = torch.randn(rows, dim), torch.randn(count, dim)
     for spread, ids in batches(rows, count):
-        layer = Embedding(rows, dim, sparse=True, _weight=weight.clone())
+        layer = filled(Embedding(rows, dim, sparse=True), weight)
         ours = optim.Adam(layer.parameters(), lr=LR, catch_up=True)
         ours.attach(layer)
-        dense = torch.nn.Embedding(rows, dim, _weight=weight.clone())
+        dense = filled(torch.nn.Embedding(rows, dim), weight)
         theirs = torch.optim.Adam(dense.parameters(), lr=LR, fused=True)
         table.compare(
             f"Adam that catches up, {rows:,} x {dim}, {count:,} ids, {spread}",
