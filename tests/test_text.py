@@ -240,6 +240,14 @@ def test_invalid_utf8_is_found_where_python_finds_it(data: bytes) -> None:
         vocab.encode([data])
 
 
+def test_an_invalid_byte_is_found_wherever_it_is() -> None:
+    vocab = embrow.Vocab(["<unk>"])
+    for size in range(1, 90):
+        for place in {0, size // 2, size - 1, *range(max(size - 40, 0), size)}:
+            with pytest.raises(ValueError, match=f"at byte {place};"):
+                vocab.encode([b"a" * place + b"\x80" + b"b" * (size - place - 1)])
+
+
 def test_text_is_not_cached_inside_str_objects() -> None:
     text = "é" * 1000
     before = sys.getsizeof(text)

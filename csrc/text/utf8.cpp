@@ -2,6 +2,7 @@
 
 #include <cstring>
 
+#include "common/hash.h"
 #include "text/unicode.h"
 
 namespace embrow {
@@ -31,6 +32,22 @@ struct utf8_part {
     bool good;
 };
 
+// How many bytes there are before the first that is not ASCII, or some fewer.
+size_t ascii_bytes(const char* from, size_t size) noexcept {
+    size_t at = 0;
+    for (; size - at >= 32; at += 32) {
+        const uint64_t any = load8(from + at) | load8(from + at + 8) | load8(from + at + 16) | load8(from + at + 24);
+        if (any & high_bits) break;
+    }
+    for (; size - at >= 8; at += 8) {
+        if (load8(from + at) & high_bits) return at;
+    }
+    // What is left, with bytes before it that are known.
+    if (size >= 8 && !(load8(from + size - 8) & high_bits)) return size;
+    while (at < size && static_cast<uint8_t>(from[at]) < 0x80) ++at;
+    return at;
+}
+
 // The well-formed sequence, or the ill-formed part, at the start of `text`, which is not empty: Unicode 15, table 3-7.
 utf8_part first_part(std::string_view text) noexcept {
     const auto at = [&](size_t i) { return static_cast<uint8_t>(text[i]); };
@@ -51,20 +68,15 @@ utf8_part first_part(std::string_view text) noexcept {
 }  // namespace
 
 size_t utf8_fault(std::string_view text) noexcept {
-    for (size_t at = 0; at < text.size();) {
-        uint64_t word;
-        if (at + 8 <= text.size()) {
-            std::memcpy(&word, text.data() + at, 8);
-            if ((word & high_bits) == 0) {
-                at += 8;
-                continue;
-            }
-        }
-        const utf8_part found = first_part(text.substr(at));
-        if (!found.good) return at;
-        at += found.size;
+    for (size_t at = 0;;) {
+        at += ascii_bytes(text.data() + at, text.size() - at);
+        if (at == text.size()) return utf8_valid;
+        do {
+            const utf8_part found = first_part(text.substr(at));
+            if (!found.good) return at;
+            at += found.size;
+        } while (at < text.size() && static_cast<uint8_t>(text[at]) >= 0x80);
     }
-    return utf8_valid;
 }
 
 std::string mend_utf8(std::string_view text, bad_utf8 policy) {
