@@ -15,8 +15,8 @@
 
 namespace embrow {
 
-// For what is about to be written, of which whole pages of 2 MB are asked for. An advice: pages there already stay as
-// they are, and a system without large ones does nothing.
+// Asks for pages of 2 MB for what is about to be written, as far as it has whole ones. Pages there already stay as they
+// are, and a system without large ones does nothing.
 inline void prefer_huge_pages([[maybe_unused]] void* begin, [[maybe_unused]] size_t bytes) noexcept {
 #if defined(__linux__)
     constexpr uintptr_t page = uintptr_t{1} << 21;

@@ -13,7 +13,7 @@ namespace {
 constexpr size_t task_bytes = 256 << 10;
 
 // Up to this much one thread is done as soon as two that share it.
-constexpr size_t inline_bytes = 512 << 10;
+constexpr size_t inline_bytes = 1 << 20;
 
 constexpr candidate<gather_kernel> kernels[] = {
 #if defined(__x86_64__)

@@ -1,5 +1,6 @@
 #include "text/utf8.h"
 
+#include <bit>
 #include <cstring>
 
 #include "common/hash.h"
@@ -32,18 +33,22 @@ struct utf8_part {
     bool good;
 };
 
-// How many bytes there are before the first that is not ASCII, or some fewer.
+// How many bytes there are before the first that is not ASCII.
 size_t ascii_bytes(const char* from, size_t size) noexcept {
+    const auto before = [](uint64_t high) { return static_cast<size_t>(std::countr_zero(high)) / 8; };
     size_t at = 0;
     for (; size - at >= 32; at += 32) {
         const uint64_t any = load8(from + at) | load8(from + at + 8) | load8(from + at + 16) | load8(from + at + 24);
         if (any & high_bits) break;
     }
     for (; size - at >= 8; at += 8) {
-        if (load8(from + at) & high_bits) return at;
+        if (const uint64_t high = load8(from + at) & high_bits) return at + before(high);
     }
-    // What is left, with bytes before it that are known.
-    if (size >= 8 && !(load8(from + size - 8) & high_bits)) return size;
+    if (size >= 8) {
+        // What is left, with bytes before it that are known.
+        const uint64_t high = load8(from + size - 8) & high_bits;
+        return high ? size - 8 + before(high) : size;
+    }
     while (at < size && static_cast<uint8_t>(from[at]) < 0x80) ++at;
     return at;
 }

@@ -28,7 +28,7 @@ def zero_table(rows: int, dim: int, dtype: torch.dtype, device: torch.device) ->
 
 def on_huge_pages(table: Tensor) -> Tensor:
     """Return a copy of a table that is large, a small one as it is."""
-    if table.nbytes <= _lazy_bytes:
+    if not _is_in_memory(table) or table.nbytes <= _lazy_bytes:
         return table
     made = torch.empty_like(table, memory_format=torch.preserve_format)
     prefer_huge_pages(made)
@@ -47,5 +47,9 @@ def prefer_huge_pages(table: Tensor) -> None:
 
     To read a row of a large table on small pages is to miss the address of its page, too.
     """
-    if is_plain(table) and table.is_cpu:
+    if _is_in_memory(table):
         _core.prefer_huge_pages(table.data_ptr(), table.nbytes)
+
+
+def _is_in_memory(table: Tensor) -> bool:
+    return is_plain(table) and table.is_cpu
