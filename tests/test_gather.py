@@ -46,7 +46,7 @@ def test_every_count_equals_the_reference(count: int, id_type: torch.dtype) -> N
 @pytest.mark.parametrize("dim", [5, 64, 300])
 def test_large_batches_are_torch_s_to_the_bit(dim: int, threads: int) -> None:
     table = torch.randn(5000, dim)
-    ids = torch.randint(0, 5000, (97, 301))
+    ids = torch.randint(0, 5000, (197, 301))
     assert torch.equal(F.embedding(ids, table), torch.nn.functional.embedding(ids, table))
 
 

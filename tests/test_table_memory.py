@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -32,8 +33,10 @@ def prefers_huge_pages(tensor: Tensor) -> bool:
     raise AssertionError("no mapping has the tensor")
 
 
-def test_torch_alone_has_small_pages() -> None:
-    assert not prefers_huge_pages(torch.nn.Embedding(ROWS, DIM).weight)
+@pytest.fixture(autouse=True, scope="module")
+def small_pages_else() -> None:
+    if prefers_huge_pages(torch.nn.Embedding(ROWS, DIM).weight):
+        pytest.skip("here all large memory is on large pages")
 
 
 @pytest.mark.parametrize("layer", [Embedding, EmbeddingBag])
@@ -50,7 +53,7 @@ def test_a_layer_s_table(layer: type[Embedding | EmbeddingBag]) -> None:
         (lambda table: optim.Adam([table], amsgrad=True), ["exp_avg", "exp_avg_sq", "max_exp_avg_sq"]),
     ],
 )
-def test_state(optimizer: type[torch.optim.Optimizer], names: list[str]) -> None:
+def test_state(optimizer: Callable[[Tensor], torch.optim.Optimizer], names: list[str]) -> None:
     layer = Embedding(ROWS, DIM, sparse=True)
     steps = optimizer(layer.weight)
     layer(torch.tensor([1])).sum().backward()
@@ -58,7 +61,7 @@ def test_state(optimizer: type[torch.optim.Optimizer], names: list[str]) -> None
     for name in names:
         state = steps.state[layer.weight][name]
         assert prefers_huge_pages(state), name
-        assert torch.unique(state[2:]).tolist() == [0.25 if name == "sum" else 0.0]
+        assert bool((state[2:] == (0.25 if name == "sum" else 0)).all())
 
 
 def test_looked_up_rows() -> None:

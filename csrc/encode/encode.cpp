@@ -27,7 +27,6 @@ class row_encoder {
         unknown_ = none;
         for (size_t row = begin; row < end;) {
             const size_t first = row;
-            reader_.release();
             row_ends_.clear();
             size_t from = ids.size();
             std::optional<text_fault> refused;
@@ -38,6 +37,7 @@ class row_encoder {
                 row_ends_.push_back(ids.size() + pending_);
             } while (row < end && !refused && row_ends_.back() - from < batch && !reader_.scratch_full());
             flush();
+            reader_.release();
             if (unknown_ != none) {
                 const auto at = std::upper_bound(row_ends_.begin(), row_ends_.end(), unknown_);
                 if (at != row_ends_.begin()) from = at[-1];

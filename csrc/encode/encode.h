@@ -33,7 +33,7 @@ using id_vector = huge_page_vector<int32_t>;
 // Memory that many threads take a part of at a time.
 class id_arena {
   public:
-    // So many parts will be taken.
+    // At most so many parts will be taken.
     explicit id_arena(size_t parts) noexcept : parts_(parts) {}
 
     // Room for `count` ids, which lasts as long as this.

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from embrow import _core
 from embrow._eager import is_plain
+from embrow._sharding import local_rows
 
 # Larger blocks the C library maps anew each time (its greatest M_MMAP_THRESHOLD), which are zero until written; smaller
 # ones it has at hand, and clearing them is cheaper than page faults.
@@ -26,20 +27,16 @@ def zero_table(rows: int, dim: int, dtype: torch.dtype, device: torch.device) ->
     return torch.empty(0, dtype=dtype, device="cpu").set_(flat.untyped_storage(), 0, (rows, dim), (dim, 1)), True
 
 
-def on_huge_pages(table: Tensor) -> Tensor:
-    """Return a copy of a table that is large, a small one as it is."""
-    if not _is_in_memory(table) or table.nbytes <= _lazy_bytes:
-        return table
-    made = torch.empty_like(table, memory_format=torch.preserve_format)
-    prefer_huge_pages(made)
-    return made.copy_(table)
+def is_large(table: Tensor) -> bool:
+    """Whether the memory of a table comes from the system alone, fresh."""
+    return table.nbytes > _lazy_bytes
 
 
-def filled_like(table: Tensor, value: float) -> Tensor:
+def filled_like(table: Tensor, value: complex) -> Tensor:
     """Make a tensor of the shape and layout of `table`."""
     made = torch.empty_like(table, memory_format=torch.preserve_format)
-    prefer_huge_pages(made)
-    return made.fill_(value)
+    prefer_huge_pages(local_rows(made))
+    return made.fill_(value) if value else made.zero_()
 
 
 def prefer_huge_pages(table: Tensor) -> None:
@@ -47,9 +44,5 @@ def prefer_huge_pages(table: Tensor) -> None:
 
     To read a row of a large table on small pages is to miss the address of its page, too.
     """
-    if _is_in_memory(table):
+    if table.is_cpu and not torch.compiler.is_compiling() and is_plain(table):
         _core.prefer_huge_pages(table.data_ptr(), table.nbytes)
-
-
-def _is_in_memory(table: Tensor) -> bool:
-    return is_plain(table) and table.is_cpu
