@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from embrow import optim
-from embrow.functional import embedding
+from embrow.functional import embedding, embedding_bag
 from embrow.nn import Embedding, EmbeddingBag
 
 pytestmark = pytest.mark.skipif(
@@ -62,6 +62,23 @@ def test_state(optimizer: Callable[[Tensor], torch.optim.Optimizer], names: list
         state = steps.state[layer.weight][name]
         assert prefers_huge_pages(state), name
         assert bool((state[2:] == (0.25 if name == "sum" else 0)).all())
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.complex64])
+@pytest.mark.parametrize("number", [0.0, 0.25])
+def test_the_sums_of_adagrad_are_torch_s(dtype: torch.dtype, number: float) -> None:
+    table = torch.nn.Parameter(torch.zeros(2 * ROWS, DIM, dtype=dtype))
+    ours, theirs = (
+        kind([table], initial_accumulator_value=number).state[table] for kind in (optim.Adagrad, torch.optim.Adagrad)
+    )
+    assert list(ours) == list(theirs)
+    torch.testing.assert_close(ours["sum"], theirs["sum"], rtol=0, atol=0)
+
+
+def test_pooled_rows() -> None:
+    table = torch.randn(10, DIM)
+    bags = torch.randint(0, 10, (ROWS, 2))
+    assert prefers_huge_pages(embedding_bag(bags, table, mode="sum"))
 
 
 def test_looked_up_rows() -> None:

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "common/hash.h"
+#include "common/load.h"
 #include "common/threads.h"
 
 namespace embrow {

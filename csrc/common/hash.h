@@ -2,7 +2,6 @@
 #pragma once
 
 #include <cstdint>
-#include <cstring>
 
 namespace embrow {
 
@@ -12,18 +11,6 @@ __extension__ typedef unsigned __int128 uint128;  // NOLINT(modernize-use-using)
 inline uint64_t fold(uint64_t a, uint64_t b) noexcept {
     const auto product = static_cast<uint128>(a) * b;
     return static_cast<uint64_t>(product ^ product >> 64);
-}
-
-inline uint64_t load8(const char* from) noexcept {
-    uint64_t word;
-    std::memcpy(&word, from, 8);
-    return word;
-}
-
-inline uint64_t load4(const char* from) noexcept {
-    uint32_t word;
-    std::memcpy(&word, from, 4);
-    return word;
 }
 
 }  // namespace embrow

@@ -3,7 +3,7 @@
 #include <bit>
 #include <cstring>
 
-#include "common/hash.h"
+#include "common/load.h"
 #include "text/unicode.h"
 
 namespace embrow {

@@ -15,6 +15,7 @@
 #include <string_view>
 
 #include "common/hash.h"
+#include "common/load.h"
 #include "text/tokens.h"
 
 namespace embrow {

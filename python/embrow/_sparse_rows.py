@@ -16,7 +16,6 @@ from embrow import _core, _gpu
 from embrow._eager import elements
 from embrow._row_table import Numbers, Table, row_count
 from embrow._sharding import first_row, is_shared, is_split_by_rows, local_rows
-from embrow._table_memory import filled_like, is_large
 
 # Odd, and without a pattern in its bits: 2^64 over the golden ratio.
 _GOLDEN = 0x9E3779B97F4A7C15
@@ -147,12 +146,7 @@ class SparseRows(torch.optim.Optimizer):
         self._catches_up = catch_up
         self._rounding = (stochastic_rounding, seed)
         super().__init__(params, *args, **kwargs)
-        # Those of Adagrad PyTorch has made already.
-        for parameter, state in self.state.items():
-            if "sum" in state and is_large(state["sum"]):
-                del state["sum"]
-                number = self.defaults["initial_accumulator_value"]
-                state["sum"] = filled_like(parameter, complex(number, number) if parameter.is_complex() else number)
+        self._remake_state()
         for parameter, mask in (rows or {}).items():
             if not self._has(parameter):
                 raise ValueError(
@@ -160,6 +154,9 @@ class SparseRows(torch.optim.Optimizer):
                     "among those to optimize"
                 )
             self._masks[parameter] = _copy_mask(type(self).__name__, parameter, mask)
+
+    def _remake_state(self) -> None:
+        """Put on large pages what PyTorch's constructor has made of the state."""
 
     def add_param_group(self, param_group: dict[str, Any]) -> None:
         """Add parameters, as in PyTorch.

@@ -16,7 +16,7 @@ from embrow import _core
 from embrow._row_table import Numbers
 from embrow._sharding import is_shared, is_split_by_rows, local_rows, of_every_process, row_numbers
 from embrow._sparse_rows import RowsState, SparseRows, new_step
-from embrow._table_memory import filled_like
+from embrow._table_memory import filled_like, is_large
 
 __all__ = ["SGD", "Adagrad", "Adam", "AdamW", "RowwiseAdagrad", "clip_grad_norm_"]
 
@@ -181,6 +181,14 @@ class Adagrad(SparseRows, torch.optim.Adagrad):
     >>> layer(torch.tensor([3, 7])).sum().backward()
     >>> optimizer.step()
     """
+
+    def _remake_state(self) -> None:
+        number = self.defaults["initial_accumulator_value"]
+        for parameter, state in self.state.items():
+            if is_large(parameter):
+                # First, since two of them may be too many.
+                del state["sum"]
+                state["sum"] = filled_like(parameter, complex(number, number) if parameter.is_complex() else number)
 
     def _rows_state(self, parameter: Tensor, state: dict[str, Any], group: dict[str, Any]) -> RowsState:
         if not state:
