@@ -22,8 +22,8 @@ Clock = Callable[[Call], float]
 COPY_BYTES = 512 << 20
 # A call this slow has no caches to warm.
 SLOW_S = 0.5
-# More than the results of most calls.
-WARM_BYTES = 256 << 20
+# More than most calls take for their results and while they make them.
+WARM_BYTES = 512 << 20
 
 
 def seconds(call: Call) -> float:

@@ -25,7 +25,7 @@ from embrow._prefetch import Ahead
 # writes doubles and is copied each time: so many packed bytes of vectors, which hardly shrink, need less than 1 MiB.
 _PACKED_BYTES = 896 << 10
 _BLOCK_BYTES = 2 << 20
-_BLOCKS_AHEAD = 4
+_BLOCKS_AHEAD = 8
 # What is shown of a block behind the rest of the one before it, at first.
 _SEAM_BYTES = 64 << 10
 # Of xz's dictionary: the largest preset, -9, takes 65 MiB. libzstd's own limit is 128 MiB.
