@@ -248,6 +248,23 @@ def test_an_invalid_byte_is_found_wherever_it_is() -> None:
                 vocab.encode([b"a" * place + b"\x80" + b"b" * (size - place - 1)])
 
 
+@pytest.mark.parametrize("tokenizer", ["whitespace", "words"])
+def test_bytes_are_encoded_as_str_wherever_they_leave_ascii(tokenizer: str) -> None:
+    rows = ["a b", "a\u3000b \u00e9", "b a", "x" * 70 + "\u2003a", "a b " * 600, "a b " * 600 + "\u00e9", "b"]
+    vocab = embrow.Vocab.build(rows, tokenizer=tokenizer)
+    expected = vocab.encode(rows)
+    for turn in range(len(rows)):
+        turned = [row.encode() for row in rows[turn:] + rows[:turn]]
+        assert np.array_equal(vocab.encode(turned), np.roll(expected, -turn, axis=0))
+
+
+def test_a_row_that_is_not_utf8_has_no_unknown_token() -> None:
+    vocab = embrow.Vocab(["a"], specials=())
+    for size in (1, 5000):
+        with pytest.raises(ValueError, match=f"row 1 is not valid UTF-8 at byte {2 * size};"):
+            vocab.encode([b"a", b"b " * size + b"\xff"])
+
+
 def test_text_is_not_cached_inside_str_objects() -> None:
     text = "é" * 1000
     before = sys.getsizeof(text)

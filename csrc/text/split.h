@@ -19,6 +19,9 @@ inline constexpr size_t split_slack = 16;
 // What one segment of a row leaves to the next: the class of its last byte, and the classes of bytes that a code point
 // beginning in it has in the next one, bit i for byte i.
 struct split_state {
+    // Whether only ASCII may be read, as the rest is not known to be UTF-8; and whether there was more.
+    bool ascii_only = false;
+    bool beyond_ascii = false;
     uint64_t in_word = 0;
     uint64_t in_other = 0;
     uint64_t spill_space = 0;
@@ -32,7 +35,8 @@ struct split_counts {
 };
 
 // Reads text[0, size), a segment of a row of valid UTF-8 that ends at `row_end`; every segment but the row's last has a
-// multiple of split_block bytes. Writes places relative to `text`, in order, to `starts` and `ends`, which hold
+// multiple of split_block bytes. With state.ascii_only the row may be any bytes, and what is written counts only if
+// state.beyond_ascii stays unset. Writes places relative to `text`, in order, to `starts` and `ends`, which hold
 // size + split_slack entries each:
 //
 //     words        where tokens start, and where they end. A token that crosses segments has its start

@@ -60,6 +60,8 @@ struct block_splitter {
         uint64_t other = state.spill_other;
         state.spill_space = state.spill_word = state.spill_other = 0;
         if (high) [[unlikely]] {
+            state.beyond_ascii = true;
+            if (state.ascii_only) return;
             for (uint64_t leads = Block::template leads<words>(block) >> dropped; leads; leads &= leads - 1) {
                 const int bit = std::countr_zero(leads);
                 const char* code_point = text + at + bit;

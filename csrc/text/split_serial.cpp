@@ -12,6 +12,13 @@ run run_of(uint32_t code_point) noexcept {
     return found & class_space ? run::none : found & class_word ? run::word : run::other;
 }
 
+// Whether what begins with `byte` must not be read.
+bool refused(char byte, split_state& state) noexcept {
+    if (is_ascii(byte)) return false;
+    state.beyond_ascii = true;
+    return state.ascii_only;
+}
+
 }  // namespace
 
 split_counts split_whitespace_serial(const char* text, size_t size, const char*, uint32_t*, uint32_t* ends,
@@ -19,6 +26,7 @@ split_counts split_whitespace_serial(const char* text, size_t size, const char*,
     size_t count = 0;
     bool in_space = state.spill_space;
     for (size_t i = 0; i < size; ++i) {
+        if (refused(text[i], state)) break;
         if (!is_continuation(static_cast<unsigned char>(text[i]))) {
             in_space = code_point_class(utf8_decode(text + i)) & class_space;
         }
@@ -33,8 +41,8 @@ split_counts split_words_serial(const char* text, size_t size, const char*, uint
     split_counts counts{0, 0};
     run current = state.in_word ? run::word : state.in_other ? run::other : run::none;
     size_t i = 0;
-    while (i < size && is_continuation(static_cast<unsigned char>(text[i]))) ++i;
-    while (i < size) {
+    while (i < size && !refused(text[i], state) && is_continuation(static_cast<unsigned char>(text[i]))) ++i;
+    while (i < size && !refused(text[i], state)) {
         const run next = run_of(utf8_decode(text + i));
         if (next != current) {
             if (current != run::none) ends[counts.ends++] = static_cast<uint32_t>(i);

@@ -58,6 +58,15 @@ std::optional<text_fault> token_reader::text_of(const text_row& row, span& text)
     return std::nullopt;
 }
 
+std::optional<text_fault> token_reader::text_to_split(const text_row& row, span& text) {
+    // In one segment, so that nothing is taken of a row that proves not to be UTF-8.
+    if (row.stored() != encoding::unchecked_utf8 || options_.lowercase || !all_ascii_ || row.units() > segment) {
+        return text_of(row, text);
+    }
+    text = {static_cast<const char*>(row.data()), row.units(), false, true};
+    return std::nullopt;
+}
+
 std::optional<text_fault> token_reader::read_whole(const text_row& row, std::string_view& text) {
     span found;
     if (auto fault = text_of(row, found)) return fault;

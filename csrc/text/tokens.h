@@ -47,7 +47,8 @@ class token_reader {
     struct span {
         const char* begin;
         size_t size;
-        bool loadable_behind;  // so many bytes behind the end can be read
+        bool loadable_behind;    // so many bytes behind the end can be read
+        bool unchecked = false;  // it may not be UTF-8 where it is not ASCII
     };
 
     static constexpr size_t scratch_bytes = size_t{1} << 16;
@@ -56,6 +57,8 @@ class token_reader {
 
     // The row as valid UTF-8, lowered if asked for: in place where possible.
     std::optional<text_fault> text_of(const text_row& row, span& text);
+    // The same for a row to be split, which finds out what is ASCII, and so UTF-8, without being read twice.
+    std::optional<text_fault> text_to_split(const text_row& row, span& text);
     char* scratch(size_t bytes);
 
     // Copies the end of a text behind which nothing can be read; returns where in the text the copy begins.
@@ -63,8 +66,14 @@ class token_reader {
     // A run without pieces yet, whose text begins `offset` behind that of `text`, the end of which is copied.
     token_run run_from(const span& text, size_t offset, size_t copied_from) const noexcept;
 
-    // Each returns all_taken, or the number of tokens before one that is too long.
+    // Each returns all_taken, or the number of tokens before one that is too long; or beyond_ascii, where that is
+    // unchecked, before any is taken.
     static constexpr size_t all_taken = SIZE_MAX;
+    static constexpr size_t beyond_ascii = SIZE_MAX - 1;
+    template <class Take>
+    size_t split(const span& text, Take&& take) {
+        return options_.split == tokenizer::whitespace ? split_whitespace(text, take) : split_words(text, take);
+    }
     template <class Take>
     size_t split_whitespace(const span& text, Take&& take);
     template <class Take>
@@ -79,6 +88,7 @@ class token_reader {
     std::unique_ptr<char[]> scratch_;
     std::vector<std::unique_ptr<char[]>> large_;
     size_t used_ = 0;
+    bool all_ascii_ = true;  // the rows split unchecked so far: the next may be as well
     char end_[2 * loadable_bytes] = {};
     uint32_t starts_[segment + split_slack];
     uint32_t ends_[1 + segment + split_slack];  // the first is where the first piece between separators starts
@@ -116,13 +126,15 @@ bool token_reader::take_one(token_run run, size_t size, Take&& take) {
 
 template <class Take>
 size_t token_reader::split_whitespace(const span& text, Take&& take) {
-    split_state state;
+    split_state state{.ascii_only = text.unchecked};
     const size_t copied_from = text.loadable_behind ? SIZE_MAX : copy_end(text);
     size_t open = 0;   // where the piece begins whose end is not found yet
     size_t taken = 0;  // tokens; those within a segment count only in a row that may have one too long
     for (size_t at = 0; at < text.size; at += segment) {
         const size_t size = std::min(segment, text.size - at);
         size_t bounds = split_(text.begin + at, size, text.begin + text.size, starts_, ends_ + 1, state).ends;
+        if (text.unchecked && state.beyond_ascii) [[unlikely]]
+            return beyond_ascii;
         // The row's end is one more bound, as if a separator came next.
         if (at + size == text.size) ends_[++bounds] = static_cast<uint32_t>(size + 1);
         if (bounds == 0) continue;
@@ -150,7 +162,7 @@ size_t token_reader::split_whitespace(const span& text, Take&& take) {
 
 template <class Take>
 size_t token_reader::split_words(const span& text, Take&& take) {
-    split_state state;
+    split_state state{.ascii_only = text.unchecked};
     const size_t copied_from = text.loadable_behind ? SIZE_MAX : copy_end(text);
     constexpr size_t none = SIZE_MAX;
     size_t open = none;  // where a token begins whose end is not found yet
@@ -158,6 +170,8 @@ size_t token_reader::split_words(const span& text, Take&& take) {
     for (size_t at = 0; at < text.size; at += segment) {
         const split_counts found =
             split_(text.begin + at, std::min(segment, text.size - at), text.begin + text.size, starts_, ends_, state);
+        if (text.unchecked && state.beyond_ascii) [[unlikely]]
+            return beyond_ascii;
         token_run run = run_from(text, at, copied_from);
         run.count = found.ends;
         if (open != none && run.count > 0) {
@@ -182,9 +196,14 @@ std::optional<text_fault> token_reader::read(const text_rows& rows, size_t row, 
     };
     span text;
     if (!rows.tokenized()) {
-        if (auto fault = text_of(rows.text(row), text)) return fault;
-        const size_t taken =
-            options_.split == tokenizer::whitespace ? split_whitespace(text, take) : split_words(text, take);
+        const text_row found = rows.text(row);
+        if (auto fault = text_to_split(found, text)) return fault;
+        size_t taken = split(text, take);
+        if (taken == beyond_ascii) [[unlikely]] {
+            all_ascii_ = false;
+            if (auto fault = text_of(found, text)) return fault;
+            taken = split(text, take);
+        }
         if (taken != all_taken) return too_long(taken);
         return std::nullopt;
     }

@@ -1,4 +1,5 @@
-// Every splitter that this CPU runs finds the tokens that the serial one finds, at the same places.
+// Every splitter that this CPU runs finds the tokens that the serial one finds, at the same places, also where nobody
+// has checked that a row is UTF-8; and it refuses what is not.
 #include <random>
 
 #include "check.h"
@@ -33,16 +34,41 @@ class split_test {
         use_variant("serial");
         const row_tokens expected = tokens_of(rows, 0, options_);
         use_variant(variant_name(tested_.needs));
-        const row_tokens found = tokens_of(rows, 0, options_);
-        cases_.check(found.places == expected.places && found.tokens == expected.tokens,
-                     "a row of " + std::to_string(text.size()) + " bytes has " + std::to_string(found.tokens.size()) +
-                         " tokens, serial finds " + std::to_string(expected.tokens.size()) + where(found, expected) +
-                         shown(text));
+        same(text, expected, tokens_of(rows, 0, options_));
+        rows.rows = {{kept.row().data(), text.size(), encoding::unchecked_utf8}};
+        same(text, expected, tokens_of(rows, 0, options_));
+        use_variant("serial");
+        same(text, expected, tokens_of(rows, 0, options_));
+    }
+
+    // Of any bytes.
+    void check_fault(const std::string& bytes) {
+        const exact_row kept(bytes.data(), bytes.size(), encoding::unchecked_utf8);
+        text_rows rows;
+        rows.rows = {kept.row()};
+        const size_t bad = utf8_fault(bytes);
+        for (const char* variant : {variant_name(tested_.needs), "serial"}) {
+            use_variant(variant);
+            const row_tokens found = tokens_of(rows, 0, options_);
+            cases_.check(bad == utf8_valid ? !found.fault
+                                           : found.tokens.empty() && found.fault &&
+                                                 found.fault->what == text_fault::kind::invalid_utf8 &&
+                                                 found.fault->at == static_cast<int64_t>(bad),
+                         variant + std::string(" does not stop at byte ") + std::to_string(bad) + " of " +
+                             std::to_string(bytes.size()) + shown(bytes));
+        }
     }
 
     static cases& all() { return cases_; }
 
   private:
+    void same(const std::string& text, const row_tokens& expected, const row_tokens& found) {
+        cases_.check(found.places == expected.places && found.tokens == expected.tokens && !found.fault,
+                     "a row of " + std::to_string(text.size()) + " bytes has " + std::to_string(found.tokens.size()) +
+                         " tokens, serial finds " + std::to_string(expected.tokens.size()) + where(found, expected) +
+                         shown(text));
+    }
+
     static std::string where(const row_tokens& found, const row_tokens& expected) {
         size_t same = 0;
         while (same < std::min(found.tokens.size(), expected.tokens.size()) &&
@@ -167,6 +193,24 @@ void test_mixes(split_test& test, std::mt19937_64& random) {
     }
 }
 
+void test_any_bytes(split_test& test, std::mt19937_64& random) {
+    test.begin("any bytes");
+    const auto below = [&](size_t limit) { return random() % limit; };
+    for (int round = 0; round < 3000; ++round) {
+        std::string bytes(below(round % 10 == 0 ? 3 * segment : 4 * split_block), 'a');
+        for (char& byte : bytes) {
+            if (below(6) == 0) byte = ' ';
+        }
+        for (size_t bad = bytes.empty() ? 0 : below(4); bad > 0; --bad) {
+            const size_t at = below(bytes.size());
+            for (size_t i = at; i < std::min(at + 1 + below(4), bytes.size()); ++i) {
+                bytes[i] = static_cast<char>(0x80 + below(128));
+            }
+        }
+        test.check_fault(bytes);
+    }
+}
+
 int run() {
     std::mt19937_64 random(20240229);
     for (const variant needs : available_variants()) {
@@ -177,6 +221,7 @@ int run() {
             test_edges(test);
             test_sizes(test);
             test_mixes(test, random);
+            test_any_bytes(test, random);
         }
     }
     return split_test::all().finish();
