@@ -5,6 +5,7 @@
 #include <condition_variable>
 #include <deque>
 #include <exception>
+#include <memory>
 #include <mutex>
 #include <system_error>
 #include <thread>
@@ -36,14 +37,62 @@ void spin_until(const Condition& holds) noexcept {
     for (int i = 0; i < spins && !holds(); ++i) pause();
 }
 
-struct job {
-    task_ref body;
-    size_t tasks;
-    int helpers_wanted;  // guarded by the pool's mutex, as is `error`
-    std::atomic<size_t> next{0};
+// Tasks in as many stretches as threads, each of which takes those of its own one after another, then helps with the
+// others'. So neighbours, which mostly write to the same page, are seldom at work at once: both would make that page,
+// and one in vain.
+class job {
+  public:
+    job(task_ref body, size_t tasks, int threads)
+        : helpers_wanted(threads - 1),
+          body_(body),
+          tasks_(tasks),
+          threads_(static_cast<size_t>(threads)),
+          next_(std::make_unique<std::atomic<size_t>[]>(threads_)) {
+        for (size_t i = 0; i < threads_; ++i) next_[i].store(begin(i), std::memory_order_relaxed);
+    }
+
+    int helpers_wanted;           // guarded by the pool's mutex
     std::atomic<int> helpers{0};  // changed under the mutex
-    std::exception_ptr error{};
-    int owner_core = current_core();
+    const int owner_core = current_core();
+
+    // Runs tasks until none is left to begin.
+    void drain() {
+        const size_t own = drains_.fetch_add(1, std::memory_order_relaxed) % threads_;
+        for (size_t i = 0; i < threads_; ++i) drain((own + i) % threads_);
+    }
+
+    void rethrow() const {
+        if (error_) std::rethrow_exception(error_);
+    }
+
+  private:
+    size_t begin(size_t stretch) const noexcept {
+        return tasks_ / threads_ * stretch + std::min(stretch, tasks_ % threads_);
+    }
+
+    void drain(size_t stretch) {
+        const size_t end = begin(stretch + 1);
+        while (!stopped_.load(std::memory_order_relaxed)) {
+            const size_t task = next_[stretch].fetch_add(1, std::memory_order_relaxed);
+            if (task >= end) return;
+            try {
+                body_(task);
+            } catch (...) {
+                stopped_.store(true, std::memory_order_relaxed);
+                const std::scoped_lock lock(error_mutex_);
+                if (!error_) error_ = std::current_exception();
+            }
+        }
+    }
+
+    task_ref body_;
+    size_t tasks_;
+    size_t threads_;
+    std::unique_ptr<std::atomic<size_t>[]> next_;  // of each stretch
+    std::atomic<size_t> drains_{0};
+    std::atomic<bool> stopped_{false};
+    std::mutex error_mutex_;
+    std::exception_ptr error_;
 };
 
 class pool {
@@ -64,7 +113,7 @@ class pool {
             wake_.notify_all();
         }
         meanwhile(0);
-        drain(work);
+        work.drain();
         {
             const std::scoped_lock lock(mutex_);
             queue_.erase(std::remove(queue_.begin(), queue_.end(), &work), queue_.end());
@@ -106,24 +155,10 @@ class pool {
             if (--work.helpers_wanted == 0) queue_.pop_front();
             lock.unlock();
             if (current_core() == work.owner_core) leave_core(work.owner_core);
-            drain(work);
+            work.drain();
             lock.lock();
             // `work` may be gone once its owner sees no helpers.
             if (work.helpers.fetch_sub(1, std::memory_order_release) == 1) done_.notify_all();
-        }
-    }
-
-    void drain(job& work) {
-        for (;;) {
-            const size_t task = work.next.fetch_add(1, std::memory_order_relaxed);
-            if (task >= work.tasks) return;
-            try {
-                work.body(task);
-            } catch (...) {
-                work.next.store(work.tasks, std::memory_order_relaxed);
-                const std::scoped_lock lock(mutex_);
-                if (!work.error) work.error = std::current_exception();
-            }
         }
     }
 
@@ -165,9 +200,9 @@ void parallel_for(int threads, size_t tasks, task_ref body, task_ref meanwhile) 
         for (size_t task = 0; task < tasks; ++task) body(task);
         return;
     }
-    job work{.body = body, .tasks = tasks, .helpers_wanted = threads - 1};
+    job work(body, tasks, threads);
     shared_pool().run(threads, work, meanwhile);
-    if (work.error) std::rethrow_exception(work.error);
+    work.rethrow();
 }
 
 }  // namespace embrow

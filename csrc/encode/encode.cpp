@@ -147,6 +147,7 @@ struct task_memory {
 
     row_encoder encoder;
     id_vector piece;
+    std::span<int32_t> room;  // left in the arena's block
 };
 
 // Runs body(task, memory, begin, end) over all rows, `grain` of them a task. A task behind the first fault known so far
@@ -176,20 +177,19 @@ void for_each_task(const vocab_table& table, const text_rows& rows, const encode
 
 }  // namespace
 
-std::span<int32_t> id_arena::take(size_t count) {
+std::span<int32_t> id_arena::take(size_t count, std::span<int32_t>& left) {
     constexpr size_t most = (size_t{1} << 21) / sizeof(int32_t);  // one huge page
-    const std::scoped_lock lock(mutex_);
-    if (left_ < count || blocks_.empty()) {
+    if (left.size() < count) {
+        const std::scoped_lock lock(mutex_);
         // The parts still to come are about as large.
+        const size_t to_come = (parts_ + threads_ - 1) / threads_;
         id_vector block;
-        block.resize(count < most / parts_ ? count * parts_ : std::max(count, most));
+        block.resize(count < most / to_come ? count * to_come : std::max(count, most));
         blocks_.push_back(std::move(block));
-        left_ = blocks_.back().size();
+        left = blocks_.back();
     }
-    --parts_;
-    const std::span<int32_t> all(blocks_.back());
-    const auto taken = all.subspan(all.size() - left_, count);
-    left_ -= count;
+    const auto taken = left.first(count);
+    left = left.subspan(count);
     return taken;
 }
 
@@ -244,8 +244,9 @@ id_pieces encode_picked(const vocab_table& table, const text_rows& rows, const e
     made.pieces.resize(task_count(rows.size(), made.rows_per_piece));
     std::vector<int32_t> joined(static_cast<size_t>(encoded.offsets.back()));
     join_pieces(encoded, joined.data(), threads, [](size_t) {});
-    made.arena = std::make_unique<id_arena>(1);
-    const std::span<int32_t> room = made.arena->take(ids);
+    made.arena = std::make_unique<id_arena>(1, 1);
+    std::span<int32_t> none_left;
+    const std::span<int32_t> room = made.arena->take(ids, none_left);
     parallel_for(threads, made.pieces.size(), [&](size_t task) {
         const size_t begin = task * made.rows_per_piece;
         const size_t end = std::min(rows.size(), begin + made.rows_per_piece);
@@ -268,7 +269,7 @@ id_pieces encode_ragged(const vocab_table& table, const text_rows& rows, const e
     made.rows_per_piece = rows_per_task(rows);
     made.pieces.resize(task_count(rows.size(), made.rows_per_piece));
     made.offsets.resize(rows.size() + 1, 0);
-    made.arena = std::make_unique<id_arena>(made.pieces.size());
+    made.arena = std::make_unique<id_arena>(made.pieces.size(), threads);
     for_each_task(table, rows, options, made.rows_per_piece, threads, fault,
                   [&](size_t task, task_memory& memory, size_t begin, size_t end) {
                       row_encoder& encoder = memory.encoder;
@@ -291,7 +292,7 @@ id_pieces encode_ragged(const vocab_table& table, const text_rows& rows, const e
                               made.offsets[row + 1] = static_cast<int64_t>(framed.size());
                           });
                       }
-                      const std::span<int32_t> kept = made.arena->take(piece.size());
+                      const std::span<int32_t> kept = made.arena->take(piece.size(), memory.room);
                       std::copy(piece.begin(), piece.end(), kept.begin());
                       made.pieces[task] = kept;
                   });

@@ -1,6 +1,7 @@
 // text -> ids: rows of text and a table to rows of ids.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <memory>
 #include <mutex>
@@ -30,20 +31,21 @@ using row_fault = first_fault<text_fault>;
 
 using id_vector = huge_page_vector<int32_t>;
 
-// Memory that many threads take a part of at a time.
+// Memory that threads take in blocks, and use a part of at a time.
 class id_arena {
   public:
-    // At most so many parts will be taken.
-    explicit id_arena(size_t parts) noexcept : parts_(parts) {}
+    // At most so many parts will be taken, by so many threads.
+    id_arena(size_t parts, int threads) noexcept : parts_(parts), threads_(static_cast<size_t>(std::max(threads, 1))) {}
 
-    // Room for `count` ids, which lasts as long as this.
-    std::span<int32_t> take(size_t count);
+    // Room for `count` ids, which lasts as long as this; out of `left`, what the same thread has left of its block, or
+    // of a new one. Threads that shared a block would both make the page that each begins.
+    std::span<int32_t> take(size_t count, std::span<int32_t>& left);
 
   private:
     std::mutex mutex_;
     std::vector<id_vector> blocks_;
     size_t parts_;
-    size_t left_ = 0;  // in the last block
+    size_t threads_;
 };
 
 // Ragged ids, in the pieces that tasks made: rows [i * rows_per_piece, ...) are in pieces[i], one after another.
