@@ -57,7 +57,7 @@ class job {
 
     // Runs tasks until none is left to begin.
     void drain() {
-        const size_t own = drains_.fetch_add(1, std::memory_order_relaxed) % threads_;
+        const size_t own = begun_.fetch_add(1, std::memory_order_relaxed);
         for (size_t i = 0; i < threads_; ++i) drain((own + i) % threads_);
     }
 
@@ -72,7 +72,8 @@ class job {
 
     void drain(size_t stretch) {
         const size_t end = begin(stretch + 1);
-        while (!stopped_.load(std::memory_order_relaxed)) {
+        // Reading first: many threads that come late would all write to what is used up.
+        while (!stopped_.load(std::memory_order_relaxed) && next_[stretch].load(std::memory_order_relaxed) < end) {
             const size_t task = next_[stretch].fetch_add(1, std::memory_order_relaxed);
             if (task >= end) return;
             try {
@@ -89,7 +90,7 @@ class job {
     size_t tasks_;
     size_t threads_;
     std::unique_ptr<std::atomic<size_t>[]> next_;  // of each stretch
-    std::atomic<size_t> drains_{0};
+    std::atomic<size_t> begun_{0};                 // threads
     std::atomic<bool> stopped_{false};
     std::mutex error_mutex_;
     std::exception_ptr error_;

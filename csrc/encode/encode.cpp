@@ -179,12 +179,13 @@ void for_each_task(const vocab_table& table, const text_rows& rows, const encode
 
 std::span<int32_t> id_arena::take(size_t count, std::span<int32_t>& left) {
     constexpr size_t most = (size_t{1} << 21) / sizeof(int32_t);  // one huge page
+    const size_t parts = parts_.fetch_sub(1, std::memory_order_relaxed);
     if (left.size() < count) {
-        const std::scoped_lock lock(mutex_);
-        // The parts still to come are about as large.
-        const size_t to_come = (parts_ + threads_ - 1) / threads_;
+        // The parts still to come are about as large, and as many for every thread.
+        const size_t to_come = task_count(parts, threads_);
         id_vector block;
         block.resize(count < most / to_come ? count * to_come : std::max(count, most));
+        const std::scoped_lock lock(mutex_);
         blocks_.push_back(std::move(block));
         left = blocks_.back();
     }
@@ -245,8 +246,8 @@ id_pieces encode_picked(const vocab_table& table, const text_rows& rows, const e
     std::vector<int32_t> joined(static_cast<size_t>(encoded.offsets.back()));
     join_pieces(encoded, joined.data(), threads, [](size_t) {});
     made.arena = std::make_unique<id_arena>(1, 1);
-    std::span<int32_t> none_left;
-    const std::span<int32_t> room = made.arena->take(ids, none_left);
+    std::span<int32_t> left;
+    const std::span<int32_t> room = made.arena->take(ids, left);
     parallel_for(threads, made.pieces.size(), [&](size_t task) {
         const size_t begin = task * made.rows_per_piece;
         const size_t end = std::min(rows.size(), begin + made.rows_per_piece);

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <algorithm>
+#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <mutex>
@@ -37,14 +38,14 @@ class id_arena {
     // At most so many parts will be taken, by so many threads.
     id_arena(size_t parts, int threads) noexcept : parts_(parts), threads_(static_cast<size_t>(std::max(threads, 1))) {}
 
-    // Room for `count` ids, which lasts as long as this; out of `left`, what the same thread has left of its block, or
-    // of a new one. Threads that shared a block would both make the page that each begins.
+    // Room for `count` ids, which lasts as long as this; out of `left`, what the caller has left of its block, or of a
+    // new one. Threads that shared a block would both make the page that each begins.
     std::span<int32_t> take(size_t count, std::span<int32_t>& left);
 
   private:
     std::mutex mutex_;
     std::vector<id_vector> blocks_;
-    size_t parts_;
+    std::atomic<size_t> parts_;  // still to be taken
     size_t threads_;
 };
 

@@ -16,8 +16,8 @@ inline constexpr size_t split_block = 64;
 // Places written for `size` bytes never exceed size + split_slack, as some are written before they are counted.
 inline constexpr size_t split_slack = 16;
 
-// What one segment of a row leaves to the next: the class of its last byte, and the classes of bytes that a code point
-// beginning in it has in the next one, bit i for byte i.
+// What is known of a row, and what one segment of it leaves to the next: the class of its last byte, and the classes of
+// bytes that a code point beginning in it has in the next one, bit i for byte i.
 struct split_state {
     // Whether only ASCII may be read, as the rest is not known to be UTF-8; and whether there was more.
     bool ascii_only = false;

@@ -48,7 +48,7 @@ class token_reader {
         const char* begin;
         size_t size;
         bool loadable_behind;    // so many bytes behind the end can be read
-        bool unchecked = false;  // it may not be UTF-8 where it is not ASCII
+        bool unchecked = false;  // it may not be UTF-8 where it is not ASCII; at most a segment
     };
 
     static constexpr size_t scratch_bytes = size_t{1} << 16;
@@ -66,8 +66,8 @@ class token_reader {
     // A run without pieces yet, whose text begins `offset` behind that of `text`, the end of which is copied.
     token_run run_from(const span& text, size_t offset, size_t copied_from) const noexcept;
 
-    // Each returns all_taken, or the number of tokens before one that is too long; or beyond_ascii, where that is
-    // unchecked, before any is taken.
+    // Each returns all_taken, or the number of tokens before one that is too long; or, before any is taken,
+    // beyond_ascii of an unchecked text that is not all ASCII.
     static constexpr size_t all_taken = SIZE_MAX;
     static constexpr size_t beyond_ascii = SIZE_MAX - 1;
     template <class Take>

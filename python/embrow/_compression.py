@@ -1,6 +1,6 @@
 """A file, plain or compressed -> its bytes in order.
 
-A compressed file is told by its first bytes and decompressed in blocks by a thread of its own, a few blocks ahead of
+A compressed file is told by its first bytes and decompressed in blocks by a thread of its own, some blocks ahead of
 what uses them, in bounded memory.
 """
 

@@ -106,8 +106,8 @@ def load_vectors(
 
     Notes
     -----
-    Memory is the result and a few windows of 2 MiB, whatever the file's size; not counted what a decompressor keeps, up
-    to 65 MiB for `xz -9` and 128 MiB for `zstd --long`, gensim's pickles, which are read whole, and, with or without
+    Memory is the result and some ten windows of 2 MiB, whatever the file's size; not counted what a decompressor keeps,
+    up to 65 MiB for `xz -9` and 128 MiB for `zstd --long`, gensim's pickles, which are read whole, and, with or without
     `vocab`, all the words of packages and of a compressed file that `WordVectors.save` wrote as "safetensors". The
     result is the same for every number of threads. Rows past the number that the header declares are a UserWarning, and
     are not read.
