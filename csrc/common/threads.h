@@ -23,9 +23,10 @@ class task_ref {
 };
 
 // Runs body(0) ... body(tasks - 1), each once, in any order, on at most `threads` threads of which the caller is one
-// (on fewer where the system grants no more); returns when all are done. The first exception that a body throws is
-// rethrown here, after which no new task starts. May be called from many threads at once. The caller must not hold the
-// GIL if a body may wait for it.
+// (on fewer where the system grants no more); returns when all are done. Each thread takes neighbours one after
+// another, since two threads that begin one page of fresh memory would both make it. The first exception that a body
+// throws is rethrown here, after which no new task starts. May be called from many threads at once. The caller must not
+// hold the GIL if a body may wait for it.
 void parallel_for(int threads, size_t tasks, task_ref body);
 
 // The same, but the caller calls meanwhile(0), which must not throw, before it takes tasks, when others may have begun.
