@@ -44,6 +44,7 @@ TEXTS = [" ".join(f"w{7 * row % 900}é" if at % 5 else f"word{row}" for at in ra
 LONG = [*TEXTS, "a\u3000b " * 9000, "x" * 300]
 VOCAB = Vocab(["<pad>", "<unk>", *(f"w{number}é" for number in range(900))])
 WORDS = Vocab(VOCAB.tokens, tokenizer="words", lowercase=True)
+MANY = ["word1 w2é"] * 140_000  # whose places take whole pages of 2 MB
 RAGGED = [list(range(row % 50)) for row in range(2000)]
 IDS = torch.arange(4000) * 7919 % 700
 TABLE = torch.randn(700, 33, generator=torch.Generator().manual_seed(0))
@@ -53,6 +54,7 @@ def calls(threads: int, folder: Path) -> Iterator[tuple[str, Call]]:
     """Yield calls that give equal results each time; files are those of the last one."""
     yield "build", lambda: Vocab.build(LONG, num_threads=threads).tokens
     yield "encode", lambda: VOCAB.encode(LONG, num_threads=threads).tolist()
+    yield "encode many rows", lambda: VOCAB.encode(MANY, num_threads=threads).sum().item()
     yield "encode words", lambda: WORDS.encode(LONG, num_threads=threads).tolist()
     yield "encode_ragged", lambda: list(VOCAB.encode_ragged(LONG, num_threads=threads)[0])
     yield "pad", lambda: pad_sequences(RAGGED, num_threads=threads).tolist()

@@ -5,6 +5,8 @@ from __future__ import annotations
 import functools
 import multiprocessing
 import re
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -245,3 +247,52 @@ def test_a_list_changed_meanwhile_is_encoded_as_it_was() -> None:
 def test_a_variant_that_the_cpu_lacks_is_an_error() -> None:
     with pytest.raises(ValueError, match='EMBROW_VARIANT is "sse9"; this CPU runs serial'):
         _core.use_variant("sse9")
+
+
+@pytest.mark.parametrize("threads", [1, 2, 8])
+@pytest.mark.parametrize("container", [list, tuple, iter, lambda rows: np.array(rows, dtype=object)])
+def test_of_a_long_list_the_first_item_that_is_no_row_is_named(container: Any, threads: int) -> None:
+    items: list[Any] = [f"a b{row} x" for row in range(5000)]
+    expected = VOCAB.encode(items, num_threads=1)
+    items[10] = "lone \ud800"  # a fault that is found later than what is no row
+    for bad, error in [(None, "None; drop it"), (7.5, "float; rows are str")]:
+        for row in (0, 255, 256, 4999):
+            wrong = [*items[:row], bad, *items[row + 1 :]]
+            kept = [sys.getrefcount(item) for item in wrong]
+            for width in (None, 8):
+                with pytest.raises(TypeError, match=re.escape(f"encode: row {row} is {error}")):
+                    VOCAB.encode(container(wrong), max_length=width, num_threads=threads)
+            assert [sys.getrefcount(item) for item in wrong if item is not None] == [
+                count for item, count in zip(wrong, kept, strict=True) if item is not None
+            ]
+    with pytest.raises(ValueError, match="row 10 has a lone surrogate at character 5"):
+        VOCAB.encode(container(items), num_threads=threads)
+    items[10] = None
+    empty = VOCAB.encode(container(items), nulls="empty", num_threads=threads)
+    assert (empty[10] == 0).all()
+    expected[10] = 0
+    np.testing.assert_array_equal(empty, expected)
+
+
+# Each thread's share of the ids, and more than a page of 2 MB of all else.
+RESIDENT = """
+import embrow
+
+def resident():
+    return int(open("/proc/self/statm").read().split()[1]) << 12
+
+texts = ["a b " * 10 + str(row) for row in range(150_000)]
+vocab = embrow.Vocab(["<pad>", "<unk>", "a"])
+for _ in range(3):
+    vocab.encode(texts, num_threads=2)
+before = resident()
+for _ in range(60):
+    vocab.encode(texts, num_threads=2)
+print(resident() - before)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="measures by /proc")
+def test_encoding_again_and_again_keeps_no_memory() -> None:
+    found = subprocess.run([sys.executable, "-c", RESIDENT], capture_output=True, text=True, check=True)
+    assert int(found.stdout) < 16 << 20

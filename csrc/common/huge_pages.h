@@ -15,37 +15,67 @@
 
 namespace embrow {
 
+inline constexpr size_t huge_page = size_t{1} << 21;
+
 // Asks for pages of 2 MB for what is about to be written, as far as it has whole ones. Pages there already stay as they
 // are, and a system without large ones does nothing.
 inline void prefer_huge_pages([[maybe_unused]] void* begin, [[maybe_unused]] size_t bytes) noexcept {
 #if defined(__linux__)
-    constexpr uintptr_t page = uintptr_t{1} << 21;
-    const uintptr_t from = (reinterpret_cast<uintptr_t>(begin) + page - 1) & ~(page - 1);
-    const uintptr_t to = (reinterpret_cast<uintptr_t>(begin) + bytes) & ~(page - 1);
+    const uintptr_t from = (reinterpret_cast<uintptr_t>(begin) + huge_page - 1) & ~(huge_page - 1);
+    const uintptr_t to = (reinterpret_cast<uintptr_t>(begin) + bytes) & ~(huge_page - 1);
     if (from < to) madvise(reinterpret_cast<void*>(from), to - from, MADV_HUGEPAGE);
+#endif
+}
+
+// Whole pages of 2 MB from the system, null if it has no more, and back to it. malloc would look for places among what
+// threads have freed, where so much at such addresses seldom fits, and take ever more.
+inline void* map_huge_pages(size_t bytes) noexcept {
+    bytes = (bytes + huge_page - 1) & ~(huge_page - 1);
+#if defined(__linux__)
+    void* const found = mmap(nullptr, bytes + huge_page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (found == MAP_FAILED) return nullptr;
+    char* const begin = static_cast<char*>(found);
+    const size_t before = -reinterpret_cast<uintptr_t>(begin) & (huge_page - 1);
+    if (before > 0) munmap(begin, before);
+    munmap(begin + before + bytes, huge_page - before);
+    madvise(begin + before, bytes, MADV_HUGEPAGE);
+    return begin + before;
+#else
+    return std::aligned_alloc(huge_page, bytes);
+#endif
+}
+inline void unmap_huge_pages(void* memory, [[maybe_unused]] size_t bytes) noexcept {
+#if defined(__linux__)
+    munmap(memory, (bytes + huge_page - 1) & ~(huge_page - 1));
+#else
+    std::free(memory);
 #endif
 }
 
 template <class T>
 struct huge_page_allocator {
     using value_type = T;
+    static constexpr size_t large = huge_page / 2;  // half of a page is worth a whole one
 
     huge_page_allocator() = default;
     template <class U>
     huge_page_allocator(const huge_page_allocator<U>&) noexcept {}  // NOLINT(google-explicit-constructor)
 
     T* allocate(size_t count) {
-        constexpr size_t page = size_t{1} << 21;
         if (count > PTRDIFF_MAX / sizeof(T)) throw std::bad_alloc();
-        size_t bytes = count * sizeof(T);
-        const bool large = bytes >= page / 2;  // half of a page is worth a whole one
-        if (large) bytes = (bytes + page - 1) / page * page;
-        void* const found = large ? std::aligned_alloc(page, bytes) : std::malloc(bytes);
+        const size_t bytes = count * sizeof(T);
+        void* const found = bytes < large ? std::malloc(bytes) : map_huge_pages(bytes);
         if (!found) throw std::bad_alloc();
-        if (large) prefer_huge_pages(found, bytes);
         return static_cast<T*>(found);
     }
-    void deallocate(T* memory, size_t) noexcept { std::free(memory); }
+    void deallocate(T* memory, size_t count) noexcept {
+        const size_t bytes = count * sizeof(T);
+        if (bytes < large) {
+            std::free(memory);
+        } else {
+            unmap_huge_pages(memory, bytes);
+        }
+    }
 
     // resize(n) leaves numbers unset, since what is cleared here is mostly written at once; resize(n, 0) sets them.
     template <class U>

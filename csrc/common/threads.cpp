@@ -37,18 +37,18 @@ void spin_until(const Condition& holds) noexcept {
     for (int i = 0; i < spins && !holds(); ++i) pause();
 }
 
-// Tasks in as many stretches as threads, each of which takes those of its own one after another, then helps with the
-// others'. So neighbours, which mostly write to the same page, are seldom at work at once: both would make that page,
-// and one in vain.
+// Tasks in one stretch, or in as many as threads, each of which takes those of its own one after another, then helps
+// with the others'. So neighbours, which mostly write to the same page, are seldom at work at once: both would make
+// that page, and one in vain.
 class job {
   public:
-    job(task_ref body, size_t tasks, int threads)
+    job(task_ref body, size_t tasks, int threads, task_order order)
         : helpers_wanted(threads - 1),
           body_(body),
           tasks_(tasks),
-          threads_(static_cast<size_t>(threads)),
-          next_(std::make_unique<std::atomic<size_t>[]>(threads_)) {
-        for (size_t i = 0; i < threads_; ++i) next_[i].store(begin(i), std::memory_order_relaxed);
+          stretches_(order == task_order::ascending ? 1 : static_cast<size_t>(threads)),
+          next_(std::make_unique<std::atomic<size_t>[]>(stretches_)) {
+        for (size_t i = 0; i < stretches_; ++i) next_[i].store(begin(i), std::memory_order_relaxed);
     }
 
     int helpers_wanted;           // guarded by the pool's mutex
@@ -58,7 +58,7 @@ class job {
     // Runs tasks until none is left to begin.
     void drain() {
         const size_t own = begun_.fetch_add(1, std::memory_order_relaxed);
-        for (size_t i = 0; i < threads_; ++i) drain((own + i) % threads_);
+        for (size_t i = 0; i < stretches_; ++i) drain((own + i) % stretches_);
     }
 
     void rethrow() const {
@@ -67,7 +67,7 @@ class job {
 
   private:
     size_t begin(size_t stretch) const noexcept {
-        return tasks_ / threads_ * stretch + std::min(stretch, tasks_ % threads_);
+        return tasks_ / stretches_ * stretch + std::min(stretch, tasks_ % stretches_);
     }
 
     void drain(size_t stretch) {
@@ -88,7 +88,7 @@ class job {
 
     task_ref body_;
     size_t tasks_;
-    size_t threads_;
+    size_t stretches_;
     std::unique_ptr<std::atomic<size_t>[]> next_;  // of each stretch
     std::atomic<size_t> begun_{0};                 // threads
     std::atomic<bool> stopped_{false};
@@ -194,14 +194,14 @@ void parallel_for(int threads, size_t tasks, task_ref body) {
     parallel_for(threads, tasks, body, [](size_t) {});
 }
 
-void parallel_for(int threads, size_t tasks, task_ref body, task_ref meanwhile) {
+void parallel_for(int threads, size_t tasks, task_ref body, task_ref meanwhile, task_order order) {
     threads = static_cast<int>(std::min(static_cast<size_t>(std::max(threads, 1)), tasks));
     if (threads <= 1) {
         meanwhile(0);
         for (size_t task = 0; task < tasks; ++task) body(task);
         return;
     }
-    job work(body, tasks, threads);
+    job work(body, tasks, threads, order);
     shared_pool().run(threads, work, meanwhile);
     work.rethrow();
 }

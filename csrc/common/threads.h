@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <type_traits>
 
@@ -29,8 +30,12 @@ class task_ref {
 // hold the GIL if a body may wait for it.
 void parallel_for(int threads, size_t tasks, task_ref body);
 
+enum class task_order : uint8_t { by_stretches, ascending };
+
 // The same, but the caller calls meanwhile(0), which must not throw, before it takes tasks, when others may have begun.
-void parallel_for(int threads, size_t tasks, task_ref body, task_ref meanwhile);
+// In ascending order each thread takes the next task of all, as is best where tasks wait for what `meanwhile` makes.
+void parallel_for(int threads, size_t tasks, task_ref body, task_ref meanwhile,
+                  task_order order = task_order::by_stretches);
 
 // How many tasks of at least `grain` units make up `units`, 1 or more unless units is 0.
 constexpr size_t task_count(size_t units, size_t grain) {

@@ -150,11 +150,11 @@ struct task_memory {
     std::span<int32_t> room;  // left in the arena's block
 };
 
-// Runs body(task, memory, begin, end) over all rows, `grain` of them a task. A task behind the first fault known so far
-// is not begun.
+// Runs body(task, memory, begin, end) over all rows, `grain` of them a task, while reading(0) makes rows. A task behind
+// the first fault known so far is not begun.
 template <class Body>
 void for_each_task(const vocab_table& table, const text_rows& rows, const encode_options& options, size_t grain,
-                   int threads, const row_fault& fault, Body&& body) {
+                   int threads, const row_fault& fault, task_ref reading, Body&& body) {
     std::mutex mutex;
     std::vector<std::unique_ptr<task_memory>> free;
     const auto take = [&] {
@@ -164,15 +164,18 @@ void for_each_task(const vocab_table& table, const text_rows& rows, const encode
         free.pop_back();
         return last;
     };
-    parallel_for(threads, task_count(rows.size(), grain), [&](size_t task) {
+    const auto run = [&](size_t task) {
         const size_t begin = task * grain;
+        const size_t end = std::min(rows.size(), begin + grain);
+        if (!rows.wait_for(end + token_reader::rows_ahead)) return;
         if (fault.position() < static_cast<int64_t>(begin)) return;
         auto memory = take();
         if (!memory) memory = std::make_unique<task_memory>(table, rows, options);
-        body(task, *memory, begin, std::min(rows.size(), begin + grain));
+        body(task, *memory, begin, end);
         const std::scoped_lock lock(mutex);
         free.push_back(std::move(memory));
-    });
+    };
+    parallel_for(threads, task_count(rows.size(), grain), run, reading, task_order::ascending);
 }
 
 }  // namespace
@@ -203,9 +206,14 @@ constexpr size_t ids_per_task = bytes_per_task / 4;  // seldom more
 
 size_t rows_per_task(const text_rows& rows) noexcept {
     size_t bytes = 0;
-    for (const text_row& row : rows.rows) bytes += row.units();
+    size_t sampled = 0;
+    text_rows::for_sample(rows.rows.size(), [&](size_t i) {
+        bytes += rows.rows[i].units();
+        ++sampled;
+    });
+    const size_t texts_per_row = rows.tokenized() ? rows.rows.size() / std::max<size_t>(rows.size(), 1) + 1 : 1;
     // A row costs something even when it is empty.
-    const size_t row_bytes = bytes / std::max<size_t>(rows.picked ? rows.rows.size() : rows.size(), 1) + 8;
+    const size_t row_bytes = bytes / std::max<size_t>(sampled, 1) * texts_per_row + 8;
     return std::max<size_t>(1, bytes_per_task / row_bytes);
 }
 
@@ -228,7 +236,7 @@ id_pieces encode_picked(const vocab_table& table, const text_rows& rows, const e
         values.rows.push_back(rows.text(row));
     }
     row_fault value_fault;
-    const id_pieces encoded = encode_ragged(table, values, options, threads, value_fault);
+    const id_pieces encoded = encode_ragged(table, values, options, threads, value_fault, [](size_t) {});
     id_pieces made;
     made.offsets.resize(rows.size() + 1, 0);
     for (size_t row = 0; row < rows.size(); ++row) {
@@ -264,14 +272,17 @@ id_pieces encode_picked(const vocab_table& table, const text_rows& rows, const e
 }  // namespace
 
 id_pieces encode_ragged(const vocab_table& table, const text_rows& rows, const encode_options& options, int threads,
-                        row_fault& fault) {
-    if (rows.picked) return encode_picked(table, rows, options, threads, fault);
+                        row_fault& fault, task_ref reading) {
+    if (rows.picked) {
+        reading(0);
+        return encode_picked(table, rows, options, threads, fault);
+    }
     id_pieces made;
     made.rows_per_piece = rows_per_task(rows);
     made.pieces.resize(task_count(rows.size(), made.rows_per_piece));
     made.offsets.resize(rows.size() + 1, 0);
     made.arena = std::make_unique<id_arena>(made.pieces.size(), threads);
-    for_each_task(table, rows, options, made.rows_per_piece, threads, fault,
+    for_each_task(table, rows, options, made.rows_per_piece, threads, fault, reading,
                   [&](size_t task, task_memory& memory, size_t begin, size_t end) {
                       row_encoder& encoder = memory.encoder;
                       id_vector& piece = memory.piece;
@@ -303,8 +314,9 @@ id_pieces encode_ragged(const vocab_table& table, const text_rows& rows, const e
 
 template <class Id>
 void encode_padded(const vocab_table& table, const text_rows& rows, const encode_options& options,
-                   const pad_layout<Id>& layout, Id* out, int64_t* lengths, int threads, row_fault& fault) {
-    for_each_task(table, rows, options, rows_per_task(rows), threads, fault,
+                   const pad_layout<Id>& layout, Id* out, int64_t* lengths, int threads, row_fault& fault,
+                   task_ref reading) {
+    for_each_task(table, rows, options, rows_per_task(rows), threads, fault, reading,
                   [&](size_t, task_memory& memory, size_t begin, size_t end) {
                       row_framer framer(options);
                       memory.encoder.run_rows(begin, end, fault, [&](size_t row, std::span<const int32_t> ids) {
@@ -339,9 +351,9 @@ void join_pieces(const id_pieces& ids, Id* out, int threads, task_ref meanwhile)
 }
 
 template void encode_padded(const vocab_table&, const text_rows&, const encode_options&, const pad_layout<int32_t>&,
-                            int32_t*, int64_t*, int, row_fault&);
+                            int32_t*, int64_t*, int, row_fault&, task_ref);
 template void encode_padded(const vocab_table&, const text_rows&, const encode_options&, const pad_layout<int64_t>&,
-                            int64_t*, int64_t*, int, row_fault&);
+                            int64_t*, int64_t*, int, row_fault&, task_ref);
 template void pad_pieces(const id_pieces&, const pad_layout<int32_t>&, int32_t*, int, task_ref);
 template void pad_pieces(const id_pieces&, const pad_layout<int64_t>&, int64_t*, int, task_ref);
 template void join_pieces(const id_pieces&, int32_t*, int, task_ref);

@@ -57,18 +57,21 @@ struct id_pieces {
     std::unique_ptr<id_arena> arena;    // what the pieces lie in
 };
 
-// Rows in one task, about 64 KB of text; a function of the text alone, so that pieces do not depend on threads.
+// Rows in one task, about 64 KB of text going by a sample; a function of the text alone, so that pieces do not depend
+// on threads.
 size_t rows_per_task(const text_rows& rows) noexcept;
 
-// All rows, ragged. The fault kept is the first row's.
+// All rows, ragged. The fault kept is the first row's. The calling thread calls reading(0) first, which may be what
+// rows.progress waits for; where it fails, what is made is of no use.
 id_pieces encode_ragged(const vocab_table& table, const text_rows& rows, const encode_options& options, int threads,
-                        row_fault& fault);
+                        row_fault& fault, task_ref reading);
 
 // Rows, no dictionary's, straight into a rectangle of rows.size() x layout.width, for a width of at least max_length,
 // which must be set. `lengths` gets each row's ids before padding, unless it is null.
 template <class Id>
 void encode_padded(const vocab_table& table, const text_rows& rows, const encode_options& options,
-                   const pad_layout<Id>& layout, Id* out, int64_t* lengths, int threads, row_fault& fault);
+                   const pad_layout<Id>& layout, Id* out, int64_t* lengths, int threads, row_fault& fault,
+                   task_ref reading);
 
 // Pieces into a rectangle at least as wide as the longest row, or one after another into `out` of offsets.back() ids;
 // the calling thread calls meanwhile(0) first.

@@ -47,8 +47,9 @@ struct encode_call {
 
 id_pieces ragged_pieces(encode_call& call, const vocab_table& table) {
     id_pieces made;
-    call.rows.read(
-        [&](const text_rows& rows) { made = encode_ragged(table, rows, call.options, call.threads, call.fault); });
+    call.rows.read_meanwhile([&](const text_rows& rows, task_ref reading) {
+        made = encode_ragged(table, rows, call.options, call.threads, call.fault, reading);
+    });
     call.check();
     return made;
 }
@@ -66,8 +67,8 @@ py::typing::Tuple<py::array, std::optional<py::array_t<int64_t>>> padded(encode_
         layout.width = round_up(static_cast<size_t>(call.options.max_length), multiple);
         py::array_t<Id> made = rectangle<Id>(out, rows, layout.width, "encode");
         Id* const to = made.mutable_data();
-        call.rows.read([&](const text_rows& read) {
-            encode_padded(table, read, call.options, layout, to, length, call.threads, call.fault);
+        call.rows.read_meanwhile([&](const text_rows& read, task_ref reading) {
+            encode_padded(table, read, call.options, layout, to, length, call.threads, call.fault, reading);
         });
         call.check();
         return py::make_tuple(made, lengths);

@@ -107,7 +107,7 @@ class reader {
 
     void append_null(huge_page_vector<text_row>& rows) const {
         if (!rules_.nulls_empty) rules_.refuse_null(rows.size());
-        rows.emplace_back();
+        rows.push_back(text_row());
     }
 
     template <class Offset>

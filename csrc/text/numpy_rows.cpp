@@ -49,8 +49,7 @@ class numpy_strings final : public locked_text {
 
     std::optional<size_t> acquire(text_rows& rows) override {
         const auto* dtype = reinterpret_cast<const PyArray_StringDTypeObject*>(PyArray_DESCR(array_));
-        rows.rows.clear();
-        rows.rows.resize(size());  // may throw, which must not happen with the lock in hand
+        rows.rows.assign(size(), text_row());  // may throw, which must not happen with the lock in hand
         allocator_ = NpyString_acquire_allocator(dtype);
         std::optional<size_t> null;
         for (size_t row = 0; row < size(); ++row) {
@@ -88,8 +87,7 @@ bool read_numpy(py::handle texts, const text_rules& rules, borrowed_text& text) 
         case NPY_OBJECT: {
             const auto items = py::reinterpret_steal<py::object>(PySequence_Tuple(texts.ptr()));
             if (!items) throw py::error_already_set();
-            read_objects(PySequence_Fast_ITEMS(items.ptr()), static_cast<size_t>(PyTuple_GET_SIZE(items.ptr())), rules,
-                         text);
+            read_objects(items, rules, text);
             return true;
         }
         case NPY_UNICODE:

@@ -89,29 +89,55 @@ void text_rules::refuse_type(size_t row, py::handle found) const {
                          "; rows are str, bytes or lists of them, of one kind");
 }
 
-void read_objects(PyObject* const* items, size_t count, const text_rules& rules, borrowed_text& text) {
+void read_objects(const py::object& sequence, const text_rules& rules, borrowed_text& text) {
+    PyObject* const* const items = PySequence_Fast_ITEMS(sequence.ptr());
+    const auto count = static_cast<size_t>(PySequence_Fast_GET_SIZE(sequence.ptr()));
     size_t first = 0;
     while (first < count && items[first] == Py_None) ++first;
     if (first < count && is_token_list(items[first])) {
         read_token_lists(items, count, rules, text);
         return;
     }
-    text.rows.rows.reserve(count);
+    text.unread = sequence;
+    text.rows.rows.resize(count);
     text.references.reserve(count);
+    text_rows::for_sample(count, [&](size_t row) {
+        text.rows.rows[row] = text_row();
+        borrow(items[row], text.rows.rows[row]);
+    });
+    text.rows.progress = &text.progress;
+}
+
+std::optional<refused_item> python_rows::read_items() noexcept {
     constexpr size_t ahead = 16;
+    constexpr size_t step = 256;  // rows that are told of at once
+    const auto sequence = std::exchange(text_.unread, {});
+    PyObject* const* const items = PySequence_Fast_ITEMS(sequence.ptr());
+    const size_t count = text_.rows.size();
     for (size_t row = 0; row < count; ++row) {
+        if (row % step == 0) text_.progress.reach(row);
         if (row + ahead < count) __builtin_prefetch(items[row + ahead], 1);
         PyObject* const item = items[row];
-        text_row& taken = text.rows.rows.emplace_back();
-        if (borrow(item, taken)) {
+        text_row found;
+        if (borrow(item, found)) {
             Py_INCREF(item);
-            text.references.push_back(item);
-        } else if (item != Py_None) {
-            rules.refuse_type(row, item);
-        } else if (!rules.nulls_empty) {
-            rules.refuse_null(row);
+            text_.references.push_back(item);
+        } else if (item == Py_None && rules_.nulls_empty) {
+            found = text_row();
+        } else {
+            text_.progress.fail();
+            return refused_item{row, py::reinterpret_borrow<py::object>(item)};
         }
+        text_.rows.rows[row] = found;
     }
+    text_.progress.reach(count);
+    return std::nullopt;
+}
+
+void python_rows::check(const std::optional<refused_item>& refused) const {
+    if (!refused) return;
+    if (refused->item.is_none()) rules_.refuse_null(refused->row);
+    rules_.refuse_type(refused->row, refused->item);
 }
 
 python_rows::python_rows(py::handle texts, const text_rules& rules) : rules_(rules) {
@@ -120,8 +146,7 @@ python_rows::python_rows(py::handle texts, const text_rules& rules) : rules_(rul
                              "; pass [text]");
     }
     if (is_token_list(texts.ptr())) {
-        read_objects(PySequence_Fast_ITEMS(texts.ptr()), static_cast<size_t>(PySequence_Fast_GET_SIZE(texts.ptr())),
-                     rules, text_);
+        read_objects(py::reinterpret_borrow<py::object>(texts), rules, text_);
         return;
     }
     if (read_numpy(texts, rules, text_) || read_arrow(texts, rules, text_)) return;
@@ -130,7 +155,7 @@ python_rows::python_rows(py::handle texts, const text_rules& rules) : rules_(rul
     }
     const auto items = py::reinterpret_steal<py::object>(PySequence_Tuple(texts.ptr()));
     if (!items) throw py::error_already_set();
-    read_objects(PySequence_Fast_ITEMS(items.ptr()), static_cast<size_t>(PyTuple_GET_SIZE(items.ptr())), rules, text_);
+    read_objects(items, rules, text_);
 }
 
 void python_rows::raise(int64_t row, const text_fault& fault) const {

@@ -5,8 +5,10 @@
 
 #include <memory>
 #include <optional>
+#include <utility>
 #include <vector>
 
+#include "common/threads.h"
 #include "text/rows.h"
 #include "text/tokens.h"
 
@@ -30,6 +32,8 @@ struct borrowed_text {
     text_rows rows;
     std::vector<pybind11::object> owners;
     huge_page_vector<PyObject*> references;  // one each to the items of a list, which may change meanwhile
+    pybind11::object unread;                 // a list or tuple whose items are still to be read
+    rows_progress progress;                  // of that
     std::shared_ptr<void> memory;            // of foreign code
     std::unique_ptr<locked_text> locked;
 
@@ -50,11 +54,18 @@ struct text_rules {
     [[noreturn]] void refuse_type(size_t row, pybind11::handle found) const;
 };
 
-// Rows of a Python object, which stays alive and unchanged with this. Made and destroyed with the GIL held.
+// An item of a list that is no row.
+struct refused_item {
+    size_t row;
+    pybind11::object item;
+};
+
+// Rows of a Python object, which stays alive and unchanged with this. Made and destroyed with the GIL held, and between
+// that and the first reading no Python code may run, which could change a list.
 class python_rows {
   public:
     // `texts` is any iterable of str, bytes or lists of them, a NumPy array of strings, or an Arrow array or stream.
-    // Raises TypeError or ValueError, naming the row.
+    // This and reading raise TypeError or ValueError, naming the row.
     python_rows(pybind11::handle texts, const text_rules& rules);
     python_rows(const python_rows&) = delete;
     python_rows& operator=(const python_rows&) = delete;
@@ -67,6 +78,7 @@ class python_rows {
     // GIL.
     template <class Use>
     void read(Use&& use) {
+        if (text_.unread) check(read_items());
         std::optional<size_t> null;
         {
             const pybind11::gil_scoped_release released;
@@ -74,6 +86,25 @@ class python_rows {
             if (!null || rules_.nulls_empty) use(static_cast<const text_rows&>(text_.rows));
         }
         if (null && !rules_.nulls_empty) rules_.refuse_null(*null);
+    }
+
+    // The same, but calls use(const text_rows&, task_ref reading) with rows that are there as text_rows::wait_for says.
+    // `use` must call reading(0), once and on the calling thread, which has the GIL until then.
+    template <class Use>
+    void read_meanwhile(Use&& use) {
+        if (!text_.unread) {
+            read([&](const text_rows& rows) { use(rows, [](size_t) {}); });
+            return;
+        }
+        std::optional<refused_item> refused;
+        {
+            std::optional<pybind11::gil_scoped_release> released;
+            use(static_cast<const text_rows&>(text_.rows), [&](size_t) {
+                refused = read_items();
+                released.emplace();
+            });
+        }
+        check(refused);
     }
 
     // Lets go of the rows' objects, and so of their text, before this ends. With the GIL held.
@@ -98,12 +129,17 @@ class python_rows {
         locked_text* locked_;
     };
 
+    // Reads all of `unread`, or up to the first item that is no row.
+    std::optional<refused_item> read_items() noexcept;
+    void check(const std::optional<refused_item>& refused) const;
+
     text_rules rules_;
     borrowed_text text_;
 };
 
-// Readers of one kind of object each. Those that return bool return false for an object that is not of their kind.
-void read_objects(PyObject* const* items, size_t count, const text_rules& rules, borrowed_text& text);
+// Readers of one kind of object each. Those that return bool return false for an object that is not of their kind. Of a
+// list or tuple of text, only a sample of rows is read, and the others are left to python_rows::read.
+void read_objects(const pybind11::object& items, const text_rules& rules, borrowed_text& text);
 bool read_numpy(pybind11::handle texts, const text_rules& rules, borrowed_text& text);
 bool read_arrow(pybind11::handle texts, const text_rules& rules, borrowed_text& text);
 

@@ -1,6 +1,8 @@
 // Any text -> rows of bytes: where each row lies and how it is stored. Nothing is copied here.
 #pragma once
 
+#include <algorithm>
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <string>
@@ -13,7 +15,7 @@ namespace embrow {
 
 class text_row {
   public:
-    text_row() = default;
+    text_row() = default;  // unset; text_row() is empty
     text_row(const void* data, size_t units, encoding stored) noexcept
         : data_(data), packed_(units << 8 | static_cast<uint64_t>(stored)) {}
 
@@ -22,8 +24,29 @@ class text_row {
     encoding stored() const noexcept { return static_cast<encoding>(packed_ & 0xFF); }
 
   private:
-    const void* data_ = nullptr;
-    uint64_t packed_ = 0;
+    const void* data_;
+    uint64_t packed_;
+};
+
+// How many rows are there, while one thread still reads them and others already use those before.
+class rows_progress {
+  public:
+    // Waits for the first `rows` rows; false if they will not come.
+    bool wait_for(size_t rows) const noexcept {
+        size_t there = count_.load(std::memory_order_acquire);
+        for (; there < rows; there = count_.load(std::memory_order_acquire)) count_.wait(there);
+        return there != failed;
+    }
+
+    void reach(size_t rows) noexcept {
+        count_.store(rows, std::memory_order_release);
+        count_.notify_all();
+    }
+    void fail() noexcept { reach(failed); }
+
+  private:
+    static constexpr size_t failed = SIZE_MAX;
+    std::atomic<size_t> count_{0};
 };
 
 // Rows of text, in one of three ways. Whoever makes it keeps what the rows point to alive and unchanged.
@@ -37,6 +60,7 @@ struct text_rows {
     std::vector<int64_t> offsets;
     std::vector<int64_t> picks;
     bool picked = false;
+    const rows_progress* progress = nullptr;  // of plain rows that are still being read
 
     bool tokenized() const noexcept { return !offsets.empty(); }
     size_t size() const noexcept { return picked ? picks.size() : tokenized() ? offsets.size() - 1 : rows.size(); }
@@ -45,6 +69,17 @@ struct text_rows {
     text_row text(size_t row) const noexcept {
         if (!picked) return rows[row];
         return picks[row] == none ? text_row() : rows[picks[row]];
+    }
+
+    // Waits until rows below `end` can be used, for there are as many; false if they cannot.
+    bool wait_for(size_t end) const noexcept { return !progress || progress->wait_for(std::min(end, size())); }
+
+    // Some of `rows`, spread evenly, that are there before the others: calls use(index).
+    template <class Use>
+    static void for_sample(size_t count, Use&& use) {
+        constexpr size_t most = 256;
+        const size_t chosen = std::min(count, most);
+        for (size_t i = 0; i < chosen; ++i) use(i * count / chosen);
     }
 };
 

@@ -25,19 +25,21 @@ struct block_classes {
     uint64_t high;   // bytes beyond ASCII
 };
 
-// Writes the positions of the set bits, the first twelve without a branch, as a block seldom has more; returns the end.
-// What is written behind it is to be overwritten.
+// Writes the positions of the set bits, of which a block of text has some eight to twelve, with few branches; returns
+// the end. What is written behind it is to be overwritten.
 template <class Block>
 inline uint32_t* write_positions(uint64_t bits, size_t base, uint32_t* out) noexcept {
-    constexpr int usual = 12;
     const int count = std::popcount(bits);
     const auto write = [&](int k) {
         out[k] = static_cast<uint32_t>(base + Block::lowest(bits));
         bits &= bits - 1;
     };
-#pragma GCC unroll 12
-    for (int k = 0; k < usual; ++k) write(k);
-    for (int k = usual; k < count; ++k) write(k);
+#pragma GCC unroll 8
+    for (int k = 0; k < 8; ++k) write(k);
+    if (count <= 8) return out + count;
+#pragma GCC unroll 4
+    for (int k = 8; k < 12; ++k) write(k);
+    for (int k = 12; k < count; ++k) write(k);
     return out + count;
 }
 

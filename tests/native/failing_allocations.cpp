@@ -1,5 +1,9 @@
-// Loaded before the C library, lets one allocation fail that a module makes: the operators new, malloc, calloc and
-// realloc when called from its code. Others are served as ever.
+// Loaded before the C library, lets one allocation fail that a module makes: the operators new, malloc, calloc, realloc
+// and mmap when called from its code. Others are served as ever.
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
 #include <atomic>
 #include <cerrno>
 #include <cstddef>
@@ -79,6 +83,16 @@ __attribute__((visibility("default"))) void* realloc(void* memory, size_t bytes)
         return nullptr;
     }
     return __libc_realloc(memory, bytes);
+}
+
+__attribute__((visibility("default"))) void* mmap(void* at, size_t bytes, int access, int flags, int file,
+                                                  off_t offset) noexcept {
+    if (fails(bytes, __builtin_return_address(0))) {
+        errno = ENOMEM;
+        return MAP_FAILED;
+    }
+    // NOLINTNEXTLINE(performance-no-int-to-ptr): the system's own interface
+    return reinterpret_cast<void*>(syscall(SYS_mmap, at, bytes, access, flags, file, offset));
 }
 
 }  // extern "C"

@@ -155,7 +155,7 @@ void check_encoding(const vocab_table& table, const id_map& ids, const text_rows
     expected_fault refused;
     const auto expected = encode_by_map(ids, split, options, refused);
     row_fault fault;
-    const id_pieces pieces = encode_ragged(table, rows, options, threads, fault);
+    const id_pieces pieces = encode_ragged(table, rows, options, threads, fault, [](size_t) {});
     require_fault(fault, refused);
     if (!fault) {
         std::vector<int64_t> joined(static_cast<size_t>(pieces.offsets.back()));
@@ -172,7 +172,7 @@ void check_encoding(const vocab_table& table, const id_map& ids, const text_rows
     std::vector<int32_t> out(rows.size() * layout.width);
     std::vector<int64_t> lengths(rows.size());
     row_fault padded_fault;
-    encode_padded(table, rows, options, layout, out.data(), lengths.data(), threads, padded_fault);
+    encode_padded(table, rows, options, layout, out.data(), lengths.data(), threads, padded_fault, [](size_t) {});
     require_fault(padded_fault, refused);
     for (size_t row = 0; !padded_fault && row < expected.size(); ++row) {
         std::vector<int32_t> laid(layout.width, layout.value);
@@ -265,7 +265,7 @@ void check_adopted(const vocab_table::parts& parts, const text_rows& rows, const
         encode_options options;
         options.unk_id = 0;
         row_fault fault;
-        const id_pieces ids = encode_ragged(table, rows, options, 1, fault);
+        const id_pieces ids = encode_ragged(table, rows, options, 1, fault, [](size_t) {});
         for (const auto& piece : ids.pieces) {
             for (const int32_t id : piece) require(in_range(id) || id == options.unk_id, "an id is out of range");
         }

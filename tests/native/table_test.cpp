@@ -21,7 +21,7 @@ int run() {
     encode_options options;
     options.unk_id = 5;
     row_fault fault;
-    const id_pieces ids = encode_ragged(empty, rows, options, 1, fault);
+    const id_pieces ids = encode_ragged(empty, rows, options, 1, fault, [](size_t) {});
     all.check(std::ranges::equal(ids.pieces[0], std::array{5, 5}) && empty.find("a") == no_id, "an id was found");
 
     all.begin("the empty token, at no address");

@@ -68,7 +68,7 @@ struct fixture {
 
     std::vector<int64_t> encoded(int with_threads, std::vector<int64_t>* row_offsets = nullptr) const {
         row_fault fault;
-        const id_pieces pieces = encode_ragged(table, rows, options, with_threads, fault);
+        const id_pieces pieces = encode_ragged(table, rows, options, with_threads, fault, [](size_t) {});
         std::vector<int64_t> ids(static_cast<size_t>(pieces.offsets.back()));
         join_pieces(pieces, ids.data(), with_threads, [](size_t) {});
         if (row_offsets) row_offsets->assign(pieces.offsets.begin(), pieces.offsets.end());
@@ -82,7 +82,7 @@ struct fixture {
         std::vector<int64_t> lengths(row_count);
         row_fault fault;
         encode_padded(table, rows, kept, pad_layout<int64_t>{width, -1, true}, out.data(), lengths.data(), with_threads,
-                      fault);
+                      fault, [](size_t) {});
         return out;
     }
 
@@ -135,6 +135,34 @@ void test_tasks(cases& all) {
               }),
               "a task was left out");
 
+    all.begin("tasks in ascending order wait for what is made meanwhile");
+    for (const bool fails : {false, true}) {
+        all.check(all_callers([&](int) {
+                      constexpr size_t tasks = 300;
+                      const size_t made = fails ? 100 : tasks;
+                      rows_progress progress;
+                      std::vector<int> rows(tasks);
+                      std::atomic<size_t> right{0};
+                      const auto make = [&](size_t) {
+                          for (size_t row = 0; row < made; ++row) {
+                              rows[row] = 1;
+                              progress.reach(row + 1);
+                          }
+                          if (fails) progress.fail();
+                      };
+                      const auto use = [&](size_t task) {
+                          if (progress.wait_for(task + 1)) {
+                              right += rows[task] == 1;
+                          } else {
+                              right += fails;
+                          }
+                      };
+                      parallel_for(threads, tasks, use, make, task_order::ascending);
+                      return right == tasks;
+                  }),
+                  fails ? "a task used what is not there" : "a task saw less than was made");
+    }
+
     all.begin("the first exception reaches its caller, and the pool goes on");
     all.check(all_callers([](int caller) {
                   for (int round = 0; round < 100; ++round) {
@@ -156,6 +184,25 @@ void test_tasks(cases& all) {
 void test_kernels(cases& all, const fixture& made) {
     all.begin("callers encode with one table");
     all.check(all_callers([&](int) { return made.encodes_right(threads) && made.encodes_right(threads); }),
+              "ids differ");
+
+    all.begin("callers encode rows that are still being read");
+    all.check(all_callers([&](int) {
+                  text_rows read = made.rows;
+                  rows_progress progress;
+                  read.progress = &progress;
+                  const auto reading = [&](size_t) {
+                      for (size_t row = 0; row < read.rows.size(); ++row) {
+                          read.rows[row] = made.rows.rows[row];
+                          progress.reach(row + 1);
+                      }
+                  };
+                  row_fault fault;
+                  const id_pieces pieces = encode_ragged(made.table, read, made.options, threads, fault, reading);
+                  std::vector<int64_t> ids(static_cast<size_t>(pieces.offsets.back()));
+                  join_pieces(pieces, ids.data(), threads, [](size_t) {});
+                  return ids == made.expected;
+              }),
               "ids differ");
 
     all.begin("callers count");
@@ -186,7 +233,7 @@ void test_kernels(cases& all, const fixture& made) {
                   for (size_t row = 500; row < row_count; row += 100)
                       damaged.rows[row] = {"ok \xff", 4, encoding::unchecked_utf8};
                   row_fault fault;
-                  encode_ragged(made.table, damaged, made.options, 1 + caller, fault);
+                  encode_ragged(made.table, damaged, made.options, 1 + caller, fault, [](size_t) {});
                   return fault.position() == 500 && fault.detail().at == 3;
               }),
               "another row is named");
