@@ -276,10 +276,11 @@ def test_of_a_long_list_the_first_item_that_is_no_row_is_named(container: Any, t
 
 # Each thread's share of the ids, and more than a page of 2 MB of all else.
 RESIDENT = """
+import resource
 import embrow
 
 def resident():
-    return int(open("/proc/self/statm").read().split()[1]) << 12
+    return int(open("/proc/self/statm").read().split()[1]) * resource.getpagesize()
 
 texts = ["a b " * 10 + str(row) for row in range(150_000)]
 vocab = embrow.Vocab(["<pad>", "<unk>", "a"])
@@ -296,3 +297,28 @@ print(resident() - before)
 def test_encoding_again_and_again_keeps_no_memory() -> None:
     found = subprocess.run([sys.executable, "-c", RESIDENT], capture_output=True, text=True, check=True)
     assert int(found.stdout) < 16 << 20
+
+
+# NumPy's interface is looked up, in Python, when it is first used, which is after the list is seen.
+SHRINKING = """
+import sys
+import embrow
+
+texts = ["a b"] * 100_000
+vocab = embrow.Vocab(["<pad>", "<unk>", "a"])
+
+def shrink(frame, event, argument):
+    if frame.f_code.co_qualname == "NumpyVersion.__init__":
+        texts.clear()
+
+sys.setprofile(shrink)
+try:
+    vocab.encode(texts, max_length=8, num_threads=2)
+except RuntimeError as error:
+    print(error)
+"""
+
+
+def test_a_list_that_changes_before_it_is_read_is_refused() -> None:
+    found = subprocess.run([sys.executable, "-c", SHRINKING], capture_output=True, text=True, check=True)
+    assert found.stdout == "encode: the list changed while it was read\n"

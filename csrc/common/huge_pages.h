@@ -11,6 +11,9 @@
 
 #if defined(__linux__)
 #include <sys/mman.h>
+#if !defined(__SANITIZE_ADDRESS__)  // which watches what malloc gives
+#define EMBROW_MAPS_HUGE_PAGES
+#endif
 #endif
 
 namespace embrow {
@@ -31,7 +34,7 @@ inline void prefer_huge_pages([[maybe_unused]] void* begin, [[maybe_unused]] siz
 // threads have freed, where so much at such addresses seldom fits, and take ever more.
 inline void* map_huge_pages(size_t bytes) noexcept {
     bytes = (bytes + huge_page - 1) & ~(huge_page - 1);
-#if defined(__linux__)
+#if defined(EMBROW_MAPS_HUGE_PAGES)
     void* const found = mmap(nullptr, bytes + huge_page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (found == MAP_FAILED) return nullptr;
     char* const begin = static_cast<char*>(found);
@@ -45,7 +48,7 @@ inline void* map_huge_pages(size_t bytes) noexcept {
 #endif
 }
 inline void unmap_huge_pages(void* memory, [[maybe_unused]] size_t bytes) noexcept {
-#if defined(__linux__)
+#if defined(EMBROW_MAPS_HUGE_PAGES)
     munmap(memory, (bytes + huge_page - 1) & ~(huge_page - 1));
 #else
     std::free(memory);

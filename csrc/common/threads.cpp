@@ -11,6 +11,7 @@
 #include <thread>
 
 #include "common/scheduling.h"
+#include "common/spin.h"
 
 #if defined(__unix__) || defined(__APPLE__)
 #include <pthread.h>
@@ -18,24 +19,6 @@
 
 namespace embrow {
 namespace {
-
-// Waking a thread that sleeps takes tens of microseconds, many times that in a virtual machine whose core has halted.
-// Calls often follow one another at once, as forward, backward and step do, so threads look for work this often before
-// they sleep: for some 0.1 ms.
-constexpr int spins = 4096;
-
-inline void pause() noexcept {
-#if defined(__x86_64__)
-    __builtin_ia32_pause();
-#elif defined(__aarch64__)
-    asm volatile("isb");
-#endif
-}
-
-template <class Condition>
-void spin_until(const Condition& holds) noexcept {
-    for (int i = 0; i < spins && !holds(); ++i) pause();
-}
 
 // Tasks in one stretch, or in as many as threads, each of which takes those of its own one after another, then helps
 // with the others'. So neighbours, which mostly write to the same page, are seldom at work at once: both would make

@@ -175,7 +175,8 @@ void for_each_task(const vocab_table& table, const text_rows& rows, const encode
         const std::scoped_lock lock(mutex);
         free.push_back(std::move(memory));
     };
-    parallel_for(threads, task_count(rows.size(), grain), run, reading, task_order::ascending);
+    const task_order order = rows.progress ? task_order::ascending : task_order::by_stretches;
+    parallel_for(threads, task_count(rows.size(), grain), run, reading, order);
 }
 
 }  // namespace
@@ -205,16 +206,14 @@ constexpr size_t ids_per_task = bytes_per_task / 4;  // seldom more
 }  // namespace
 
 size_t rows_per_task(const text_rows& rows) noexcept {
-    size_t bytes = 0;
-    size_t sampled = 0;
-    text_rows::for_sample(rows.rows.size(), [&](size_t i) {
-        bytes += rows.rows[i].units();
-        ++sampled;
-    });
-    const size_t texts_per_row = rows.tokenized() ? rows.rows.size() / std::max<size_t>(rows.size(), 1) + 1 : 1;
+    size_t row_bytes = rows.expected_bytes;
+    if (!rows.progress) {
+        size_t bytes = 0;
+        for (const text_row& row : rows.rows) bytes += row.units();
+        row_bytes = bytes / std::max<size_t>(rows.picked ? rows.rows.size() : rows.size(), 1);
+    }
     // A row costs something even when it is empty.
-    const size_t row_bytes = bytes / std::max<size_t>(sampled, 1) * texts_per_row + 8;
-    return std::max<size_t>(1, bytes_per_task / row_bytes);
+    return std::max<size_t>(1, bytes_per_task / (row_bytes + 8));
 }
 
 namespace {

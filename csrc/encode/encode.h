@@ -57,8 +57,7 @@ struct id_pieces {
     std::unique_ptr<id_arena> arena;    // what the pieces lie in
 };
 
-// Rows in one task, about 64 KB of text going by a sample; a function of the text alone, so that pieces do not depend
-// on threads.
+// Rows in one task, about 64 KB of text; a function of the text alone, so that pieces do not depend on threads.
 size_t rows_per_task(const text_rows& rows) noexcept;
 
 // All rows, ragged. The fault kept is the first row's. The calling thread calls reading(0) first, which may be what

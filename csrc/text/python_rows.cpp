@@ -1,7 +1,11 @@
 #include "text/python_rows.h"
 
+#include <algorithm>
+#include <stdexcept>
 #include <string>
 #include <utility>
+
+#include "common/hash.h"
 
 namespace py = pybind11;
 
@@ -101,43 +105,88 @@ void read_objects(const py::object& sequence, const text_rules& rules, borrowed_
     text.unread = sequence;
     text.rows.rows.resize(count);
     text.references.reserve(count);
-    text_rows::for_sample(count, [&](size_t row) {
-        text.rows.rows[row] = text_row();
-        borrow(items[row], text.rows.rows[row]);
-    });
-    text.rows.progress = &text.progress;
+}
+
+void python_rows::expect_items() {
+    constexpr size_t few = 256;
+    constexpr size_t most_bytes = size_t{1} << 16;  // that one row of the sample counts for
+    const size_t count = text_.rows.size();
+    if (count <= few) {
+        check(read_items());
+        return;
+    }
+    // One of each stretch of rows, now from its beginning and now from its end: what is written in turn, as titles and
+    // bodies, must not all be of one kind.
+    PyObject* const* const items = PySequence_Fast_ITEMS(text_.unread.ptr());
+    size_t bytes = 0;
+    for (size_t i = 0; i < few; ++i) {
+        const size_t begin = i * count / few;
+        const size_t stretch = (i + 1) * count / few - begin;
+        text_row row = text_row();
+        borrow(items[begin + fold(i + 1, 0x9E3779B97F4A7C15) % stretch], row);
+        bytes += std::min(row.units(), most_bytes);
+    }
+    text_.rows.expected_bytes = bytes / few;
+    text_.rows.progress = &text_.progress;
 }
 
 std::optional<refused_item> python_rows::read_items() noexcept {
     constexpr size_t ahead = 16;
-    constexpr size_t step = 256;  // rows that are told of at once
+    constexpr size_t step = 256;        // rows that are told of at once
+    constexpr size_t wake_step = 4096;  // those who sleep are told of
     const auto sequence = std::exchange(text_.unread, {});
-    PyObject* const* const items = PySequence_Fast_ITEMS(sequence.ptr());
     const size_t count = text_.rows.size();
+    if (static_cast<size_t>(PySequence_Fast_GET_SIZE(sequence.ptr())) != count) {
+        text_.progress.fail();
+        return refused_item{0, {}};
+    }
+    // From here to the end no Python code runs.
+    PyObject* const* const items = PySequence_Fast_ITEMS(sequence.ptr());
+    text_row* const rows = text_.rows.rows.data();
+    text_.references.resize(count);  // which was reserved
+    PyObject** reference = text_.references.data();
+    std::optional<refused_item> refused;
     for (size_t row = 0; row < count; ++row) {
         if (row % step == 0) text_.progress.reach(row);
+        if (row % wake_step == 0) text_.progress.wake();
         if (row + ahead < count) __builtin_prefetch(items[row + ahead], 1);
         PyObject* const item = items[row];
         text_row found;
         if (borrow(item, found)) {
             Py_INCREF(item);
-            text_.references.push_back(item);
+            *reference++ = item;
         } else if (item == Py_None && rules_.nulls_empty) {
             found = text_row();
         } else {
-            text_.progress.fail();
-            return refused_item{row, py::reinterpret_borrow<py::object>(item)};
+            refused = {row, py::reinterpret_borrow<py::object>(item)};
+            break;
         }
-        text_.rows.rows[row] = found;
+        rows[row] = found;
     }
-    text_.progress.reach(count);
-    return std::nullopt;
+    text_.references.resize(static_cast<size_t>(reference - text_.references.data()));
+    if (refused) {
+        text_.progress.fail();
+    } else {
+        text_.progress.reach(count);
+        text_.progress.wake();
+    }
+    return refused;
 }
 
 void python_rows::check(const std::optional<refused_item>& refused) const {
     if (!refused) return;
+    if (!refused->item) throw std::runtime_error(std::string(rules_.doing) + ": the list changed while it was read");
     if (refused->item.is_none()) rules_.refuse_null(refused->row);
     rules_.refuse_type(refused->row, refused->item);
+}
+
+void read_iterable(py::handle texts, const text_rules& rules, borrowed_text& text) {
+    if (!PyObject_HasAttrString(texts.ptr(), "__iter__") && !PySequence_Check(texts.ptr())) {
+        throw py::type_error(std::string(rules.doing) + ": expected rows of text, found " + type_name(texts));
+    }
+    const auto items = py::reinterpret_steal<py::object>(PySequence_Tuple(texts.ptr()));
+    if (!items) throw py::error_already_set();
+    read_objects(items, rules, text);
 }
 
 python_rows::python_rows(py::handle texts, const text_rules& rules) : rules_(rules) {
@@ -147,15 +196,10 @@ python_rows::python_rows(py::handle texts, const text_rules& rules) : rules_(rul
     }
     if (is_token_list(texts.ptr())) {
         read_objects(py::reinterpret_borrow<py::object>(texts), rules, text_);
-        return;
+    } else if (!read_numpy(texts, rules, text_) && !read_arrow(texts, rules, text_)) {
+        read_iterable(texts, rules, text_);
     }
-    if (read_numpy(texts, rules, text_) || read_arrow(texts, rules, text_)) return;
-    if (!PyObject_HasAttrString(texts.ptr(), "__iter__") && !PySequence_Check(texts.ptr())) {
-        throw py::type_error(std::string(rules.doing) + ": expected rows of text, found " + type_name(texts));
-    }
-    const auto items = py::reinterpret_steal<py::object>(PySequence_Tuple(texts.ptr()));
-    if (!items) throw py::error_already_set();
-    read_objects(items, rules, text_);
+    if (text_.unread) expect_items();
 }
 
 void python_rows::raise(int64_t row, const text_fault& fault) const {

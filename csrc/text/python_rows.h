@@ -54,18 +54,18 @@ struct text_rules {
     [[noreturn]] void refuse_type(size_t row, pybind11::handle found) const;
 };
 
-// An item of a list that is no row.
+// An item of a list that is no row; null where the list has changed since it was first seen.
 struct refused_item {
     size_t row;
     pybind11::object item;
 };
 
-// Rows of a Python object, which stays alive and unchanged with this. Made and destroyed with the GIL held, and between
-// that and the first reading no Python code may run, which could change a list.
+// Rows of a Python object, which stays alive and unchanged with this. Made and destroyed with the GIL held.
 class python_rows {
   public:
     // `texts` is any iterable of str, bytes or lists of them, a NumPy array of strings, or an Arrow array or stream.
-    // This and reading raise TypeError or ValueError, naming the row.
+    // This and reading raise TypeError or ValueError, naming the row, or RuntimeError for a list that changes before it
+    // is read.
     python_rows(pybind11::handle texts, const text_rules& rules);
     python_rows(const python_rows&) = delete;
     python_rows& operator=(const python_rows&) = delete;
@@ -129,6 +129,9 @@ class python_rows {
         locked_text* locked_;
     };
 
+    // Reads the few items of a short list, or else notes how long those of a long one may be.
+    void expect_items();
+
     // Reads all of `unread`, or up to the first item that is no row.
     std::optional<refused_item> read_items() noexcept;
     void check(const std::optional<refused_item>& refused) const;
@@ -137,9 +140,10 @@ class python_rows {
     borrowed_text text_;
 };
 
-// Readers of one kind of object each. Those that return bool return false for an object that is not of their kind. Of a
-// list or tuple of text, only a sample of rows is read, and the others are left to python_rows::read.
+// Readers of one kind of object each. Those that return bool return false for an object that is not of their kind. A
+// list or tuple of text is left unread.
 void read_objects(const pybind11::object& items, const text_rules& rules, borrowed_text& text);
+void read_iterable(pybind11::handle texts, const text_rules& rules, borrowed_text& text);
 bool read_numpy(pybind11::handle texts, const text_rules& rules, borrowed_text& text);
 bool read_arrow(pybind11::handle texts, const text_rules& rules, borrowed_text& text);
 

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "common/huge_pages.h"
+#include "common/spin.h"
 #include "text/utf8.h"
 
 namespace embrow {
@@ -33,20 +34,24 @@ class rows_progress {
   public:
     // Waits for the first `rows` rows; false if they will not come.
     bool wait_for(size_t rows) const noexcept {
+        spin_until([&] { return count_.load(std::memory_order_acquire) >= rows; });
         size_t there = count_.load(std::memory_order_acquire);
         for (; there < rows; there = count_.load(std::memory_order_acquire)) count_.wait(there);
         return there != failed;
     }
 
-    void reach(size_t rows) noexcept {
-        count_.store(rows, std::memory_order_release);
-        count_.notify_all();
+    // Those that sleep see it when they are woken, which takes long, so best not at each step.
+    void reach(size_t rows) noexcept { count_.store(rows, std::memory_order_release); }
+    void wake() noexcept { count_.notify_all(); }
+
+    void fail() noexcept {
+        reach(failed);
+        wake();
     }
-    void fail() noexcept { reach(failed); }
 
   private:
     static constexpr size_t failed = SIZE_MAX;
-    std::atomic<size_t> count_{0};
+    alignas(64) std::atomic<size_t> count_{0};  // in a cache line of its own, which many watch
 };
 
 // Rows of text, in one of three ways. Whoever makes it keeps what the rows point to alive and unchanged.
@@ -60,7 +65,9 @@ struct text_rows {
     std::vector<int64_t> offsets;
     std::vector<int64_t> picks;
     bool picked = false;
-    const rows_progress* progress = nullptr;  // of plain rows that are still being read
+    // Plain rows that are still being read, and what is known of them before.
+    const rows_progress* progress = nullptr;
+    size_t expected_bytes = 0;  // of one
 
     bool tokenized() const noexcept { return !offsets.empty(); }
     size_t size() const noexcept { return picked ? picks.size() : tokenized() ? offsets.size() - 1 : rows.size(); }
@@ -73,14 +80,6 @@ struct text_rows {
 
     // Waits until rows below `end` can be used, for there are as many; false if they cannot.
     bool wait_for(size_t end) const noexcept { return !progress || progress->wait_for(std::min(end, size())); }
-
-    // Some of `rows`, spread evenly, that are there before the others: calls use(index).
-    template <class Use>
-    static void for_sample(size_t count, Use&& use) {
-        constexpr size_t most = 256;
-        const size_t chosen = std::min(count, most);
-        for (size_t i = 0; i < chosen; ++i) use(i * count / chosen);
-    }
 };
 
 // Why a row was refused, and where in it.

@@ -95,6 +95,10 @@ __attribute__((visibility("default"))) void* mmap(void* at, size_t bytes, int ac
     return reinterpret_cast<void*>(syscall(SYS_mmap, at, bytes, access, flags, file, offset));
 }
 
+// What mmap is called in code that includes Python's headers.
+__attribute__((visibility("default"))) void* mmap64(void* at, size_t bytes, int access, int flags, int file,
+                                                    off64_t offset) noexcept __attribute__((alias("mmap")));
+
 }  // extern "C"
 
 __attribute__((visibility("default"))) void* operator new(size_t bytes) {

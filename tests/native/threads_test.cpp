@@ -135,7 +135,20 @@ void test_tasks(cases& all) {
               }),
               "a task was left out");
 
-    all.begin("tasks in ascending order wait for what is made meanwhile");
+    all.begin("tasks in ascending order");
+    std::atomic<size_t> begun{0};
+    size_t second = 0;
+    parallel_for(
+        2, 100,
+        [&](size_t task) {
+            const size_t before = begun.fetch_add(1);
+            if (before == 1) second = task;
+            while (before == 0 && begun < 2) std::this_thread::yield();
+        },
+        [](size_t) {}, task_order::ascending);
+    all.check(second == 1, "the second thread does not take the second task");
+
+    all.begin("tasks wait for what is made meanwhile");
     for (const bool fails : {false, true}) {
         all.check(all_callers([&](int) {
                       constexpr size_t tasks = 300;
@@ -147,6 +160,7 @@ void test_tasks(cases& all) {
                           for (size_t row = 0; row < made; ++row) {
                               rows[row] = 1;
                               progress.reach(row + 1);
+                              if (row % 50 == 49) progress.wake();
                           }
                           if (fails) progress.fail();
                       };
@@ -189,13 +203,16 @@ void test_kernels(cases& all, const fixture& made) {
     all.begin("callers encode rows that are still being read");
     all.check(all_callers([&](int) {
                   text_rows read = made.rows;
+                  std::fill(read.rows.begin(), read.rows.end(), text_row("not read yet", 12, encoding::utf8));
                   rows_progress progress;
                   read.progress = &progress;
+                  read.expected_bytes = 300;
                   const auto reading = [&](size_t) {
                       for (size_t row = 0; row < read.rows.size(); ++row) {
                           read.rows[row] = made.rows.rows[row];
                           progress.reach(row + 1);
                       }
+                      progress.wake();
                   };
                   row_fault fault;
                   const id_pieces pieces = encode_ragged(made.table, read, made.options, threads, fault, reading);
