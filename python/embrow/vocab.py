@@ -291,7 +291,7 @@ class Vocab:
         return_lengths : bool
             Return also each row's number of ids without padding, int64, shape (rows,).
         out : array or tensor, shape (rows, width), optional
-            Written to and returned. Text is encoded where it lies.
+            Written to and returned; after an error it may hold some rows. Text is encoded where it lies.
         device : optional
             The device of the tensor that is returned; implies ``return_tensors="pt"``. Default: that of `out`, else of
             ``to``.
@@ -312,6 +312,8 @@ class Vocab:
             fit.
         KeyError
             A token is unknown and there is no unk token.
+        RuntimeError
+            The list became longer or shorter before it was read.
 
         Notes
         -----
