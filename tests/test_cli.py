@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -257,6 +258,15 @@ def test_failed_training_leaves_the_old_model(folder: Path, capsys: pytest.Captu
     assert Path("model").read_text(encoding="utf-8") == "old"
 
 
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """Let SIGINT be KeyboardInterrupt, also where a shell began pytest in the background and so deaf to it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("interruptible")
 @pytest.mark.parametrize("command", ["compare", "train"])
 def test_interrupt_is_status_130_and_leaves_nothing(
     folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, command: str
