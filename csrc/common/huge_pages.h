@@ -30,26 +30,30 @@ inline void prefer_huge_pages([[maybe_unused]] void* begin, [[maybe_unused]] siz
 #endif
 }
 
+constexpr size_t whole_huge_pages(size_t bytes) noexcept {
+    return (bytes + huge_page - 1) & ~(huge_page - 1);
+}
+
 // Whole pages of 2 MB from the system, null if it has no more, and back to it. malloc would look for places among what
 // threads have freed, where so much at such addresses seldom fits, and take ever more.
 inline void* map_huge_pages(size_t bytes) noexcept {
-    bytes = (bytes + huge_page - 1) & ~(huge_page - 1);
+    bytes = whole_huge_pages(bytes);
 #if defined(EMBROW_MAPS_HUGE_PAGES)
     void* const found = mmap(nullptr, bytes + huge_page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (found == MAP_FAILED) return nullptr;
-    char* const begin = static_cast<char*>(found);
-    const size_t before = -reinterpret_cast<uintptr_t>(begin) & (huge_page - 1);
-    if (before > 0) munmap(begin, before);
-    munmap(begin + before + bytes, huge_page - before);
-    madvise(begin + before, bytes, MADV_HUGEPAGE);
-    return begin + before;
+    const size_t before = -reinterpret_cast<uintptr_t>(found) & (huge_page - 1);
+    char* const begin = static_cast<char*>(found) + before;
+    if (before > 0) munmap(found, before);
+    munmap(begin + bytes, huge_page - before);
+    prefer_huge_pages(begin, bytes);
+    return begin;
 #else
     return std::aligned_alloc(huge_page, bytes);
 #endif
 }
 inline void unmap_huge_pages(void* memory, [[maybe_unused]] size_t bytes) noexcept {
 #if defined(EMBROW_MAPS_HUGE_PAGES)
-    munmap(memory, (bytes + huge_page - 1) & ~(huge_page - 1));
+    munmap(memory, whole_huge_pages(bytes));
 #else
     std::free(memory);
 #endif

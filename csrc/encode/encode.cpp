@@ -206,11 +206,12 @@ constexpr size_t ids_per_task = bytes_per_task / 4;  // seldom more
 }  // namespace
 
 size_t rows_per_task(const text_rows& rows) noexcept {
-    size_t row_bytes = rows.expected_bytes;
-    if (!rows.progress) {
-        size_t bytes = 0;
-        for (const text_row& row : rows.rows) bytes += row.units();
-        row_bytes = bytes / std::max<size_t>(rows.picked ? rows.rows.size() : rows.size(), 1);
+    size_t row_bytes = 0;
+    if (rows.progress) {
+        row_bytes = rows.progress->expected_bytes;
+    } else {
+        for (const text_row& row : rows.rows) row_bytes += row.units();
+        row_bytes /= std::max<size_t>(rows.picked ? rows.rows.size() : rows.size(), 1);
     }
     // A row costs something even when it is empty.
     return std::max<size_t>(1, bytes_per_task / (row_bytes + 8));

@@ -126,14 +126,14 @@ void python_rows::expect_items() {
         borrow(items[begin + fold(i + 1, 0x9E3779B97F4A7C15) % stretch], row);
         bytes += std::min(row.units(), most_bytes);
     }
-    text_.rows.expected_bytes = bytes / few;
+    text_.progress.expected_bytes = bytes / few;
     text_.rows.progress = &text_.progress;
 }
 
 std::optional<refused_item> python_rows::read_items() noexcept {
     constexpr size_t ahead = 16;
     constexpr size_t step = 256;        // rows that are told of at once
-    constexpr size_t wake_step = 4096;  // those who sleep are told of
+    constexpr size_t wake_step = 4096;  // rows after which those who sleep are woken
     const auto sequence = std::exchange(text_.unread, {});
     const size_t count = text_.rows.size();
     if (static_cast<size_t>(PySequence_Fast_GET_SIZE(sequence.ptr())) != count) {

@@ -5,10 +5,8 @@
 
 #include <memory>
 #include <optional>
-#include <utility>
 #include <vector>
 
-#include "common/threads.h"
 #include "text/rows.h"
 #include "text/tokens.h"
 

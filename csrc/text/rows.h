@@ -49,6 +49,8 @@ class rows_progress {
         wake();
     }
 
+    size_t expected_bytes = 0;  // of a row, before any is there
+
   private:
     static constexpr size_t failed = SIZE_MAX;
     alignas(64) std::atomic<size_t> count_{0};  // in a cache line of its own, which many watch
@@ -65,9 +67,7 @@ struct text_rows {
     std::vector<int64_t> offsets;
     std::vector<int64_t> picks;
     bool picked = false;
-    // Plain rows that are still being read, and what is known of them before.
-    const rows_progress* progress = nullptr;
-    size_t expected_bytes = 0;  // of one
+    const rows_progress* progress = nullptr;  // of plain rows that are still being read
 
     bool tokenized() const noexcept { return !offsets.empty(); }
     size_t size() const noexcept { return picked ? picks.size() : tokenized() ? offsets.size() - 1 : rows.size(); }

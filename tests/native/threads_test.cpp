@@ -206,7 +206,7 @@ void test_kernels(cases& all, const fixture& made) {
                   std::fill(read.rows.begin(), read.rows.end(), text_row("not read yet", 12, encoding::utf8));
                   rows_progress progress;
                   read.progress = &progress;
-                  read.expected_bytes = 300;
+                  progress.expected_bytes = 300;
                   const auto reading = [&](size_t) {
                       for (size_t row = 0; row < read.rows.size(); ++row) {
                           read.rows[row] = made.rows.rows[row];
