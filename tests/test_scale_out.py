@@ -78,6 +78,7 @@ def test_ray_counts_and_encodes_in_parts(corpus: list[str], tmp_path: Path) -> N
         tmp_path,
         RAY_USAGE_STATS_ENABLED="0",
         RAY_TMPDIR="/tmp",  # paths of sockets are short
+        RAY_worker_niceness="0",  # Ray's 15 starves the workers where other processes keep the processors busy
     )
     encoded = parquet.read_table(tmp_path / "ids")
     expected = Vocab.build(corpus, ties="token")
