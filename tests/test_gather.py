@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -15,6 +16,18 @@ import reference
 pytestmark = pytest.mark.usefixtures("variant")
 
 DTYPES = [torch.float32, torch.float64, torch.bfloat16, torch.float16]
+Lookup = Callable[[Tensor, Tensor], Tensor]
+
+
+def into_out(ids: Tensor, table: Tensor) -> Tensor:
+    return F.embedding(ids, table, out=table.new_empty((*ids.shape, table.size(1))))
+
+
+@pytest.fixture(params=[F.embedding, into_out], ids=["few rows", "out"])
+def lookup(request: pytest.FixtureRequest) -> Lookup:
+    """Look few rows up: PyTorch's operator does, or with `out` the kernels."""
+    found: Lookup = request.param
+    return found
 
 
 @pytest.fixture(params=[1, 2, 5])
@@ -27,20 +40,20 @@ def threads(request: pytest.FixtureRequest) -> int:
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("dim", [0, 1, 3, 7, 8, 9, 15, 16, 17, 31, 32, 33, 63, 64, 65, 100, 300, 1000])
-def test_every_width_equals_the_reference(dim: int, dtype: torch.dtype) -> None:
+def test_every_width_equals_the_reference(lookup: Lookup, dim: int, dtype: torch.dtype) -> None:
     table = torch.randn(23, dim).to(dtype)
     ids = torch.randint(0, 23, (41,))
-    found = F.embedding(ids, table)
+    found = lookup(ids, table)
     assert found.dtype == dtype
     assert found.tolist() == reference.gather(table.tolist(), ids.tolist())
 
 
 @pytest.mark.parametrize("count", [0, 1, 2, 7, 8, 9, 15, 16, 17, 1000])
 @pytest.mark.parametrize("id_type", [torch.int32, torch.int64])
-def test_every_count_equals_the_reference(count: int, id_type: torch.dtype) -> None:
+def test_every_count_equals_the_reference(lookup: Lookup, count: int, id_type: torch.dtype) -> None:
     table = torch.randn(5, 12)
     ids = torch.randint(0, 5, (count,), dtype=id_type)
-    assert F.embedding(ids, table).tolist() == reference.gather(table.tolist(), ids.tolist())
+    assert lookup(ids, table).tolist() == reference.gather(table.tolist(), ids.tolist())
 
 
 @pytest.mark.parametrize("dim", [5, 64, 300])
@@ -56,9 +69,9 @@ def test_batches_larger_than_the_cache_are_torch_s_to_the_bit(threads: int) -> N
     assert torch.equal(F.embedding(ids, table), torch.nn.functional.embedding(ids, table))
 
 
-def test_nan_payloads_survive() -> None:
+def test_nan_payloads_survive(lookup: Lookup) -> None:
     bits = torch.tensor([[0x7FA00001, -1, 0x7F800000, -0x80000000]], dtype=torch.int32)
-    found = F.embedding(torch.tensor([0, 0]), bits.view(torch.float32))
+    found = lookup(torch.tensor([0, 0]), bits.view(torch.float32))
     assert torch.equal(found.view(torch.int32), bits.expand(2, 4))
 
 
@@ -75,10 +88,10 @@ def test_nan_payloads_survive() -> None:
     ],
     ids=["columns", "every other row", "corner", "one row", "transposed", "every third column", "one column"],
 )
-def test_strided_tables(make) -> None:
+def test_strided_tables(lookup: Lookup, make) -> None:
     table = make(torch.randn(24, 12))
     ids = torch.tensor([0, 11, 3, 3])
-    assert torch.equal(F.embedding(ids, table), torch.nn.functional.embedding(ids, table))
+    assert torch.equal(lookup(ids, table), torch.nn.functional.embedding(ids, table))
 
 
 @pytest.mark.parametrize(
@@ -92,30 +105,30 @@ def test_strided_tables(make) -> None:
     ],
     ids=["0-dim", "no columns", "transposed", "every third", "expanded"],
 )
-def test_ids_of_any_shape(ids: Tensor) -> None:
+def test_ids_of_any_shape(lookup: Lookup, ids: Tensor) -> None:
     table = torch.randn(24, 6)
-    found = F.embedding(ids, table)
+    found = lookup(ids, table)
     assert found.shape == (*ids.shape, 6)
     assert torch.equal(found, torch.nn.functional.embedding(ids, table))
 
 
-def test_a_table_without_rows_serves_an_empty_batch() -> None:
-    assert F.embedding(torch.empty(0, 3, dtype=torch.int64), torch.empty(0, 4)).shape == (0, 3, 4)
+def test_a_table_without_rows_serves_an_empty_batch(lookup: Lookup) -> None:
+    assert lookup(torch.empty(0, 3, dtype=torch.int64), torch.empty(0, 4)).shape == (0, 3, 4)
 
 
 @pytest.mark.parametrize("id_type", [torch.int32, torch.int64])
 @pytest.mark.parametrize(("position", "value"), [(0, 9), (5, -1), (11, 9), (7, -(2**31)), (3, 2**31 - 1)])
-def test_an_id_outside_the_table_is_named(position: int, value: int, id_type: torch.dtype) -> None:
+def test_an_id_outside_the_table_is_named(lookup: Lookup, position: int, value: int, id_type: torch.dtype) -> None:
     ids = torch.zeros(12, dtype=id_type)
     ids[position] = value
     text = f"index out of range in self: position {position} of the ids is {value}, the table has rows 0 to 8"
     with pytest.raises(IndexError, match="^" + re.escape(text) + "$"):
-        F.embedding(ids.reshape(3, 4), torch.randn(9, 3))
+        lookup(ids.reshape(3, 4), torch.randn(9, 3))
 
 
-def test_an_id_wider_than_32_bits_is_named() -> None:
+def test_an_id_wider_than_32_bits_is_named(lookup: Lookup) -> None:
     with pytest.raises(IndexError, match=re.escape(f"position 1 of the ids is {2**32}, ")):
-        F.embedding(torch.tensor([0, 2**32]), torch.randn(9, 3))
+        lookup(torch.tensor([0, 2**32]), torch.randn(9, 3))
 
 
 def test_the_first_of_many_bad_ids_is_named(threads: int) -> None:
@@ -125,14 +138,14 @@ def test_the_first_of_many_bad_ids_is_named(threads: int) -> None:
         F.embedding(ids, torch.randn(7, 64))
 
 
-def test_any_id_is_outside_a_table_without_rows() -> None:
+def test_any_id_is_outside_a_table_without_rows(lookup: Lookup) -> None:
     with pytest.raises(IndexError, match="position 0 of the ids is 0, the table has no rows"):
-        F.embedding(torch.tensor([0]), torch.empty(0, 3))
+        lookup(torch.tensor([0]), torch.empty(0, 3))
 
 
-def test_an_id_outside_a_table_without_columns_is_named() -> None:
+def test_an_id_outside_a_table_without_columns_is_named(lookup: Lookup) -> None:
     with pytest.raises(IndexError, match="position 1 of the ids is -1, the table has rows 0 to 4"):
-        F.embedding(torch.tensor([0, -1]), torch.empty(5, 0))
+        lookup(torch.tensor([0, -1]), torch.empty(5, 0))
 
 
 def test_max_norm_reads_no_bad_id() -> None:
@@ -142,9 +155,9 @@ def test_max_norm_reads_no_bad_id() -> None:
     assert torch.equal(table, torch.ones(3, 4))
 
 
-def test_numpy_memory_is_read_where_it_lies() -> None:
+def test_numpy_memory_is_read_where_it_lies(lookup: Lookup) -> None:
     table = np.arange(12, dtype=np.float32).reshape(4, 3)
-    found = F.embedding(torch.from_numpy(np.array([3, 1])), torch.from_numpy(table))
+    found = lookup(torch.from_numpy(np.array([3, 1])), torch.from_numpy(table))
     assert np.array_equal(found.numpy(), table[[3, 1]])
 
 

@@ -24,6 +24,8 @@ from embrow.nn import Embedding
 
 aten = torch.nn.functional.embedding
 
+pytestmark = pytest.mark.usefixtures("kernels_look_up_few")
+
 
 @pytest.fixture
 def kernel_calls(monkeypatch: pytest.MonkeyPatch) -> list[str]:
@@ -319,6 +321,37 @@ def test_plain_tensors_are_served(dtype: torch.dtype, kernel_calls: list[str]) -
     with torch.inference_mode():
         F.embedding(torch.tensor([1]), weight)
     assert kernel_calls == ["gather_rows", "scatter_rows", "gather_rows", "gather_rows"]
+
+
+def test_few_rows_are_torch_s_to_look_up(kernel_calls: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    weight = torch.randn(4, 3, requires_grad=True)
+    few, one_more = torch.tensor([1, 1]), torch.tensor([1, 1, 0])
+    monkeypatch.setattr("embrow._embedding._few_bytes", 2 * 3 * 4)
+    for ids, calls in ((few, []), (one_more, ["gather_rows"])):
+        with torch.no_grad():
+            assert torch.equal(F.embedding(ids, weight), weight[ids])
+        assert kernel_calls == calls
+        # The node of the graph is PyTorch's where the gradient is.
+        found = F.embedding(ids, weight, padding_idx=1, sparse=True)
+        expected = aten(ids, weight, padding_idx=1, sparse=True)
+        assert (type(found.grad_fn) is type(expected.grad_fn)) is (not calls)
+        assert kernel_calls == 2 * calls
+        (grad,), (expected_grad,) = (torch.autograd.grad(out.sum(), weight) for out in (found, expected))
+        assert torch.equal(grad._indices(), expected_grad._indices())
+        assert torch.equal(grad._values(), expected_grad._values())
+        kernel_calls.clear()
+    F.embedding(few, weight).sum().backward()
+    assert kernel_calls == ["scatter_rows"]
+
+
+@pytest.mark.parametrize("sparse", [False, True])
+@pytest.mark.parametrize("requires_grad", [False, True])
+def test_an_id_outside_the_table_among_few_is_named(sparse: bool, requires_grad: bool) -> None:
+    message = r"^index out of range in self: position 2 of the ids is -1, the table has rows 0 to 3$"
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(IndexError, match=message) as raised:
+        patch.setattr("embrow._embedding._few_bytes", 1000)
+        F.embedding(torch.tensor([[0, 3], [-1, 4]]), torch.randn(4, 3, requires_grad=requires_grad), sparse=sparse)
+    assert raised.value.__context__ is None
 
 
 class Marked(Tensor):

@@ -19,6 +19,8 @@ from embrow.nn import Embedding
 aten = torch.nn.functional.embedding
 aten_bag = torch.nn.functional.embedding_bag
 
+pytestmark = pytest.mark.usefixtures("kernels_look_up_few")
+
 
 @pytest.mark.filterwarnings("ignore:.*torch.jit.*:DeprecationWarning")
 def test_gradcheck_and_gradgradcheck() -> None:

@@ -19,6 +19,8 @@ _is_grad_enabled = torch.is_grad_enabled
 _get_num_threads = torch.get_num_threads
 _increment_version = torch.autograd.graph.increment_version
 _int64 = torch.int64
+_torch_gather = torch.embedding
+_few_bytes = 1 << 20  # of looked-up rows, which is also what one thread of ours gathers as soon as two
 # Unlike embedding_dense_backward it can be differentiated when sparse, too.
 embedding_backward = torch.ops.aten.embedding_backward
 _ops = torch.ops.embrow
@@ -63,14 +65,34 @@ def embedding(
         _increment_version(out)  # first, as rows before one that fails are written, too
         _gather_into(out, weight, ids, rows, dim)
         return out
-    if weight.requires_grad and _is_grad_enabled():
-        # Each argument of Function.apply costs.
-        rows_of_ids: Tensor = _apply(weight, ids, (rows, dim, padding_idx, scale_grad_by_freq, sparse))
-        return rows_of_ids
-    return _gather(weight, ids, rows, dim)
+    if not (weight.requires_grad and _is_grad_enabled()):
+        return _gather(weight, ids, rows, dim)
+    if sparse and _are_few(weight, ids, rows, dim):
+        # The gradient is PyTorch's in any case, so the node of the graph may be, too.
+        return _gather_few(weight, ids, padding_idx, scale_grad_by_freq, sparse)
+    # Each argument of Function.apply costs.
+    rows_of_ids: Tensor = _apply(weight, ids, (rows, dim, padding_idx, scale_grad_by_freq, sparse))
+    return rows_of_ids
+
+
+def _are_few(weight: Tensor, ids: Tensor, rows: int, dim: int) -> bool:
+    """Whether PyTorch's operator, which costs less to call, looks the rows up as fast."""
+    # Where there is nothing to read it says of no id that it is wrong.
+    return weight.is_cpu and rows > 0 and 0 < ids.numel() * dim * weight.itemsize <= _few_bytes
+
+
+def _gather_few(weight: Tensor, ids: Tensor, *settings: Any) -> Tensor:
+    try:
+        return _torch_gather(weight, ids, *settings)
+    except IndexError:
+        pass  # it does not name the position
+    _core.check_ids(ids.data_ptr(), ids.numel(), ids.dtype is _int64, weight.size(0))
+    raise RuntimeError("embedding: the ids have changed while their rows were looked up")
 
 
 def _gather(weight: Tensor, ids: Tensor, rows: int, dim: int) -> Tensor:
+    if _are_few(weight, ids, rows, dim):
+        return _gather_few(weight, ids)
     out = weight.new_empty((*ids.shape, dim))
     _gather_into(out, weight, ids, rows, dim)
     return out
