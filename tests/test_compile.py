@@ -15,8 +15,6 @@ from embrow.nn import Embedding, EmbeddingBag
 DTYPES = [torch.float32, torch.float64, torch.bfloat16, torch.float16]
 IDS = torch.tensor([[1, 2, 2], [9, 3, 1]])
 
-pytestmark = pytest.mark.usefixtures("kernels_look_up_few")
-
 
 @pytest.fixture(autouse=True)
 def fresh() -> Iterator[None]:

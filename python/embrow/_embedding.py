@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch._C._functorch import is_legacy_batchedtensor
+from torch.nn import Parameter
 from torch.nn.functional import embedding as _torch_embedding
 
 from embrow import _core, _gpu
@@ -19,7 +20,8 @@ _is_grad_enabled = torch.is_grad_enabled
 _get_num_threads = torch.get_num_threads
 _increment_version = torch.autograd.graph.increment_version
 _int64 = torch.int64
-_torch_gather = torch.embedding
+_torch_lookup = torch.embedding
+_is_compiling = torch.compiler.is_compiling
 _few_bytes = 1 << 20  # of looked-up rows, which is also what one thread of ours gathers as soon as two
 # Unlike embedding_dense_backward it can be differentiated when sparse, too.
 embedding_backward = torch.ops.aten.embedding_backward
@@ -36,6 +38,9 @@ def embedding(
     sparse: bool = False,
     out: Tensor | None = None,
 ) -> Tensor:
+    if out is None and max_norm is None and _is_few(input, weight, sparse):
+        padding_idx = _row_of(padding_idx, weight.size(0))
+        return _lookup_few(input, weight, padding_idx, scale_grad_by_freq, sparse)
     if out is not None:
         _check_out(out, input, weight)
     if not is_lookup_served(input, weight, max_norm) or (out is not None and not is_plain(out)):
@@ -49,13 +54,7 @@ def embedding(
             return rows_in_graph
         return _torch_embedding(input, weight, padding_idx, max_norm, norm_type, scale_grad_by_freq, sparse)
     rows, dim = weight.shape
-    if padding_idx is None:
-        padding_idx = -1
-    else:
-        if not -rows <= padding_idx < rows:
-            raise AssertionError("Padding_idx must be within num_embeddings")
-        if padding_idx < 0:
-            padding_idx += rows
+    padding_idx = _row_of(padding_idx, rows)
     ids = input if input.is_contiguous() else input.contiguous()
     if max_norm is not None:
         _core.check_ids(ids.data_ptr(), ids.numel(), ids.dtype is _int64, rows)
@@ -65,34 +64,49 @@ def embedding(
         _increment_version(out)  # first, as rows before one that fails are written, too
         _gather_into(out, weight, ids, rows, dim)
         return out
-    if not (weight.requires_grad and _is_grad_enabled()):
-        return _gather(weight, ids, rows, dim)
-    if sparse and _are_few(weight, ids, rows, dim):
-        # The gradient is PyTorch's in any case, so the node of the graph may be, too.
-        return _gather_few(weight, ids, padding_idx, scale_grad_by_freq, sparse)
-    # Each argument of Function.apply costs.
-    rows_of_ids: Tensor = _apply(weight, ids, (rows, dim, padding_idx, scale_grad_by_freq, sparse))
-    return rows_of_ids
+    if weight.requires_grad and _is_grad_enabled():
+        # Each argument of Function.apply costs.
+        rows_of_ids: Tensor = _apply(weight, ids, (rows, dim, padding_idx, scale_grad_by_freq, sparse))
+        return rows_of_ids
+    return _gather(weight, ids, rows, dim)
 
 
-def _are_few(weight: Tensor, ids: Tensor, rows: int, dim: int) -> bool:
-    """Whether PyTorch's operator, which costs less to call, looks the rows up as fast."""
-    # Where there is nothing to read it says of no id that it is wrong.
-    return weight.is_cpu and rows > 0 and 0 < ids.numel() * dim * weight.itemsize <= _few_bytes
+def _is_few(ids: Tensor, weight: Tensor, sparse: bool) -> bool:
+    """Whether PyTorch's operator looks the rows up as fast, costs less to call, and has all of the gradient to make."""
+    return (
+        (type(weight) is Parameter or type(weight) is Tensor)
+        and not _is_compiling()
+        and is_eager()
+        and (sparse or not weight.requires_grad or not _is_grad_enabled())
+        and type(ids) is Tensor
+        and weight.is_cpu
+        and weight.dim() == 2
+        # Where there is nothing to read it says of no id that it is wrong.
+        and weight.size(0) > 0
+        and 0 < ids.numel() * weight.size(1) * weight.itemsize <= _few_bytes
+    )
 
 
-def _gather_few(weight: Tensor, ids: Tensor, *settings: Any) -> Tensor:
+def _lookup_few(ids: Tensor, weight: Tensor, *settings: Any) -> Tensor:
     try:
-        return _torch_gather(weight, ids, *settings)
+        return _torch_lookup(weight, ids, *settings)
     except IndexError:
         pass  # it does not name the position
+    ids = ids.contiguous()
     _core.check_ids(ids.data_ptr(), ids.numel(), ids.dtype is _int64, weight.size(0))
     raise RuntimeError("embedding: the ids have changed while their rows were looked up")
 
 
+def _row_of(padding_idx: int | None, rows: int) -> int:
+    """Return the row that is padding as the kernels count it, -1 for none."""
+    if padding_idx is None:
+        return -1
+    if not -rows <= padding_idx < rows:
+        raise AssertionError("Padding_idx must be within num_embeddings")
+    return padding_idx + rows if padding_idx < 0 else padding_idx
+
+
 def _gather(weight: Tensor, ids: Tensor, rows: int, dim: int) -> Tensor:
-    if _are_few(weight, ids, rows, dim):
-        return _gather_few(weight, ids)
     out = weight.new_empty((*ids.shape, dim))
     _gather_into(out, weight, ids, rows, dim)
     return out
