@@ -212,6 +212,18 @@ def test_save_and_load(tmp_path: Path) -> None:
     np.testing.assert_array_equal(again.predict(TEXTS), model.predict(TEXTS))
 
 
+def test_a_model_of_a_device_that_is_not_here_is_loaded_onto_another(tmp_path: Path) -> None:
+    path = tmp_path / "model.embrow"
+    model = TextClassifier(**{**QUICK, "epochs": 1}).fit(TEXTS, LABELS)
+    expected = model.predict_proba(TEXTS)
+    model.set_params(device="cuda:99").save(path)
+    with pytest.raises(RuntimeError, match=r'model\.embrow: the model is for cuda:99, .* such as device="cpu"'):
+        TextClassifier.load(path)
+    loaded = TextClassifier.load(path, device=torch.device("cpu"))
+    assert loaded.get_params()["device"] == torch.device("cpu")
+    np.testing.assert_array_equal(loaded.predict_proba(TEXTS), expected)
+
+
 def test_damaged_model_file_is_a_value_error(tmp_path: Path) -> None:
     path = tmp_path / "model.embrow"
     TextClassifier(**{**QUICK, "epochs": 1}).fit(TEXTS, LABELS).save(path)

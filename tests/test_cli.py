@@ -16,6 +16,7 @@ import pytest
 for module in ("torch", "sklearn", "click", "rich", "matplotlib", "jinja2"):
     pytest.importorskip(module, reason=f"the command line needs {module}")
 
+from embrow import TextClassifier  # noqa: E402
 from embrow.cli import main  # noqa: E402
 from fasttext_files import MODELS  # noqa: E402
 
@@ -80,6 +81,14 @@ def test_train_then_predict(folder: Path, capsys: pytest.CaptureFixture[str]) ->
     code, out, err = run(capsys, "predict", "model", "data.csv", "--label-column", "label")
     assert (code, out) == (0, "good\npoor\n" * 12)
     assert err == "accuracy 1.0000 (24 of 24)\n"
+
+
+def test_a_model_trained_on_a_gpu_predicts_without(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(capsys, "train", "data.csv", "-o", "model", "--lr", 0.1, "--vectors", "vectors.bin")[0] == 0
+    TextClassifier.load("model").set_params(device="cuda:99").save("model")
+    Path("lines.txt").write_text("nice great\nbad awful\n", encoding="utf-8")
+    assert run(capsys, "predict", "model", "lines.txt", "--device", "cpu") == (0, "good\npoor\n", "")
+    assert run(capsys, "predict", "model", "lines.txt") == (0, "good\npoor\n", "")
 
 
 def test_vocab_then_encode(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -276,17 +276,27 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         _write_file(Path(path), meta, self.vocab_, arrays)
 
     @classmethod
-    def load(cls, path: str | os.PathLike[str]) -> Self:
+    def load(cls, path: str | os.PathLike[str], *, device: str | torch.device | None = None) -> Self:
         """Read what `save` wrote.
+
+        Parameters
+        ----------
+        path : str or path
+        device : str or torch.device, optional
+            Takes the place of the `device` that the model was made with.
 
         Raises
         ------
         ValueError
             The file is damaged, or is not one of these.
+        RuntimeError
+            The device is not in this machine.
         """
         meta, vocab, arrays = _read_file(Path(path))
         try:
             model = cls(**meta["params"])
+            if device is not None:
+                model.device = device
             if isinstance(model.class_weight, list):
                 model.class_weight = {label: weight for label, weight in model.class_weight}
             model.vocab_ = vocab
@@ -308,7 +318,14 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             model.model_.load_state_dict({name: torch.from_numpy(array) for name, array in arrays.items()})
         except (KeyError, TypeError, RuntimeError, IndexError, AttributeError) as error:
             raise ValueError(f"{path}: damaged embrow model: {error}") from error
-        model.model_.to(resolve_device(model.device)).eval()
+        where = resolve_device(model.device)
+        gpus = torch.cuda.device_count()
+        if where.type == "cuda" and (where.index or 0) >= gpus:
+            raise RuntimeError(
+                f"{path}: the model is for {where}, and this machine has {gpus} CUDA devices; give load another, such "
+                'as device="cpu"'
+            )
+        model.model_.to(where).eval()
         return model
 
     def _check_parameters(self) -> None:

@@ -284,6 +284,7 @@ def train(
     type=click.Choice(["lines", "auto", *FORMATS]),
     help="Format of FILE; default: one text a line, or auto where a column is named.",
 )
+@click.option("--device", default="auto", show_default=True, help="Where the model runs, wherever it was trained.")
 @_options(_encoding_options, _debug_option)
 def predict(
     *,
@@ -293,13 +294,14 @@ def predict(
     text_column: str | None,
     label_column: str | None,
     format: str | None,
+    device: str,
     encoding: str,
     encoding_errors: str,
 ) -> None:
     """Write the label of each text of FILE, one a line; - is standard input."""
     from embrow.classifier import TextClassifier
 
-    classifier = TextClassifier.load(model)
+    classifier = TextClassifier.load(model, device=device)
     reading = {"encoding": encoding, "encoding_errors": encoding_errors}
     format = format or ("lines" if text_column is None and label_column is None else "auto")
     labels: list[str] = []
