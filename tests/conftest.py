@@ -30,7 +30,7 @@ def variant(request: pytest.FixtureRequest) -> Iterator[str]:
 @pytest.fixture
 def kernels_look_up_few(monkeypatch: pytest.MonkeyPatch) -> None:
     """Leave lookups of few rows to the kernels, too, which otherwise PyTorch's operator serves."""
-    monkeypatch.setattr("embrow._embedding._few_bytes", 0)
+    monkeypatch.setattr("embrow._embedding._few_elements", 0)
 
 
 @pytest.fixture

@@ -91,7 +91,7 @@ def test_nan_payloads_survive(lookup: Lookup) -> None:
 def test_strided_tables(lookup: Lookup, make) -> None:
     table = make(torch.randn(24, 12))
     ids = torch.tensor([0, 11, 3, 3])
-    assert torch.equal(lookup(ids, table), torch.nn.functional.embedding(ids, table))
+    assert torch.equal(lookup(ids, table), table[ids])
 
 
 @pytest.mark.parametrize(
@@ -109,7 +109,7 @@ def test_ids_of_any_shape(lookup: Lookup, ids: Tensor) -> None:
     table = torch.randn(24, 6)
     found = lookup(ids, table)
     assert found.shape == (*ids.shape, 6)
-    assert torch.equal(found, torch.nn.functional.embedding(ids, table))
+    assert torch.equal(found, table[ids])
 
 
 def test_a_table_without_rows_serves_an_empty_batch(lookup: Lookup) -> None:

@@ -24,7 +24,12 @@ from embrow.nn import Embedding
 
 aten = torch.nn.functional.embedding
 
-pytestmark = pytest.mark.usefixtures("kernels_look_up_few")
+
+@pytest.fixture(autouse=True, params=["kernels", "PyTorch's operator"])
+def few_rows(request: pytest.FixtureRequest) -> None:
+    """Look few rows up with either; as nearly all lookups here are."""
+    if request.param == "kernels":
+        request.getfixturevalue("kernels_look_up_few")
 
 
 @pytest.fixture
@@ -313,6 +318,7 @@ def test_a_hidden_import_names_the_extra() -> None:
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16, torch.float16])
+@pytest.mark.usefixtures("kernels_look_up_few")
 def test_plain_tensors_are_served(dtype: torch.dtype, kernel_calls: list[str]) -> None:
     weight = torch.randn(4, 2, dtype=dtype, requires_grad=True)
     F.embedding(torch.tensor([1]), weight).sum().backward()
@@ -326,7 +332,7 @@ def test_plain_tensors_are_served(dtype: torch.dtype, kernel_calls: list[str]) -
 def test_few_rows_are_torch_s_to_look_up(kernel_calls: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     weight = torch.randn(4, 3, requires_grad=True)
     few, one_more = torch.tensor([1, 1]), torch.tensor([1, 1, 0])
-    monkeypatch.setattr("embrow._embedding._few_bytes", 2 * 3 * 4)
+    monkeypatch.setattr("embrow._embedding._few_elements", 2 * 3 + 1)
     for ids, calls in ((few, []), (one_more, ["gather_rows"])):
         with torch.no_grad():
             assert torch.equal(F.embedding(ids, weight), weight[ids])
@@ -346,12 +352,34 @@ def test_few_rows_are_torch_s_to_look_up(kernel_calls: list[str], monkeypatch: p
 
 @pytest.mark.parametrize("sparse", [False, True])
 @pytest.mark.parametrize("requires_grad", [False, True])
-def test_an_id_outside_the_table_among_few_is_named(sparse: bool, requires_grad: bool) -> None:
+def test_an_id_outside_the_table_is_named(sparse: bool, requires_grad: bool) -> None:
+    weight = torch.randn(4, 3, requires_grad=requires_grad)
     message = r"^index out of range in self: position 2 of the ids is -1, the table has rows 0 to 3$"
-    with pytest.MonkeyPatch.context() as patch, pytest.raises(IndexError, match=message) as raised:
-        patch.setattr("embrow._embedding._few_bytes", 1000)
-        F.embedding(torch.tensor([[0, 3], [-1, 4]]), torch.randn(4, 3, requires_grad=requires_grad), sparse=sparse)
+    with pytest.raises(IndexError, match=message) as raised:
+        F.embedding(torch.tensor([[0, -1], [3, 4]]).t(), weight, sparse=sparse)
     assert raised.value.__context__ is None
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: torch._to_functional_tensor(torch.tensor([1, 9])),
+        lambda: torch._neg_view(torch.tensor([1, 0])),
+        lambda: torch.tensor([1, 4]).to_sparse(),
+    ],
+    ids=["functional", "negative bit", "sparse"],
+)
+def test_ids_whose_memory_is_not_to_be_read(make: Callable[[], Tensor]) -> None:
+    raises_as(lambda: aten(make(), torch.ones(4, 3)), lambda: F.embedding(make(), torch.ones(4, 3)))
+
+
+def test_an_index_error_of_somebody_else_s_is_handed_on() -> None:
+    def fail(_: Tensor) -> None:
+        raise IndexError("mine")
+
+    weight = torch.randn(4, 3, requires_grad=True)
+    with torch.autograd.graph.saved_tensors_hooks(fail, lambda held: held), pytest.raises(IndexError, match=r"^mine$"):
+        F.embedding(torch.tensor([1]), weight, sparse=True)
 
 
 class Marked(Tensor):

@@ -33,9 +33,9 @@ def prefers_huge_pages(tensor: Tensor) -> bool:
     raise AssertionError("no mapping has the tensor")
 
 
-@pytest.fixture(autouse=True, scope="module")
+@pytest.fixture(autouse=True)
 def small_pages_else() -> Iterator[None]:
-    """Hold what malloc has left of memory on large pages, which earlier tests freed: what follows is the system's."""
+    """Hold what malloc has left of memory on large pages, which others freed: what the test takes is the system's."""
     held = [torch.empty(ROWS, DIM)]
     while prefers_huge_pages(held[-1]):
         if len(held) == 100:

@@ -1,7 +1,8 @@
-"""The pool's threads, as the system sees them."""
+"""Threads where the system has a say: their priority, and forks, which leave them behind."""
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 
@@ -22,6 +23,25 @@ for stat in Path("/proc/self/task").glob("*/stat"):
         print(int(fields[16]) - nice, fields[38])
 """
 
+LOOKUPS_AFTER_A_FORK = """
+import os, sys, numpy, torch
+import embrow.functional as F
+torch.set_num_threads(4)
+table = torch.from_numpy(numpy.random.default_rng(0).random((40_000, 31)))
+every_id = torch.from_numpy(numpy.arange(40_000))
+def look_up():
+    with torch.no_grad():
+        for count in (1, 1000, 1057, 1058, 40_000):
+            ids = every_id[:count]
+            assert torch.equal(F.embedding(ids, table)[-1], table[count - 1])
+look_up()
+child = os.fork()
+if child == 0:
+    look_up()
+    os._exit(0)
+sys.exit(os.waitpid(child, 0)[1])
+"""
+
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 @pytest.mark.parametrize("policy", ["os.SCHED_OTHER", "os.SCHED_BATCH"])
@@ -32,3 +52,10 @@ def test_threads_keep_the_priority_of_the_process(policy: str) -> None:
     threads = done.stdout.split("\n")[:-1]
     assert len(threads) == 2
     assert set(threads) == {f"0 {0 if policy == 'os.SCHED_OTHER' else 3}"}
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="forks")
+def test_rows_are_looked_up_after_a_fork() -> None:
+    """OpenMP's threads, which PyTorch's larger operations start, are not there in the child."""
+    pytest.importorskip("torch")
+    subprocess.run([sys.executable, "-c", LOOKUPS_AFTER_A_FORK], check=True, timeout=60)

@@ -13,7 +13,7 @@ from torch.nn.functional import embedding as _torch_embedding
 
 from embrow import _core, _gpu
 from embrow._compiled import define, define_gradient, is_training_compiled
-from embrow._eager import elements, is_eager, is_lookup_served, is_plain, row_stride_bytes
+from embrow._eager import are_plain_ids, elements, is_eager, is_lookup_served, is_plain, row_stride_bytes
 from embrow._table_memory import zero_table
 
 _is_grad_enabled = torch.is_grad_enabled
@@ -22,7 +22,9 @@ _increment_version = torch.autograd.graph.increment_version
 _int64 = torch.int64
 _torch_lookup = torch.embedding
 _is_compiling = torch.compiler.is_compiling
-_few_bytes = 1 << 20  # of looked-up rows, which is also what one thread of ours gathers as soon as two
+# From here on it shares the work among OpenMP's threads, which a forked child would wait for in vain. Before that it is
+# as fast, and costs less to call.
+_few_elements = 32768
 # Unlike embedding_dense_backward it can be differentiated when sparse, too.
 embedding_backward = torch.ops.aten.embedding_backward
 _ops = torch.ops.embrow
@@ -72,7 +74,7 @@ def embedding(
 
 
 def _is_few(ids: Tensor, weight: Tensor, sparse: bool) -> bool:
-    """Whether PyTorch's operator looks the rows up as fast, costs less to call, and has all of the gradient to make."""
+    """Whether to leave the lookup to PyTorch's operator: of few rows, and without a dense gradient to record."""
     return (
         (type(weight) is Parameter or type(weight) is Tensor)
         and not _is_compiling()
@@ -81,20 +83,25 @@ def _is_few(ids: Tensor, weight: Tensor, sparse: bool) -> bool:
         and type(ids) is Tensor
         and weight.is_cpu
         and weight.dim() == 2
-        # Where there is nothing to read it says of no id that it is wrong.
+        # Nothing to read is no IndexError of PyTorch's.
         and weight.size(0) > 0
-        and 0 < ids.numel() * weight.size(1) * weight.itemsize <= _few_bytes
+        and 0 < ids.numel() * weight.size(1) < _few_elements
     )
 
 
 def _lookup_few(ids: Tensor, weight: Tensor, *settings: Any) -> Tensor:
     try:
         return _torch_lookup(weight, ids, *settings)
-    except IndexError:
-        pass  # it does not name the position
-    ids = ids.contiguous()
-    _core.check_ids(ids.data_ptr(), ids.numel(), ids.dtype is _int64, weight.size(0))
-    raise RuntimeError("embedding: the ids have changed while their rows were looked up")
+    except IndexError as error:
+        raised = error
+    try:
+        if are_plain_ids(ids):
+            # PyTorch does not name the position.
+            ids = ids.contiguous()
+            _core.check_ids(ids.data_ptr(), ids.numel(), ids.dtype is _int64, weight.size(0))
+        raise raised
+    finally:
+        del raised
 
 
 def _row_of(padding_idx: int | None, rows: int) -> int:

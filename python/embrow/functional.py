@@ -66,9 +66,10 @@ def embedding(
     Plain tensors of float32, float64, bfloat16 and float16 use embrow's kernels: on the CPU on as many threads as
     `torch.get_num_threads()` says, and on CUDA devices where embrow was built with its CUDA kernels. Everything else is
     handed to PyTorch: other dtypes and devices, tensor subclasses, functorch transforms, forward-mode differentiation,
-    tracing, scripting and exporting, and on CUDA `max_norm`. So is, on the CPU, the lookup of up to 1 MB of rows, where
-    PyTorch's operator is as fast and costs less to call. `torch.compile` puts embrow's operators in its graph where
-    a table on the CPU is trained, which is where they are faster.
+    tracing, scripting and exporting, and on CUDA `max_norm`. So are, on the CPU, rows of fewer than 32,768 elements in
+    all, unless `out` or `max_norm` is given or a dense gradient recorded: PyTorch's operator costs less to call.
+    `torch.compile` puts embrow's operators in its graph where a table on the CPU is trained, which is where they are
+    faster.
     The results are the same bits for every number of threads, and on CUDA, where
     :func:`embrow.cuda.allow_atomic_gradients` can give that up and a few gradients are PyTorch's to compute: second
     ones, and of bags those of maxima and of `per_sample_weights`.
