@@ -7,17 +7,23 @@
 
 namespace embrow {
 
-// The lines that the row lies in, and none more: of short rows one is much of their traffic. The address may be any,
-// the last one of all too: a prefetch of no memory does nothing.
+// Inlined, both, for GCC takes a function that only prefetches for one that does nothing. The address may be any: a
+// prefetch of no memory does nothing.
+
+inline constexpr uintptr_t cache_line = 64;
+
 template <bool to_write = false>
-inline void prefetch_row(uintptr_t row, size_t bytes) noexcept {
-    constexpr uintptr_t line = 64;
-    constexpr size_t most_bytes = 16 * line;  // the hardware's own prefetcher has understood by then
-    const uintptr_t first = row & ~(line - 1);
+[[gnu::always_inline]] inline void prefetch_line(uintptr_t at) noexcept {
+    __builtin_prefetch(reinterpret_cast<const void*>(at), to_write);  // NOLINT(performance-no-int-to-ptr)
+}
+
+// The lines that the row lies in, and none more: of short rows one is much of their traffic.
+template <bool to_write = false>
+[[gnu::always_inline]] inline void prefetch_row(uintptr_t row, size_t bytes) noexcept {
+    constexpr uintptr_t most_bytes = 16 * cache_line;  // the hardware's own prefetcher has understood by then
+    const uintptr_t first = row & ~(cache_line - 1);
     const size_t reach = row - first + std::min(bytes, most_bytes);
-    for (size_t at = 0; at < reach; at += line) {
-        __builtin_prefetch(reinterpret_cast<const void*>(first + at), to_write);  // NOLINT(performance-no-int-to-ptr)
-    }
+    for (size_t at = 0; at < reach; at += cache_line) prefetch_line<to_write>(first + at);
 }
 
 }  // namespace embrow

@@ -11,8 +11,10 @@
 //         bool counts(size_t i) const;
 //         const T* row(size_t i) const;
 //         sum_of<T>::type weight(size_t i) const;
-//         // For the memory of these columns of a row that comes later.
-//         template <size_t columns> void ask_ahead(size_t i, size_t first_column) const;
+//         // Whether memory is asked for rows ahead; then where the row lies that is asked for while row i is added, if
+//         // that counts: one that comes later, or row i itself. It may be any address.
+//         static constexpr bool asks_ahead;
+//         uintptr_t ahead(size_t i) const;
 //     };
 //
 // Terms are added in the wider type, in the order of block_sums.h; sums are divided by `divisor`.
@@ -20,9 +22,11 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <cstdint>
 
 #include "common/block_sums.h"
 #include "common/element.h"
+#include "common/prefetch.h"
 
 namespace embrow {
 namespace {
@@ -31,6 +35,13 @@ template <class T>
 struct single_column {
     using sums = typename sum_of<T>::type;
 };
+
+// The memory of columns of the row that is asked for while row i is added.
+template <class Rows>
+[[gnu::always_inline]] inline void ask_ahead(const Rows& rows, size_t i, size_t first_column, size_t columns) noexcept {
+    constexpr size_t element_bytes = sizeof(typename Rows::value);
+    if constexpr (Rows::asks_ahead) prefetch_row(rows.ahead(i) + first_column * element_bytes, columns * element_bytes);
+}
 
 template <class Rows>
 void sum_rows_serial(const Rows& rows, size_t divisor, typename Rows::value* out, size_t first_column,
@@ -44,8 +55,8 @@ void sum_rows_serial(const Rows& rows, size_t divisor, typename Rows::value* out
         auto total = sum_blocks<column_sums<lane, width>>(rows.size(), [&](size_t begin, size_t end) noexcept {
             column_sums<lane, width> block;
             for (size_t i = begin; i < end; ++i) {
-                rows.template ask_ahead<width>(i, column);
                 if (!rows.counts(i)) continue;
+                ask_ahead(rows, i, column, columns);
                 const value* row = rows.row(i) + column;
                 if constexpr (Rows::weighted) {
                     const sum weight = rows.weight(i);

@@ -12,19 +12,26 @@ namespace {
 // Sums `vectors` vectors of columns from `column` on.
 template <class Lanes, size_t vectors, class Rows>
 inline void sum_vectors(const Rows& rows, size_t divisor, typename Lanes::value* out, size_t column) noexcept {
-    using sum = typename sum_of<typename Lanes::value>::type;
+    using value = typename Lanes::value;
+    using sum = typename sum_of<value>::type;
+    constexpr size_t vector_bytes = Lanes::lanes * sizeof(value);
     auto total = sum_blocks<column_sums<Lanes, vectors>>(rows.size(), [&](size_t begin, size_t end) noexcept {
         column_sums<Lanes, vectors> block;
         for (size_t i = begin; i < end; ++i) {
-            rows.template ask_ahead<vectors * Lanes::lanes>(i, column);
             if (!rows.counts(i)) continue;
             const auto* row = rows.row(i) + column;
-            if constexpr (Rows::weighted) {
-                const sum weight = rows.weight(i);
-                for (size_t v = 0; v < vectors; ++v) block.of[v] += weight * Lanes::load(row + v * Lanes::lanes);
-            } else {
-                for (size_t v = 0; v < vectors; ++v) block.of[v] += Lanes::load(row + v * Lanes::lanes);
+            // Between the additions, as many requests at once would queue.
+            [[maybe_unused]] uintptr_t ahead = 0;
+            if constexpr (Rows::asks_ahead) ahead = rows.ahead(i) + column * sizeof(value);
+            for (size_t v = 0; v < vectors; ++v) {
+                if (Rows::asks_ahead && v * vector_bytes % cache_line == 0) prefetch_line(ahead + v * vector_bytes);
+                if constexpr (Rows::weighted) {
+                    block.of[v] += rows.weight(i) * Lanes::load(row + v * Lanes::lanes);
+                } else {
+                    block.of[v] += Lanes::load(row + v * Lanes::lanes);
+                }
             }
+            if constexpr (Rows::asks_ahead) prefetch_line(ahead + vectors * vector_bytes - 1);
         }
         return block;
     });

@@ -19,7 +19,7 @@ constexpr size_t vector = 32;
 constexpr size_t ahead_bytes = 8192;  // about what the core's miss buffers and the second level's queue hold
 constexpr size_t most_rows_ahead = 32;
 
-EMBROW_TARGET_AVX2 inline void prefetch_id(const row_table& table, int64_t id) noexcept {
+[[gnu::always_inline]] EMBROW_TARGET_AVX2 inline void prefetch_id(const row_table& table, int64_t id) noexcept {
     // Not yet checked, so it may lie anywhere: a prefetch of no memory does nothing.
     prefetch_row(reinterpret_cast<uintptr_t>(table.data) +
                      static_cast<uintptr_t>(id) * static_cast<uintptr_t>(table.stride_bytes),

@@ -14,21 +14,18 @@ namespace {
 // same columns of an earlier one are summed: asked for at once, rows would queue for the core's few miss buffers.
 constexpr size_t ahead_bytes = 16384;
 constexpr size_t most_rows_ahead = 64;
-constexpr size_t line = 64;
 
-// Inlined, for GCC takes a function that only prefetches for one that does nothing. The id is not yet checked, so the
-// row may lie anywhere: a prefetch of no memory does nothing.
-[[gnu::always_inline]] inline void ask_for(const row_table& table, int64_t id, size_t first_byte,
-                                           size_t bytes) noexcept {
-    const uintptr_t from = reinterpret_cast<uintptr_t>(table.data) +
-                           static_cast<uintptr_t>(id) * static_cast<uintptr_t>(table.stride_bytes) + first_byte;
-    for (size_t at = 0; at < bytes; at += line) __builtin_prefetch(reinterpret_cast<const char*>(from + at));
+// The id is not yet checked, so the row may lie anywhere.
+inline uintptr_t address_of(const row_table& table, int64_t id) noexcept {
+    return reinterpret_cast<uintptr_t>(table.data) +
+           static_cast<uintptr_t>(id) * static_cast<uintptr_t>(table.stride_bytes);
 }
 
 template <class T, class Id, bool has_weights>
 struct bag_rows {
     using value = T;
     static constexpr bool weighted = has_weights;
+    static constexpr bool asks_ahead = true;
     row_table table;
     int64_t padding_idx;
     const Id* ids;
@@ -45,11 +42,7 @@ struct bag_rows {
     typename sum_of<T>::type weight(size_t i) const noexcept {
         return static_cast<typename sum_of<T>::type>(weights[i]);
     }
-    template <size_t columns>
-    [[gnu::always_inline]] void ask_ahead(size_t i, size_t first_column) const noexcept {
-        if (i + distance >= known) return;
-        ask_for(table, ids[i + distance], first_column * sizeof(T), columns * sizeof(T));
-    }
+    uintptr_t ahead(size_t i) const noexcept { return address_of(table, ids[i + distance < known ? i + distance : i]); }
 };
 
 // `out` and `winners` are rows of their tables; `winners` may be null. At least one row counts.
@@ -69,8 +62,8 @@ void max_rows(const Rows& rows, typename Rows::value* out, int64_t* winners, siz
             winner[j] = static_cast<int32_t>(first);
         }
         for (size_t i = first + 1; i < rows.size(); ++i) {
-            rows.template ask_ahead<width>(i, column);
             if (!rows.counts(i)) continue;
+            ask_ahead(rows, i, column, columns);
             const value* row = rows.row(i) + column;
             for (size_t j = 0; j < columns; ++j) {
                 const auto candidate = static_cast<wide>(row[j]);
@@ -93,14 +86,21 @@ size_t pool_each(const pool_job& job, size_t first, size_t last) noexcept {
     const size_t distance = std::clamp<size_t>(ahead_bytes / std::max<size_t>(table.row_bytes, 1), 2, most_rows_ahead);
     const size_t stop = job.bags.end(last - 1);
     const size_t start = job.bags.begin(first);
-    for (size_t i = start; i < std::min(start + distance, stop); ++i) ask_for(table, ids[i], 0, table.row_bytes);
+    for (size_t i = start; i < std::min(start + distance, stop); ++i) {
+        prefetch_row(address_of(table, ids[i]), table.row_bytes);
+    }
     for (size_t bag = first; bag < last; ++bag) {
         const size_t begin = job.bags.begin(bag);
         const size_t end = job.bags.end(bag);
         size_t kept = 0;
         for (size_t i = begin; i < end; ++i) {
             if (ids[i] < 0 || ids[i] >= table.rows) return i;
-            kept += ids[i] != job.padding_idx;
+            if (ids[i] != job.padding_idx) {
+                ++kept;
+            } else if (i + distance < stop) {
+                // No addition does it.
+                prefetch_row(address_of(table, ids[i + distance]), table.row_bytes);
+            }
         }
         const bag_rows<T, Id, has_weights> rows{
             .table = table,

@@ -14,13 +14,12 @@ template <class T, bool shared>
 struct term_rows {
     using value = T;
     static constexpr bool weighted = shared;
+    static constexpr bool asks_ahead = false;
     const scatter_job& job;
     std::span<const row_term> terms;
 
     size_t size() const noexcept { return terms.size(); }
     static bool counts(size_t) noexcept { return true; }
-    template <size_t columns>
-    static void ask_ahead(size_t, size_t) noexcept {}
     const T* row(size_t i) const noexcept {
         const size_t position = term_position(terms[i]);
         const size_t grad = shared ? job.sources[position].row : position;

@@ -9,6 +9,7 @@
 #include <iterator>
 
 #include "common/block_sums.h"
+#include "common/prefetch.h"
 #include "common/variant.h"
 #include "update/rules.h"
 #include "update/stochastic.h"
@@ -59,7 +60,7 @@ class lookahead {
   public:
     lookahead(const update_job& job, std::span<const row_term> terms, size_t begin, bool has_grads) noexcept
         : job_(job),
-          row_bytes_(std::min(job.dim * sizeof(typename Lanes::value), most_lines * line)),
+          row_bytes_(job.dim * sizeof(typename Lanes::value)),
           distance_(std::clamp<size_t>(ahead_bytes / std::max<size_t>(row_bytes_, 1), 2, most_terms_ahead)),
           next_(terms.data() + begin),
           end_(terms.data() + terms.size()),
@@ -69,25 +70,23 @@ class lookahead {
     void reach(const row_term* term) noexcept {
         const row_term* stop = static_cast<size_t>(end_ - term) > distance_ ? term + distance_ : end_;
         for (next_ = std::max(next_, term); next_ < stop; ++next_) {
-            if (has_grads_) ask<0>(job_.grads + term_position(*next_) * job_.grad_stride_bytes, row_bytes_);
+            if (has_grads_) ask<false>(job_.grads + term_position(*next_) * job_.grad_stride_bytes, row_bytes_);
             const size_t id = term_row(*next_);
-            ask<1>(row_of<std::byte>(job_.table, id), row_bytes_);
-            if constexpr (has_first<rule>) ask<1>(row_of<std::byte>(job_.first, id), row_bytes_);
-            if constexpr (has_second<rule>) ask<1>(row_of<std::byte>(job_.second, id), row_bytes_);
-            if constexpr (rule == update_rule::rowwise_adagrad) ask<1>(row_of<std::byte>(job_.second, id), 1);
-            if constexpr (rule == update_rule::amsgrad) ask<1>(row_of<std::byte>(job_.greatest, id), row_bytes_);
+            ask<true>(row_of<std::byte>(job_.table, id), row_bytes_);
+            if constexpr (has_first<rule>) ask<true>(row_of<std::byte>(job_.first, id), row_bytes_);
+            if constexpr (has_second<rule>) ask<true>(row_of<std::byte>(job_.second, id), row_bytes_);
+            if constexpr (rule == update_rule::rowwise_adagrad) ask<true>(row_of<std::byte>(job_.second, id), 1);
+            if constexpr (rule == update_rule::amsgrad) ask<true>(row_of<std::byte>(job_.greatest, id), row_bytes_);
         }
     }
 
   private:
     static constexpr size_t ahead_bytes = 4096;
     static constexpr size_t most_terms_ahead = 16;
-    static constexpr size_t line = 64;
-    static constexpr size_t most_lines = 16;  // of one row; the hardware's own prefetcher has understood by then
 
-    template <int for_writing>
-    static void ask(const std::byte* from, size_t bytes) noexcept {
-        for (size_t at = 0; at < bytes; at += line) __builtin_prefetch(from + at, for_writing);
+    template <bool to_write>
+    [[gnu::always_inline]] static void ask(const std::byte* from, size_t bytes) noexcept {
+        prefetch_row<to_write>(reinterpret_cast<uintptr_t>(from), bytes);
     }
 
     const update_job& job_;
