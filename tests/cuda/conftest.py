@@ -56,7 +56,7 @@ def gpu(kernels: ModuleType) -> Iterator[torch.device]:
         return
     if os.environ.get("CUDASIM_CHECK") != "0":
         pytest.skip("the simulator lets kernels reach the CPU's tensors only with CUDASIM_CHECK=0")
-    from embrow import _gpu
+    from embrow import _embedding, _gpu
 
     @contextmanager
     def current(device: torch.device) -> Iterator[int]:
@@ -76,6 +76,8 @@ def gpu(kernels: ModuleType) -> Iterator[torch.device]:
         stands = torch.device("cpu")
         patch.setattr(_gpu, "served", lambda device: stands if torch.device(device).type in ("cpu", "cuda") else None)
         patch.setattr(_gpu, "holds", lambda tensor: True)
+        # PyTorch's operator is for few rows on a CPU.
+        patch.setattr(_embedding, "_few_elements", 0)
         patch.setattr(_gpu, "_current", current)
         patch.setattr(_gpu, "synchronize", lambda device: None)
         patch.setattr(_gpu, "_pinned", lambda words: np.empty(words, np.int64))
