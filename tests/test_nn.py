@@ -9,7 +9,7 @@ import subprocess
 import sys
 import types
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -351,6 +351,16 @@ def test_few_rows_are_torch_s_to_look_up(kernel_calls: list[str], monkeypatch: p
 
 
 @pytest.mark.parametrize("sparse", [False, True])
+def test_padding_is_counted_from_the_end(sparse: bool) -> None:
+    weight = torch.randn(4, 3, requires_grad=True)
+    ids = torch.tensor([2, 1, 2, 3])
+    outs = [lookup(ids, weight, padding_idx=-2, sparse=sparse) for lookup in (F.embedding, aten)]
+    found, expected = (torch.autograd.grad(out.sum(), weight)[0].to_dense() for out in outs)
+    assert torch.equal(found, expected)
+    assert found[2].tolist() == [0, 0, 0]
+
+
+@pytest.mark.parametrize("sparse", [False, True])
 @pytest.mark.parametrize("requires_grad", [False, True])
 def test_an_id_outside_the_table_is_named(sparse: bool, requires_grad: bool) -> None:
     weight = torch.randn(4, 3, requires_grad=requires_grad)
@@ -436,6 +446,23 @@ def test_other_tables_are_left_to_torch(make: Callable[[], Tensor], kernel_calls
 def test_subclasses_of_ids_are_left_to_torch(kernel_calls: list[str]) -> None:
     assert type(F.embedding(torch.tensor([1]).as_subclass(Marked), torch.randn(4, 2))) is Marked
     assert not kernel_calls
+
+
+class Watched(Tensor):
+    seen: ClassVar[list[Any]] = []
+
+    @classmethod
+    def __torch_function__(cls, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        cls.seen.append(func)
+        return super().__torch_function__(func, types, args, kwargs or {})
+
+
+def test_subclasses_see_torch_s_function() -> None:
+    ids, weight = torch.tensor([1]), torch.randn(4, 2)
+    for watched in ((ids, weight.as_subclass(Watched)), (ids.as_subclass(Watched), weight)):
+        Watched.seen.clear()
+        F.embedding(*watched)
+        assert Watched.seen[0] is aten
 
 
 def test_modes_see_torch_s_operator(kernel_calls: list[str]) -> None:

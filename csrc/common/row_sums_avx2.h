@@ -20,15 +20,18 @@ inline void sum_vectors(const Rows& rows, size_t divisor, typename Lanes::value*
         for (size_t i = begin; i < end; ++i) {
             if (!rows.counts(i)) continue;
             const auto* row = rows.row(i) + column;
+            [[maybe_unused]] sum weight{};
+            if constexpr (Rows::weighted) weight = rows.weight(i);
             // Between the additions, as many requests at once would queue.
             [[maybe_unused]] uintptr_t ahead = 0;
             if constexpr (Rows::asks_ahead) ahead = rows.ahead(i) + column * sizeof(value);
             for (size_t v = 0; v < vectors; ++v) {
                 if (Rows::asks_ahead && v * vector_bytes % cache_line == 0) prefetch_line(ahead + v * vector_bytes);
+                const auto loaded = Lanes::load(row + v * Lanes::lanes);
                 if constexpr (Rows::weighted) {
-                    block.of[v] += rows.weight(i) * Lanes::load(row + v * Lanes::lanes);
+                    block.of[v] += weight * loaded;
                 } else {
-                    block.of[v] += Lanes::load(row + v * Lanes::lanes);
+                    block.of[v] += loaded;
                 }
             }
             if constexpr (Rows::asks_ahead) prefetch_line(ahead + vectors * vector_bytes - 1);

@@ -29,6 +29,11 @@ struct row_table {
     int64_t rows;
     int64_t stride_bytes;
     size_t row_bytes;
+
+    // Where a row lies, for a prefetch: also of an id that is not yet checked, whose row may lie anywhere.
+    uintptr_t address_of(int64_t id) const noexcept {
+        return reinterpret_cast<uintptr_t>(data) + static_cast<uintptr_t>(id) * static_cast<uintptr_t>(stride_bytes);
+    }
 };
 
 struct gather_job {

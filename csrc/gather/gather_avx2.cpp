@@ -19,13 +19,6 @@ constexpr size_t vector = 32;
 constexpr size_t ahead_bytes = 8192;  // about what the core's miss buffers and the second level's queue hold
 constexpr size_t most_rows_ahead = 32;
 
-[[gnu::always_inline]] EMBROW_TARGET_AVX2 inline void prefetch_id(const row_table& table, int64_t id) noexcept {
-    // Not yet checked, so it may lie anywhere: a prefetch of no memory does nothing.
-    prefetch_row(reinterpret_cast<uintptr_t>(table.data) +
-                     static_cast<uintptr_t>(id) * static_cast<uintptr_t>(table.stride_bytes),
-                 table.row_bytes);
-}
-
 // The last vector overlaps the one before it when `bytes` is no multiple of 32.
 EMBROW_TARGET_AVX2 inline void copy_row(std::byte* to, const std::byte* from, size_t bytes) noexcept {
     if (bytes < vector) {
@@ -61,11 +54,11 @@ EMBROW_TARGET_AVX2 size_t copy_rows(const gather_job& job, size_t first, size_t 
     const row_table table = job.table;
     const size_t distance = std::clamp<size_t>(ahead_bytes / std::max<size_t>(table.row_bytes, 1), 2, most_rows_ahead);
     const size_t known = std::min(first + distance, last);
-    for (size_t i = first; i < known; ++i) prefetch_id(table, ids[i]);
+    for (size_t i = first; i < known; ++i) prefetch_row(table.address_of(ids[i]), table.row_bytes);
     std::byte* to = job.out + first * table.row_bytes;
     size_t i = first;
     for (; i < last; ++i, to += table.row_bytes) {
-        if (i + distance < last) prefetch_id(table, ids[i + distance]);
+        if (i + distance < last) prefetch_row(table.address_of(ids[i + distance]), table.row_bytes);
         const int64_t id = ids[i];
         if (id < 0 || id >= table.rows) break;
         copy_row(to, table.data + id * table.stride_bytes, table.row_bytes);

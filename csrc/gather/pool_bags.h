@@ -15,12 +15,6 @@ namespace {
 constexpr size_t ahead_bytes = 16384;
 constexpr size_t most_rows_ahead = 64;
 
-// The id is not yet checked, so the row may lie anywhere.
-inline uintptr_t address_of(const row_table& table, int64_t id) noexcept {
-    return reinterpret_cast<uintptr_t>(table.data) +
-           static_cast<uintptr_t>(id) * static_cast<uintptr_t>(table.stride_bytes);
-}
-
 template <class T, class Id, bool has_weights>
 struct bag_rows {
     using value = T;
@@ -42,7 +36,7 @@ struct bag_rows {
     typename sum_of<T>::type weight(size_t i) const noexcept {
         return static_cast<typename sum_of<T>::type>(weights[i]);
     }
-    uintptr_t ahead(size_t i) const noexcept { return address_of(table, ids[i + distance < known ? i + distance : i]); }
+    uintptr_t ahead(size_t i) const noexcept { return table.address_of(ids[i + distance < known ? i + distance : i]); }
 };
 
 // `out` and `winners` are rows of their tables; `winners` may be null. At least one row counts.
@@ -87,7 +81,7 @@ size_t pool_each(const pool_job& job, size_t first, size_t last) noexcept {
     const size_t stop = job.bags.end(last - 1);
     const size_t start = job.bags.begin(first);
     for (size_t i = start; i < std::min(start + distance, stop); ++i) {
-        prefetch_row(address_of(table, ids[i]), table.row_bytes);
+        prefetch_row(table.address_of(ids[i]), table.row_bytes);
     }
     for (size_t bag = first; bag < last; ++bag) {
         const size_t begin = job.bags.begin(bag);
@@ -99,7 +93,7 @@ size_t pool_each(const pool_job& job, size_t first, size_t last) noexcept {
                 ++kept;
             } else if (i + distance < stop) {
                 // No addition does it.
-                prefetch_row(address_of(table, ids[i + distance]), table.row_bytes);
+                prefetch_row(table.address_of(ids[i + distance]), table.row_bytes);
             }
         }
         const bag_rows<T, Id, has_weights> rows{
