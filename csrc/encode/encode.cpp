@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <memory>
 #include <mutex>
-#include <numeric>
 #include <span>
 #include <string>
 
@@ -12,7 +11,7 @@ namespace {
 
 // One thread's work: reads rows, looks their tokens up in batches that may span rows, and hands on groups of rows.
 //
-//     row -> tokens -> keys and hashes (slots fetched) -> 256 at a time: slots, keys (fetched), ids -> group of rows
+//     row -> tokens -> keys and hashes (slots fetched) -> a batch: slots, keys (fetched), ids -> group of rows
 class row_encoder {
   public:
     row_encoder(const vocab_table& table, const text_rows& rows, const encode_options& options)
@@ -22,7 +21,7 @@ class row_encoder {
     // first + i of them ends at ids[ends[i]]. `finish` may take ids away. Stops at a row with a fault, which is
     // reported once the rows before it are finished.
     template <class Finish>
-    void run(size_t begin, size_t end, id_vector& ids, row_fault& fault, Finish&& finish) {
+    void run(size_t begin, size_t end, id_appender& ids, row_fault& fault, Finish&& finish) {
         ids_ = &ids;
         unknown_ = none;
         for (size_t row = begin; row < end;) {
@@ -34,8 +33,8 @@ class row_encoder {
             do {
                 token_reader::prefetch(rows_, row + token_reader::rows_ahead);
                 refused = reader_.read(rows_, row++, [&](const token_run& run) { take(run); });
-                row_ends_.push_back(ids.size() + pending_);
-            } while (row < end && !refused && row_ends_.back() - from < batch && !reader_.scratch_full());
+                row_ends_.push_back(ids.size() + batch_.size());
+            } while (row < end && !refused && row_ends_.back() - from < token_batch::enough && !reader_.scratch_full());
             flush();
             reader_.release();
             if (unknown_ != none) {
@@ -61,7 +60,7 @@ class row_encoder {
         run(begin, end, row_ids_, fault, [&](size_t row, std::span<const size_t> ends) {
             size_t from = 0;
             for (const size_t to : ends) {
-                finish(row++, std::span<const int32_t>(row_ids_.data() + from, to - from));
+                finish(row++, row_ids_.ids().subspan(from, to - from));
                 from = to;
             }
             row_ids_.clear();
@@ -70,32 +69,25 @@ class row_encoder {
 
   private:
     static constexpr size_t none = SIZE_MAX;
-    static constexpr size_t batch = token_batch;
 
     void take(const token_run& run) {
-        for (size_t done = 0; done < run.count;) {
-            if (pending_ == batch) flush();
-            const size_t now = std::min(run.count - done, batch - pending_);
-            pending_ =
-                hash_run(run, done, done + now, table_.seed(), tokens_ + pending_, table_.prefetcher()) - tokens_;
-            done += now;
-        }
+        batch_.take(run, table_, [&] { flush(); });
     }
 
     void flush() {
-        const size_t had = ids_->size();
-        ids_->resize(had + pending_);
-        table_.find_batch(tokens_, pending_, options_.unk_id, ids_->data() + had);
-        if (options_.unk_id == no_id && unknown_ == none) find_unknown(had);
-        pending_ = 0;
+        int32_t* const found = ids_->room(batch_.size());
+        table_.find_batch(batch_.tokens(), options_.unk_id, found);
+        if (options_.unk_id == no_id && unknown_ == none) find_unknown({found, batch_.size()});
+        ids_->append(batch_.size());
+        batch_.clear();
     }
 
-    void find_unknown(size_t had) {
-        const auto at = std::find(ids_->begin() + static_cast<std::ptrdiff_t>(had), ids_->end(), no_id);
-        if (at == ids_->end()) return;
+    void find_unknown(std::span<const int32_t> found) {
+        const auto at = static_cast<size_t>(std::find(found.begin(), found.end(), no_id) - found.begin());
+        if (at == found.size()) return;
         constexpr size_t shown_bytes = 64;
-        unknown_ = static_cast<size_t>(at - ids_->begin());
-        const token_key& key = tokens_[unknown_ - had].key;
+        unknown_ = ids_->size() + at;
+        const token_key& key = batch_.tokens()[at].key;
         unknown_text_ = key_text(key, key.address()).substr(0, shown_bytes);
     }
 
@@ -103,10 +95,10 @@ class row_encoder {
     const text_rows& rows_;
     const encode_options& options_;
     token_reader reader_;
-    hashed_token tokens_[batch];
-    size_t pending_ = 0;
-    id_vector* ids_ = nullptr;
-    id_vector row_ids_;
+    token_batch batch_;
+    id_appender* ids_ = nullptr;
+    id_arena row_arena_{1, 1};
+    id_appender row_ids_{row_arena_};
     std::vector<size_t> row_ends_;
     size_t unknown_ = none;  // the first unknown token that is a fault, in ids
     std::string unknown_text_;
@@ -140,26 +132,17 @@ class row_framer {
     std::vector<int32_t> framed_;
 };
 
-// What a task needs for itself, handed on from task to task, since memory is slow where it is new.
-struct task_memory {
-    task_memory(const vocab_table& table, const text_rows& rows, const encode_options& options)
-        : encoder(table, rows, options) {}
-
-    row_encoder encoder;
-    id_vector piece;
-    std::span<int32_t> room;  // left in the arena's block
-};
-
-// Runs body(task, memory, begin, end) over all rows, `grain` of them a task, while reading(0) makes rows. A task behind
+// Runs body(task, memory, begin, end) over all rows, `grain` of them a task, while reading(0) makes rows. `memory` is
+// what make() returns a pointer to, handed on from task to task, since memory is slow where it is new. A task behind
 // the first fault known so far is not begun.
-template <class Body>
-void for_each_task(const vocab_table& table, const text_rows& rows, const encode_options& options, size_t grain,
-                   int threads, const row_fault& fault, task_ref reading, Body&& body) {
+template <class Make, class Body>
+void for_each_task(const text_rows& rows, size_t grain, int threads, const row_fault& fault, task_ref reading,
+                   Make&& make, Body&& body) {
     std::mutex mutex;
-    std::vector<std::unique_ptr<task_memory>> free;
+    std::vector<decltype(make())> free;
     const auto take = [&] {
         const std::scoped_lock lock(mutex);
-        if (free.empty()) return std::unique_ptr<task_memory>();
+        if (free.empty()) return decltype(make())();
         auto last = std::move(free.back());
         free.pop_back();
         return last;
@@ -170,7 +153,7 @@ void for_each_task(const vocab_table& table, const text_rows& rows, const encode
         if (!rows.wait_for(end + token_reader::rows_ahead)) return;
         if (fault.position() < static_cast<int64_t>(begin)) return;
         auto memory = take();
-        if (!memory) memory = std::make_unique<task_memory>(table, rows, options);
+        if (!memory) memory = make();
         body(task, *memory, begin, end);
         const std::scoped_lock lock(mutex);
         free.push_back(std::move(memory));
@@ -179,31 +162,35 @@ void for_each_task(const vocab_table& table, const text_rows& rows, const encode
     parallel_for(threads, task_count(rows.size(), grain), run, reading, order);
 }
 
-}  // namespace
-
-std::span<int32_t> id_arena::take(size_t count, std::span<int32_t>& left) {
-    constexpr size_t most = (size_t{1} << 21) / sizeof(int32_t);  // one huge page
-    const size_t parts = parts_.fetch_sub(1, std::memory_order_relaxed);
-    if (left.size() < count) {
-        // The parts still to come are about as large, and as many for every thread.
-        const size_t to_come = task_count(parts, threads_);
-        id_vector block;
-        block.resize(count < most / to_come ? count * to_come : std::max(count, most));
-        const std::scoped_lock lock(mutex_);
-        blocks_.push_back(std::move(block));
-        left = blocks_.back();
-    }
-    const auto taken = left.first(count);
-    left = left.subspan(count);
-    return taken;
-}
-
-namespace {
-
 constexpr size_t bytes_per_task = size_t{1} << 16;
 constexpr size_t ids_per_task = bytes_per_task / 4;  // seldom more
 
 }  // namespace
+
+std::span<int32_t> id_arena::block(size_t least) {
+    constexpr size_t most = huge_page / sizeof(int32_t);
+    // The pieces still to come are as many for every thread.
+    const size_t to_come = task_count(pieces_.load(std::memory_order_relaxed), threads_);
+    id_vector made;
+    made.resize(std::max(least, std::min(most, ids_per_task * to_come)));
+    const std::scoped_lock lock(mutex_);
+    blocks_.push_back(std::move(made));
+    return blocks_.back();
+}
+
+void id_appender::move(size_t count) {
+    // More than there is, so that a long piece seldom moves.
+    const std::span<int32_t> block = arena_->block(size() + std::max(size(), count));
+    end_ = std::copy(begin_, end_, block.data());
+    begin_ = block.data();
+    limit_ = begin_ + block.size();
+}
+
+size_t id_pieces::size() const noexcept {
+    size_t size = 0;
+    for (const auto piece : pieces) size += piece.size();
+    return size;
+}
 
 size_t rows_per_task(const text_rows& rows) noexcept {
     size_t row_bytes = 0;
@@ -238,33 +225,38 @@ id_pieces encode_picked(const vocab_table& table, const text_rows& rows, const e
     row_fault value_fault;
     const id_pieces encoded = encode_ragged(table, values, options, threads, value_fault, [](size_t) {});
     id_pieces made;
-    made.offsets.resize(rows.size() + 1, 0);
+    if (value_fault) {
+        size_t row = 0;
+        while (number_of(row) != static_cast<size_t>(value_fault.position())) ++row;
+        fault.report(static_cast<int64_t>(row), value_fault.detail());
+        return made;
+    }
+    std::vector<int32_t> joined(encoded.size());
+    std::vector<int64_t> starts(values.rows.size() + 1);
+    join_pieces(encoded, joined.data(), starts.data(), threads, [](size_t) {});
+    made.longest = encoded.longest;
+    made.lengths.resize(rows.size());
+    std::vector<int64_t> offsets(rows.size() + 1);
     for (size_t row = 0; row < rows.size(); ++row) {
         const size_t value = number_of(row);
-        if (value_fault && value == static_cast<size_t>(value_fault.position())) {
-            fault.report(static_cast<int64_t>(row), value_fault.detail());
-            return made;
-        }
-        made.offsets[row + 1] = made.offsets[row] + encoded.offsets[value + 1] - encoded.offsets[value];
+        made.lengths[row] = starts[value + 1] - starts[value];
+        offsets[row + 1] = offsets[row] + made.lengths[row];
     }
     constexpr size_t ids_per_piece = size_t{1} << 14;
-    const auto ids = static_cast<size_t>(made.offsets.back());
+    const auto ids = static_cast<size_t>(offsets.back());
     made.rows_per_piece = std::max<size_t>(1, rows.size() * ids_per_piece / (ids + 1));
     made.pieces.resize(task_count(rows.size(), made.rows_per_piece));
-    std::vector<int32_t> joined(static_cast<size_t>(encoded.offsets.back()));
-    join_pieces(encoded, joined.data(), threads, [](size_t) {});
     made.arena = std::make_unique<id_arena>(1, 1);
-    std::span<int32_t> left;
-    const std::span<int32_t> room = made.arena->take(ids, left);
+    const std::span<int32_t> room = made.arena->block(ids);
     parallel_for(threads, made.pieces.size(), [&](size_t task) {
         const size_t begin = task * made.rows_per_piece;
         const size_t end = std::min(rows.size(), begin + made.rows_per_piece);
-        int32_t* to = room.data() + made.offsets[begin];
+        int32_t* to = room.data() + offsets[begin];
         for (size_t row = begin; row < end; ++row) {
             const size_t value = number_of(row);
-            to = std::copy(joined.data() + encoded.offsets[value], joined.data() + encoded.offsets[value + 1], to);
+            to = std::copy(joined.data() + starts[value], joined.data() + starts[value + 1], to);
         }
-        made.pieces[task] = room.subspan(made.offsets[begin], made.offsets[end] - made.offsets[begin]);
+        made.pieces[task] = room.subspan(offsets[begin], offsets[end] - offsets[begin]);
     });
     return made;
 }
@@ -280,35 +272,41 @@ id_pieces encode_ragged(const vocab_table& table, const text_rows& rows, const e
     id_pieces made;
     made.rows_per_piece = rows_per_task(rows);
     made.pieces.resize(task_count(rows.size(), made.rows_per_piece));
-    made.offsets.resize(rows.size() + 1, 0);
+    made.lengths.resize(rows.size());
     made.arena = std::make_unique<id_arena>(made.pieces.size(), threads);
-    for_each_task(table, rows, options, made.rows_per_piece, threads, fault, reading,
-                  [&](size_t task, task_memory& memory, size_t begin, size_t end) {
-                      row_encoder& encoder = memory.encoder;
-                      id_vector& piece = memory.piece;
-                      piece.clear();
-                      piece.reserve(ids_per_task);
-                      row_framer framer(options);
-                      if (framer.leaves_rows()) {
-                          size_t from = 0;
-                          encoder.run(begin, end, piece, fault, [&](size_t row, std::span<const size_t> ends) {
-                              for (const size_t to : ends) {
-                                  made.offsets[++row] = static_cast<int64_t>(to - from);
-                                  from = to;
-                              }
-                          });
-                      } else {
-                          encoder.run_rows(begin, end, fault, [&](size_t row, std::span<const int32_t> ids) {
-                              const auto framed = framer.frame(ids);
-                              piece.insert(piece.end(), framed.begin(), framed.end());
-                              made.offsets[row + 1] = static_cast<int64_t>(framed.size());
-                          });
-                      }
-                      const std::span<int32_t> kept = made.arena->take(piece.size(), memory.room);
-                      std::copy(piece.begin(), piece.end(), kept.begin());
-                      made.pieces[task] = kept;
-                  });
-    std::partial_sum(made.offsets.begin(), made.offsets.end(), made.offsets.begin());
+    struct task_memory {
+        row_encoder encoder;
+        id_appender ids;
+    };
+    std::mutex mutex;  // of made.longest
+    const auto make = [&] {
+        return std::unique_ptr<task_memory>(new task_memory{{table, rows, options}, id_appender(*made.arena)});
+    };
+    const auto encode = [&](size_t task, task_memory& memory, size_t begin, size_t end) {
+        size_t longest = 0;
+        row_framer framer(options);
+        if (framer.leaves_rows()) {
+            size_t from = 0;
+            memory.encoder.run(begin, end, memory.ids, fault, [&](size_t row, std::span<const size_t> ends) {
+                for (const size_t to : ends) {
+                    made.lengths[row++] = static_cast<int64_t>(to - from);
+                    longest = std::max(longest, to - from);
+                    from = to;
+                }
+            });
+        } else {
+            memory.encoder.run_rows(begin, end, fault, [&](size_t row, std::span<const int32_t> ids) {
+                const auto framed = framer.frame(ids);
+                memory.ids.append(framed);
+                made.lengths[row] = static_cast<int64_t>(framed.size());
+                longest = std::max(longest, framed.size());
+            });
+        }
+        made.pieces[task] = memory.ids.cut();
+        const std::scoped_lock lock(mutex);
+        made.longest = std::max(made.longest, longest);
+    };
+    for_each_task(rows, made.rows_per_piece, threads, fault, reading, make, encode);
     return made;
 }
 
@@ -316,25 +314,26 @@ template <class Id>
 void encode_padded(const vocab_table& table, const text_rows& rows, const encode_options& options,
                    const pad_layout<Id>& layout, Id* out, int64_t* lengths, int threads, row_fault& fault,
                    task_ref reading) {
-    for_each_task(table, rows, options, rows_per_task(rows), threads, fault, reading,
-                  [&](size_t, task_memory& memory, size_t begin, size_t end) {
-                      row_framer framer(options);
-                      memory.encoder.run_rows(begin, end, fault, [&](size_t row, std::span<const int32_t> ids) {
-                          const auto framed = framer.frame(ids);
-                          pad_row(layout, framed.data(), framed.size(), out + row * layout.width);
-                          if (lengths) lengths[row] = static_cast<int64_t>(framed.size());
-                      });
-                  });
+    const auto make = [&] { return std::make_unique<row_encoder>(table, rows, options); };
+    const auto encode = [&](size_t, row_encoder& encoder, size_t begin, size_t end) {
+        row_framer framer(options);
+        encoder.run_rows(begin, end, fault, [&](size_t row, std::span<const int32_t> ids) {
+            const auto framed = framer.frame(ids);
+            pad_row(layout, framed.data(), framed.size(), out + row * layout.width);
+            if (lengths) lengths[row] = static_cast<int64_t>(framed.size());
+        });
+    };
+    for_each_task(rows, rows_per_task(rows), threads, fault, reading, make, encode);
 }
 
 template <class Id>
 void pad_pieces(const id_pieces& ids, const pad_layout<Id>& layout, Id* out, int threads, task_ref meanwhile) {
-    const size_t rows = ids.offsets.size() - 1;
+    const size_t rows = ids.lengths.size();
     const auto pad = [&](size_t task) {
         const int32_t* from = ids.pieces[task].data();
         const size_t end = std::min(rows, (task + 1) * ids.rows_per_piece);
         for (size_t row = task * ids.rows_per_piece; row < end; ++row) {
-            const auto count = static_cast<size_t>(ids.offsets[row + 1] - ids.offsets[row]);
+            const auto count = static_cast<size_t>(ids.lengths[row]);
             pad_row(layout, from, count, out + row * layout.width);
             from += count;
         }
@@ -343,9 +342,23 @@ void pad_pieces(const id_pieces& ids, const pad_layout<Id>& layout, Id* out, int
 }
 
 template <class Id>
-void join_pieces(const id_pieces& ids, Id* out, int threads, task_ref meanwhile) {
+void join_pieces(const id_pieces& ids, Id* out, int64_t* offsets, int threads, task_ref meanwhile) {
+    const size_t rows = ids.lengths.size();
+    std::vector<int64_t> begins(ids.pieces.size());
+    int64_t total = 0;
+    for (size_t task = 0; task < begins.size(); ++task) {
+        begins[task] = total;
+        total += static_cast<int64_t>(ids.pieces[task].size());
+    }
+    offsets[rows] = total;
     const auto join = [&](size_t task) {
-        std::copy(ids.pieces[task].begin(), ids.pieces[task].end(), out + ids.offsets[task * ids.rows_per_piece]);
+        int64_t at = begins[task];
+        std::copy(ids.pieces[task].begin(), ids.pieces[task].end(), out + at);
+        const size_t end = std::min(rows, (task + 1) * ids.rows_per_piece);
+        for (size_t row = task * ids.rows_per_piece; row < end; ++row) {
+            offsets[row] = at;
+            at += ids.lengths[row];
+        }
     };
     parallel_for(threads, ids.pieces.size(), join, meanwhile);
 }
@@ -356,7 +369,7 @@ template void encode_padded(const vocab_table&, const text_rows&, const encode_o
                             int64_t*, int64_t*, int, row_fault&, task_ref);
 template void pad_pieces(const id_pieces&, const pad_layout<int32_t>&, int32_t*, int, task_ref);
 template void pad_pieces(const id_pieces&, const pad_layout<int64_t>&, int64_t*, int, task_ref);
-template void join_pieces(const id_pieces&, int32_t*, int, task_ref);
-template void join_pieces(const id_pieces&, int64_t*, int, task_ref);
+template void join_pieces(const id_pieces&, int32_t*, int64_t*, int, task_ref);
+template void join_pieces(const id_pieces&, int64_t*, int64_t*, int, task_ref);
 
 }  // namespace embrow

@@ -7,6 +7,7 @@
 #include <memory>
 #include <mutex>
 #include <span>
+#include <utility>
 #include <vector>
 
 #include "common/fault.h"
@@ -15,6 +16,7 @@
 #include "pad/pad.h"
 #include "text/rows.h"
 #include "text/tokens.h"
+#include "vocab/lookup.h"
 #include "vocab/table.h"
 
 namespace embrow {
@@ -32,36 +34,79 @@ using row_fault = first_fault<text_fault>;
 
 using id_vector = huge_page_vector<int32_t>;
 
-// Memory that threads take in blocks, and use a part of at a time.
+// Memory for the ids of many tasks, in blocks, each one thread's: threads that shared one would both make the page that
+// each begins.
 class id_arena {
   public:
-    // At most so many parts will be taken, by so many threads.
-    id_arena(size_t parts, int threads) noexcept : parts_(parts), threads_(static_cast<size_t>(std::max(threads, 1))) {}
+    // For at most so many pieces of ids, by so many threads.
+    id_arena(size_t pieces, int threads) noexcept
+        : pieces_(pieces), threads_(static_cast<size_t>(std::max(threads, 1))) {}
 
-    // Room for `count` ids, which lasts as long as this; out of `left`, what the caller has left of its block, or of a
-    // new one. Threads that shared a block would both make the page that each begins.
-    std::span<int32_t> take(size_t count, std::span<int32_t>& left);
+    // A new block of at least `least` ids, which lasts as long as this.
+    std::span<int32_t> block(size_t least);
+
+    void count_piece() noexcept { pieces_.fetch_sub(1, std::memory_order_relaxed); }
 
   private:
     std::mutex mutex_;
     std::vector<id_vector> blocks_;
-    std::atomic<size_t> parts_;  // still to be taken
+    std::atomic<size_t> pieces_;  // still to be made
     size_t threads_;
+};
+
+// Appends ids to a piece, the last in one thread's block of an arena.
+class id_appender {
+  public:
+    explicit id_appender(id_arena& arena) noexcept : arena_(&arena) {}
+
+    std::span<const int32_t> ids() const noexcept { return {begin_, end_}; }
+    size_t size() const noexcept { return static_cast<size_t>(end_ - begin_); }
+
+    // Room for `count` more, which count once append is called. May move the piece to another block.
+    int32_t* room(size_t count) {
+        if (static_cast<size_t>(limit_ - end_) < count) [[unlikely]]
+            move(count);
+        return end_;
+    }
+    void append(size_t count) noexcept { end_ += count; }
+    void append(std::span<const int32_t> ids) {
+        std::copy(ids.begin(), ids.end(), room(ids.size()));
+        append(ids.size());
+    }
+
+    void clear() noexcept { end_ = begin_; }
+
+    // Ends the piece, which lasts as long as the arena, and begins the next.
+    std::span<const int32_t> cut() noexcept {
+        arena_->count_piece();
+        return {std::exchange(begin_, end_), end_};
+    }
+
+  private:
+    void move(size_t count);
+
+    id_arena* arena_;
+    int32_t* begin_ = nullptr;
+    int32_t* end_ = nullptr;
+    int32_t* limit_ = nullptr;
 };
 
 // Ragged ids, in the pieces that tasks made: rows [i * rows_per_piece, ...) are in pieces[i], one after another.
 struct id_pieces {
     size_t rows_per_piece = 1;
     std::vector<std::span<const int32_t>> pieces;
-    huge_page_vector<int64_t> offsets;  // rows + 1
+    huge_page_vector<int64_t> lengths;  // of rows
+    size_t longest = 0;                 // of lengths
     std::unique_ptr<id_arena> arena;    // what the pieces lie in
+
+    size_t size() const noexcept;  // of all pieces
 };
 
 // Rows in one task, about 64 KB of text; a function of the text alone, so that pieces do not depend on threads.
 size_t rows_per_task(const text_rows& rows) noexcept;
 
 // All rows, ragged. The fault kept is the first row's. The calling thread calls reading(0) first, which may be what
-// rows.progress waits for; where it fails, what is made is of no use.
+// rows.progress waits for. With a fault, or where reading fails, what is made is of no use.
 id_pieces encode_ragged(const vocab_table& table, const text_rows& rows, const encode_options& options, int threads,
                         row_fault& fault, task_ref reading);
 
@@ -72,11 +117,11 @@ void encode_padded(const vocab_table& table, const text_rows& rows, const encode
                    const pad_layout<Id>& layout, Id* out, int64_t* lengths, int threads, row_fault& fault,
                    task_ref reading);
 
-// Pieces into a rectangle at least as wide as the longest row, or one after another into `out` of offsets.back() ids;
-// the calling thread calls meanwhile(0) first.
+// Pieces into a rectangle at least as wide as the longest row, or one after another into `out` of ids.size() ids, where
+// row r is out[offsets[r]] to out[offsets[r + 1]]; the calling thread calls meanwhile(0) first.
 template <class Id>
 void pad_pieces(const id_pieces& ids, const pad_layout<Id>& layout, Id* out, int threads, task_ref meanwhile);
 template <class Id>
-void join_pieces(const id_pieces& ids, Id* out, int threads, task_ref meanwhile);
+void join_pieces(const id_pieces& ids, Id* out, int64_t* offsets, int threads, task_ref meanwhile);
 
 }  // namespace embrow

@@ -1,6 +1,5 @@
 // The bindings of encode: encode_padded, encode_ragged.
 #include <algorithm>
-#include <numeric>
 #include <optional>
 #include <string>
 
@@ -75,20 +74,17 @@ py::typing::Tuple<py::array, std::optional<py::array_t<int64_t>>> padded(encode_
     }
     // The width is known only when every row is: ragged first.
     const id_pieces ids = ragged_pieces(call, table);
-    const auto length_of = [&](size_t row) { return ids.offsets[row + 1] - ids.offsets[row]; };
-    int64_t longest = 0;
-    for (size_t row = 0; row < rows; ++row) longest = std::max(longest, length_of(row));
     const bool fixed = call.options.max_length >= 0;
-    layout.width = round_up(static_cast<size_t>(fixed ? call.options.max_length : longest), multiple);
+    layout.width = round_up(fixed ? static_cast<size_t>(call.options.max_length) : ids.longest, multiple);
     if (pad_id == no_id) {
         for (size_t row = 0; row < rows; ++row) {
-            if (static_cast<size_t>(length_of(row)) == layout.width) continue;
-            throw py::value_error("encode: row " + std::to_string(row) + " has " + std::to_string(length_of(row)) +
+            if (static_cast<size_t>(ids.lengths[row]) == layout.width) continue;
+            throw py::value_error("encode: row " + std::to_string(row) + " has " + std::to_string(ids.lengths[row]) +
                                   " tokens where the width is " + std::to_string(layout.width) +
                                   ", and the vocabulary has no pad_token; use encode_ragged");
         }
     }
-    if (length) std::adjacent_difference(ids.offsets.begin() + 1, ids.offsets.end(), length);
+    if (length) std::copy(ids.lengths.begin(), ids.lengths.end(), length);
     py::array_t<Id> made = rectangle<Id>(out, rows, layout.width, "encode");
     Id* const to = made.mutable_data();
     std::optional<py::gil_scoped_release> released;
@@ -100,13 +96,14 @@ py::typing::Tuple<py::array, std::optional<py::array_t<int64_t>>> padded(encode_
 template <class Id>
 py::typing::Tuple<py::array, py::array_t<int64_t>> ragged(encode_call& call, const vocab_table& table) {
     const id_pieces ids = ragged_pieces(call, table);
-    py::array_t<Id> values(ids.offsets.back());
+    py::array_t<Id> values(static_cast<py::ssize_t>(ids.size()));
+    py::array_t<int64_t> offsets(static_cast<py::ssize_t>(ids.lengths.size() + 1));
     Id* const to = values.mutable_data();
+    int64_t* const row_offsets = offsets.mutable_data();
     std::optional<py::gil_scoped_release> released;
-    join_pieces(ids, to, call.threads, call.dropping_text(released));
+    join_pieces(ids, to, row_offsets, call.threads, call.dropping_text(released));
     released.reset();
-    return py::make_tuple(values,
-                          py::array_t<int64_t>(static_cast<py::ssize_t>(ids.offsets.size()), ids.offsets.data()));
+    return py::make_tuple(values, offsets);
 }
 
 }  // namespace

@@ -21,12 +21,12 @@ char* token_reader::scratch(size_t bytes) {
 void token_reader::prefetch(const text_rows& rows, size_t row) noexcept {
     if (row >= rows.size() || rows.tokenized()) return;
     constexpr size_t line_bytes = 64;
-    constexpr size_t most_bytes = 4 * line_bytes;  // what follows, the CPU fetches by itself
+    constexpr size_t lines = 4;  // what follows, the CPU fetches by itself
     const text_row soon = rows.text(row);
     const char* const begin = static_cast<const char*>(soon.data());
-    const size_t bytes = std::min(soon.units(), most_bytes);
-    for (size_t at = 0; at < bytes; at += line_bytes) __builtin_prefetch(begin + at);
-    __builtin_prefetch(begin + bytes);  // where the last line is not as far from the one before
+    // No branch for short rows, whose end is asked for more than once.
+#pragma GCC unroll 5
+    for (size_t line = 0; line <= lines; ++line) __builtin_prefetch(begin + std::min(soon.units(), line * line_bytes));
 }
 
 void token_reader::release() noexcept {
@@ -58,7 +58,7 @@ std::optional<text_fault> token_reader::text_of(const text_row& row, span& text)
     return std::nullopt;
 }
 
-std::optional<text_fault> token_reader::text_to_split(const text_row& row, span& text) {
+std::optional<text_fault> token_reader::other_text_to_split(const text_row& row, span& text) {
     // In one segment, so that nothing is taken of a row that proves not to be UTF-8.
     if (row.stored() != encoding::unchecked_utf8 || options_.lowercase || !all_ascii_ || row.units() > segment) {
         return text_of(row, text);

@@ -4,6 +4,7 @@
 #include <memory>
 
 #include "common/threads.h"
+#include "vocab/lookup.h"
 
 namespace embrow {
 namespace {
@@ -26,33 +27,23 @@ class row_counter {
     }
 
   private:
-    static constexpr size_t batch = token_batch;
-
     void take(const token_run& run) {
-        for (size_t done = 0; done < run.count;) {
-            if (pending_ == batch) add_pending();
-            const size_t now = std::min(run.count - done, batch - pending_);
-            pending_ = hash_run(run, done, done + now, counts_.tokens().seed(), tokens_ + pending_,
-                                [&](uint64_t hash) { counts_.tokens().prefetch(hash); }) -
-                       tokens_;
-            done += now;
-        }
+        batch_.take(run, counts_.tokens(), [&] { add_batch(); });
     }
 
-    void add_pending() {
-        counts_.add_batch(tokens_, pending_);
-        pending_ = 0;
+    void add_batch() {
+        counts_.add_batch(batch_.tokens());
+        batch_.clear();
     }
 
     void flush() {
-        add_pending();
+        add_batch();
         reader_.release();
     }
 
     token_counts& counts_;
     token_reader reader_;
-    hashed_token tokens_[batch];
-    size_t pending_ = 0;
+    token_batch batch_;
 };
 
 }  // namespace

@@ -13,13 +13,12 @@ void token_counts::count(std::pair<size_t, bool> inserted, int64_t times) {
     counts_[inserted.first] += times;
 }
 
-void token_counts::add_batch(const hashed_token* tokens, size_t count) {
-    uint32_t numbers[token_batch];
-    tokens_.find_slots(tokens, count, numbers);
-    for (size_t i = 0; i < count; ++i) {
-        const size_t entry = size_t{numbers[i]} - 1;
-        if (numbers[i] != 0 && tokens_.holds(entry, tokens[i].key)) [[likely]] {
-            ++counts_[entry];
+void token_counts::add_batch(std::span<const hashed_token> tokens) {
+    int32_t entries[token_batch::most];
+    tokens_.find_slots(tokens, entries);
+    for (size_t i = 0; i < tokens.size(); ++i) {
+        if (entries[i] != no_entry && tokens_.holds(entries[i], tokens[i].key)) [[likely]] {
+            ++counts_[entries[i]];
         } else {
             add(tokens[i], 1);  // new, though one before it in the batch may have been it
         }

@@ -16,8 +16,8 @@ class token_counts {
     const token_index& tokens() const noexcept { return tokens_; }
     int64_t count(size_t entry) const noexcept { return counts_[entry]; }
 
-    // Counts tokens, at most token_batch of them, hashed with this seed and their slots asked for.
-    void add_batch(const hashed_token* tokens, size_t count);
+    // Counts tokens, at most token_batch::most of them, hashed with this seed and their slots asked for.
+    void add_batch(std::span<const hashed_token> tokens);
 
     // Adds `times` to a token hashed with this seed, whose bytes need not outlive the call.
     void add(const hashed_token& token, int64_t times);

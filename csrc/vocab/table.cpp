@@ -3,6 +3,8 @@
 #include <random>
 #include <stdexcept>
 
+#include "vocab/lookup.h"
+
 namespace embrow {
 namespace {
 
@@ -121,20 +123,18 @@ int32_t vocab_table::find(std::string_view token) const noexcept {
 
 // What find_batch does not find at once: an unknown token, a long one, whose key tells where it lies, or one that
 // shares bits of its hash.
-[[gnu::noinline]] int32_t vocab_table::settle(const hashed_token& token, uint32_t number,
-                                              int32_t unknown) const noexcept {
-    const int32_t found = number == 0 ? no_id : probe(token);
+[[gnu::noinline]] int32_t vocab_table::settle(const hashed_token& token, int32_t id, int32_t unknown) const noexcept {
+    const int32_t found = id == no_id ? no_id : probe(token);
     return found == no_id ? unknown : found;
 }
 
-void vocab_table::find_batch(const hashed_token* tokens, size_t count, int32_t unknown, int32_t* ids) const noexcept {
+void vocab_table::find_batch(std::span<const hashed_token> tokens, int32_t unknown, int32_t* ids) const noexcept {
     const token_key* const keys = parts_.keys.data();
-    uint32_t numbers[token_batch];
-    find_slots(parts_.index, keys, tokens, count, numbers);
-    const uint32_t* number = numbers;
-    for (const hashed_token* token = tokens; token != tokens + count; ++token, ++number, ++ids) {
-        const size_t id = size_t{*number} - 1;
-        *ids = *number && keys[id] == token->key ? static_cast<int32_t>(id) : settle(*token, *number, unknown);
+    find_slots(parts_.index, keys, tokens, ids);
+    for (const hashed_token& token : tokens) {
+        if (*ids == no_id || !(keys[*ids] == token.key)) [[unlikely]]
+            *ids = settle(token, *ids, unknown);
+        ++ids;
     }
 }
 

@@ -64,6 +64,7 @@ class vocab_table {
     size_t size() const noexcept { return parts_.keys.size(); }
     const parts& raw() const noexcept { return parts_; }
     const hash_seed& seed() const noexcept { return parts_.seed; }
+    std::span<const uint32_t> index() const noexcept { return parts_.index; }
 
     // Bytes of the longest token, 0 for none.
     size_t longest() const noexcept;
@@ -74,20 +75,15 @@ class vocab_table {
     // The id, or no_id.
     int32_t find(std::string_view token) const noexcept;
 
-    // A batched lookup: first the slot of each token is fetched, as soon as its hash is known; when some are,
-    // find_batch reads the slots, and then the keys that they name, for at most token_batch tokens. Unknown ones get
+    // The ids of hashed tokens, whose slots are best asked for before (lookup.h); of those that are not in the table,
     // `unknown`.
-    auto prefetcher() const noexcept {
-        return
-            [index = parts_.index.data(), mask = mask_](uint64_t hash) { __builtin_prefetch(index + (hash & mask)); };
-    }
-    void find_batch(const hashed_token* tokens, size_t count, int32_t unknown, int32_t* ids) const noexcept;
+    void find_batch(std::span<const hashed_token> tokens, int32_t unknown, int32_t* ids) const noexcept;
 
   private:
     explicit vocab_table(parts from) noexcept : parts_(std::move(from)), mask_(slot_mask(parts_.index)) {}
 
     int32_t probe(const hashed_token& token) const noexcept;
-    int32_t settle(const hashed_token& token, uint32_t number, int32_t unknown) const noexcept;
+    int32_t settle(const hashed_token& token, int32_t id, int32_t unknown) const noexcept;
 
     parts parts_;
     uint32_t mask_;
@@ -109,26 +105,6 @@ inline std::string_view stored_text(const token_key& key, const char* arena) noe
 inline bool stores(const token_key& key, const char* arena, const token_key& token) noexcept {
     if (key.high != token.high) return false;
     return key.is_inline() ? key.low == token.low : std::memcmp(arena + key.low, token.address(), key.size()) == 0;
-}
-
-// The ids, counted from 1, that the slots of hashes name, 0 where there is none, and asks for their keys, which are
-// still to be compared: some bits of a hash may be another token's.
-inline void find_slots(std::span<const uint32_t> index, const token_key* keys, const hashed_token* tokens, size_t count,
-                       uint32_t* numbers) noexcept {
-    const uint32_t* const slots = index.data();
-    const uint32_t mask = slot_mask(index);
-    // Also for 0, as a branch would cost more: what is fetched in vain is no fault, wherever it is.
-    const uintptr_t keys_from_1 = reinterpret_cast<uintptr_t>(keys) - sizeof(token_key);
-    for (const hashed_token* token = tokens; token != tokens + count; ++token, ++numbers) {
-        uint64_t at = token->hash & mask;
-        uint32_t slot = slots[at];
-        if (!slot_matches(slot, token->hash, mask)) [[unlikely]] {
-            while (slot && !slot_matches(slot, token->hash, mask)) slot = slots[at = (at + 1) & mask];
-        }
-        const uint64_t number = slot & mask;
-        *numbers = static_cast<uint32_t>(number);
-        __builtin_prefetch(reinterpret_cast<const char*>(keys_from_1 + sizeof(token_key) * number));
-    }
 }
 
 // Puts every id's slot into an empty index.

@@ -68,81 +68,38 @@ inline uint64_t hash_long(const char* text, size_t size, const hash_seed& seed) 
     return hash_words(load8(text + size - 16) ^ state, load8(text + size - 8), seed);
 }
 
-// Tokens looked up together: enough that what the first waits for is there when the last is hashed, and few enough that
-// all stay in the first-level cache.
-inline constexpr size_t token_batch = 256;
-
 struct hashed_token {
     token_key key;
     uint64_t hash;
 };
 
 // Entry n keeps n bytes of 15 and puts the size behind them.
-struct key_part {
-    uint64_t low_mask;
-    uint64_t high_mask;
-    uint64_t size;
-    uint64_t unused;  // a power of two for the address
+struct key_parts {
+    std::array<uint64_t, inline_token_bytes + 1> low_mask{};
+    std::array<uint64_t, inline_token_bytes + 1> high_mask{};
+    std::array<uint64_t, inline_token_bytes + 1> size{};
 };
-inline constexpr auto key_parts = [] {
-    std::array<key_part, inline_token_bytes + 1> parts{};
+inline constexpr key_parts parts_of_key = [] {
+    key_parts parts;
     for (size_t size = 0; size <= inline_token_bytes; ++size) {
         for (size_t byte = 0; byte < size; ++byte) {
-            (byte < 8 ? parts[size].low_mask : parts[size].high_mask) |= uint64_t{0xFF} << (8 * (byte % 8));
+            (byte < 8 ? parts.low_mask : parts.high_mask)[size] |= uint64_t{0xFF} << (8 * (byte % 8));
         }
-        parts[size].size = uint64_t{size} << 56;
+        parts.size[size] = uint64_t{size} << 56;
     }
     return parts;
 }();
 
 // The key and hash of an inline token, of which loadable_bytes can be read.
 inline hashed_token hash_inline(const char* loadable, size_t size, const hash_seed& seed) noexcept {
-    const key_part& part = key_parts[size];
-    const uint64_t low = load8(loadable) & part.low_mask;
-    const uint64_t high = (load8(loadable + 8) & part.high_mask) | part.size;
+    const uint64_t low = load8(loadable) & parts_of_key.low_mask[size];
+    const uint64_t high = (load8(loadable + 8) & parts_of_key.high_mask[size]) | parts_of_key.size[size];
     return {{low, high}, hash_words(low, high, seed)};
 }
 
 // The key and hash of a longer one, of at most max_token_bytes. The key points to `text`.
 inline hashed_token hash_beyond(const char* text, size_t size, const hash_seed& seed) noexcept {
     return {{reinterpret_cast<uint64_t>(text), token_key::long_mark << 56 | size}, hash_long(text, size, seed)};
-}
-
-// Hashes pieces that begin at starts[begin] to starts[end - 1] and can be loaded from `loadable` on. See hash_run.
-template <uint32_t gap, class Ready>
-inline hashed_token* hash_pieces(const token_run& run, size_t begin, size_t end, uintptr_t loadable, hash_seed seed,
-                                 hashed_token* out, Ready ready) noexcept {
-    const char* const text = run.text;
-    const uint32_t* start = run.starts + begin;
-    const uint32_t* const last = run.starts + end;
-    const uint32_t* ends = run.ends + begin;
-    for (; start < last; ++start, ++ends) {
-        const uint32_t size = (gap ? start[1] : *ends) - *start - gap;
-        // Of separated pieces, empty ones wrap around.
-        if (size - gap <= inline_token_bytes - gap) [[likely]] {
-            *out = hash_inline(reinterpret_cast<const char*>(loadable + *start), size, seed);
-        } else if (size > 0) {
-            *out = hash_beyond(text + *start, size, seed);
-        } else {
-            continue;
-        }
-        ready(out->hash);
-        ++out;
-    }
-    return out;
-}
-
-// Hashes the tokens among a run's pieces [begin, end) and hands each hash to `ready` when it is known; returns the end
-// of what is written to `out`.
-template <class Ready>
-inline hashed_token* hash_run(const token_run& run, size_t begin, size_t end, const hash_seed& seed, hashed_token* out,
-                              Ready ready) noexcept {
-    auto* const hash_some = run.gap ? hash_pieces<1, Ready> : hash_pieces<0, Ready>;
-    size_t in_place = end;
-    while (in_place > begin && run.starts[in_place - 1] >= run.copied_from) --in_place;
-    out = hash_some(run, begin, in_place, reinterpret_cast<uintptr_t>(run.text), seed, out, ready);
-    if (in_place == end) return out;
-    return hash_some(run, in_place, end, reinterpret_cast<uintptr_t>(run.copy) - run.copied_from, seed, out, ready);
 }
 
 // The key and hash of a token of at most max_token_bytes, around which nothing may be read.

@@ -2,10 +2,12 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <string_view>
 #include <utility>
 #include <vector>
 
+#include "vocab/lookup.h"
 #include "vocab/table.h"
 #include "vocab/token.h"
 
@@ -32,11 +34,12 @@ class token_index {
     // An entry's key; a long one points into this index and holds until the next insertion.
     hashed_token hashed(size_t entry) const noexcept;
 
+    std::span<const uint32_t> index() const noexcept { return index_; }
     void prefetch(uint64_t hash) const noexcept { __builtin_prefetch(&index_[hash & (index_.size() - 1)]); }
 
-    // The entries that tokens may be, counted from 1, their keys to be compared; 0 for a new one.
-    void find_slots(const hashed_token* tokens, size_t count, uint32_t* numbers) const noexcept {
-        embrow::find_slots(index_, keys_.data(), tokens, count, numbers);
+    // The entries that tokens may be, their keys to be compared; no_entry for a new one.
+    void find_slots(std::span<const hashed_token> tokens, int32_t* entries) const noexcept {
+        embrow::find_slots(index_, keys_.data(), tokens, entries);
     }
     bool holds(size_t entry, const token_key& token) const noexcept {
         return stores(keys_[entry], arena_.data(), token);

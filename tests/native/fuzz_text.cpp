@@ -158,13 +158,19 @@ void check_encoding(const vocab_table& table, const id_map& ids, const text_rows
     const id_pieces pieces = encode_ragged(table, rows, options, threads, fault, [](size_t) {});
     require_fault(fault, refused);
     if (!fault) {
-        std::vector<int64_t> joined(static_cast<size_t>(pieces.offsets.back()));
-        join_pieces(pieces, joined.data(), threads, [](size_t) {});
+        std::vector<int64_t> joined(pieces.size());
+        std::vector<int64_t> offsets(rows.size() + 1);
+        join_pieces(pieces, joined.data(), offsets.data(), threads, [](size_t) {});
         std::vector<int64_t> flat;
+        size_t longest = 0;
         for (size_t row = 0; row < expected.size(); ++row) {
-            require(pieces.offsets[row] == static_cast<int64_t>(flat.size()), "a row starts elsewhere");
+            require(offsets[row] == static_cast<int64_t>(flat.size()), "a row starts elsewhere");
+            require(pieces.lengths[row] == static_cast<int64_t>(expected[row].size()), "a row is of another length");
             flat.insert(flat.end(), expected[row].begin(), expected[row].end());
+            longest = std::max(longest, expected[row].size());
         }
+        require(offsets.back() == static_cast<int64_t>(flat.size()), "the last row ends elsewhere");
+        require(pieces.longest == longest, "another row is the longest");
         require(joined == flat, "ids differ from the map's");
     }
     if (options.max_length < 0) return;

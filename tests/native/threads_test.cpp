@@ -69,9 +69,10 @@ struct fixture {
     std::vector<int64_t> encoded(int with_threads, std::vector<int64_t>* row_offsets = nullptr) const {
         row_fault fault;
         const id_pieces pieces = encode_ragged(table, rows, options, with_threads, fault, [](size_t) {});
-        std::vector<int64_t> ids(static_cast<size_t>(pieces.offsets.back()));
-        join_pieces(pieces, ids.data(), with_threads, [](size_t) {});
-        if (row_offsets) row_offsets->assign(pieces.offsets.begin(), pieces.offsets.end());
+        std::vector<int64_t> ids(pieces.size());
+        std::vector<int64_t> found_offsets(rows.size() + 1);
+        join_pieces(pieces, ids.data(), found_offsets.data(), with_threads, [](size_t) {});
+        if (row_offsets) *row_offsets = found_offsets;
         return ids;
     }
 
@@ -216,9 +217,10 @@ void test_kernels(cases& all, const fixture& made) {
                   };
                   row_fault fault;
                   const id_pieces pieces = encode_ragged(made.table, read, made.options, threads, fault, reading);
-                  std::vector<int64_t> ids(static_cast<size_t>(pieces.offsets.back()));
-                  join_pieces(pieces, ids.data(), threads, [](size_t) {});
-                  return ids == made.expected;
+                  std::vector<int64_t> ids(pieces.size());
+                  std::vector<int64_t> offsets(read.size() + 1);
+                  join_pieces(pieces, ids.data(), offsets.data(), threads, [](size_t) {});
+                  return ids == made.expected && offsets == made.offsets;
               }),
               "ids differ");
 

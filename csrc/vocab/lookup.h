@@ -1,0 +1,56 @@
+// runs of tokens -> the entries of a hash index that they may be, many at once: while one token's memory is waited for,
+// others are worked on. What the table and the index that grows share.
+//
+//     run -> keys and hashes (slots fetched) -> a batch of them: slots -> entries (keys fetched) -> keys to be compared
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+#include "text/token_run.h"
+#include "vocab/token.h"
+
+namespace embrow {
+
+// Hashes the tokens among a run's pieces [begin, end) and asks for their slots of `index`, a power of two of them;
+// returns the end of what is written to `out`.
+hashed_token* hash_run(const token_run& run, size_t begin, size_t end, const hash_seed& seed,
+                       std::span<const uint32_t> index, hashed_token* out) noexcept;
+
+// The entries that the slots of hashes name, no_id where there is none, and asks for their keys, which are still to be
+// compared: some bits of a hash may be another token's.
+void find_slots(std::span<const uint32_t> index, const token_key* keys, std::span<const hashed_token> tokens,
+                int32_t* entries) noexcept;
+
+// The hashed tokens of runs, gathered until they are enough to be looked up together.
+class token_batch {
+  public:
+    // What the first waits for is there when the last is hashed, and all stay in the first-level cache. Short rows are
+    // not cut, so there may be more.
+    static constexpr size_t enough = 256;
+    static constexpr size_t most = 512;
+
+    // Hashes a run's tokens for `table`, with seed() and index(). Calls full() when there are enough tokens, which must
+    // clear them.
+    template <class Table, class Full>
+    void take(const token_run& run, const Table& table, Full&& full) {
+        for (size_t done = 0; done < run.count;) {
+            const size_t end = std::min(run.count, done + (most - size()));
+            end_ = hash_run(run, done, end, table.seed(), table.index(), end_);
+            done = end;
+            if (size() >= enough) full();
+        }
+    }
+
+    std::span<const hashed_token> tokens() const noexcept { return {tokens_, end_}; }
+    size_t size() const noexcept { return static_cast<size_t>(end_ - tokens_); }
+    void clear() noexcept { end_ = tokens_; }
+
+  private:
+    hashed_token tokens_[most];
+    hashed_token* end_ = tokens_;
+};
+
+}  // namespace embrow
