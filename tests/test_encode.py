@@ -94,6 +94,22 @@ def test_shapes_without_rows_or_tokens() -> None:
     assert VOCAB.encode([["a", "", "a b"]]).tolist() == [[4, 1, 1]]
 
 
+def test_rows_that_outgrow_their_memory() -> None:
+    # The ids of both rows move to a larger block: those of the first from a block of their own, those of the second
+    # from behind the first.
+    tokens = 40_000
+    rng = np.random.default_rng(1)
+    ids = rng.choice([IDS["a"], IDS["b"], IDS["x"]], (2, tokens))
+    texts = [" ".join(TOKENS[i] for i in row) for row in ids.tolist()]
+    assert np.array_equal(VOCAB.encode(texts, num_threads=1), ids)
+    assert np.array_equal(VOCAB.encode_ragged(texts, num_threads=1).values, ids.ravel())
+    framed = np.pad(ids, ((0, 0), (1, 1)), constant_values=((0, 0), (IDS["<s>"], IDS["</s>"])))
+    assert np.array_equal(VOCAB.encode(texts, num_threads=1, bos_token="<s>", eos_token="</s>"), framed)
+    assert np.array_equal(VOCAB.encode(texts, num_threads=1, max_length=tokens - 1), ids[:, :-1])
+    with pytest.raises(KeyError, match=r"row 1, token 40000 \('zz'\) is not in the vocabulary"):
+        embrow.Vocab(["<pad>", "a", "b", "x"]).encode([texts[0], texts[1] + " zz"], num_threads=1)
+
+
 def test_without_a_pad_token_rows_have_one_length() -> None:
     vocab = embrow.Vocab(["a", "b", "<unk>"])
     assert vocab.encode(["a b", "b a"]).tolist() == [[0, 1], [1, 0]]

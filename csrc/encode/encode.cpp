@@ -3,8 +3,11 @@
 #include <algorithm>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <span>
 #include <string>
+
+#include "vocab/lookup.h"
 
 namespace embrow {
 namespace {
@@ -78,7 +81,7 @@ class row_encoder {
         int32_t* const found = ids_->room(batch_.size());
         table_.find_batch(batch_.tokens(), options_.unk_id, found);
         if (options_.unk_id == no_id && unknown_ == none) find_unknown({found, batch_.size()});
-        ids_->append(batch_.size());
+        ids_->commit(batch_.size());
         batch_.clear();
     }
 
@@ -168,22 +171,29 @@ constexpr size_t ids_per_task = bytes_per_task / 4;  // seldom more
 }  // namespace
 
 std::span<int32_t> id_arena::block(size_t least) {
-    constexpr size_t most = huge_page / sizeof(int32_t);
+    constexpr size_t usual = huge_page / sizeof(int32_t);
     // The pieces still to come are as many for every thread.
     const size_t to_come = task_count(pieces_.load(std::memory_order_relaxed), threads_);
     id_vector made;
-    made.resize(std::max(least, std::min(most, ids_per_task * to_come)));
+    made.resize(std::max(least, std::min(usual, ids_per_task * to_come)));
     const std::scoped_lock lock(mutex_);
     blocks_.push_back(std::move(made));
     return blocks_.back();
 }
 
+void id_arena::give_back(const int32_t* block) {
+    const std::scoped_lock lock(mutex_);
+    std::erase_if(blocks_, [&](const id_vector& each) { return each.data() == block; });
+}
+
 void id_appender::move(size_t count) {
     // More than there is, so that a long piece seldom moves.
-    const std::span<int32_t> block = arena_->block(size() + std::max(size(), count));
+    const std::span<int32_t> block = arena_.block(size() + std::max(size(), count));
+    const int32_t* const outgrown = begin_ == block_ ? block_ : nullptr;  // by the only piece in it
     end_ = std::copy(begin_, end_, block.data());
-    begin_ = block.data();
+    block_ = begin_ = block.data();
     limit_ = begin_ + block.size();
+    if (outgrown) arena_.give_back(outgrown);
 }
 
 size_t id_pieces::size() const noexcept {
@@ -275,22 +285,26 @@ id_pieces encode_ragged(const vocab_table& table, const text_rows& rows, const e
     made.lengths.resize(rows.size());
     made.arena = std::make_unique<id_arena>(made.pieces.size(), threads);
     struct task_memory {
+        task_memory(const vocab_table& table, const text_rows& rows, const encode_options& options, id_arena& arena)
+            : encoder(table, rows, options), ids(arena) {}
+
         row_encoder encoder;
         id_appender ids;
     };
     std::mutex mutex;  // of made.longest
-    const auto make = [&] {
-        return std::unique_ptr<task_memory>(new task_memory{{table, rows, options}, id_appender(*made.arena)});
-    };
+    const auto make = [&] { return std::make_unique<task_memory>(table, rows, options, *made.arena); };
     const auto encode = [&](size_t task, task_memory& memory, size_t begin, size_t end) {
         size_t longest = 0;
+        const auto note_length = [&](size_t row, size_t length) {
+            made.lengths[row] = static_cast<int64_t>(length);
+            longest = std::max(longest, length);
+        };
         row_framer framer(options);
         if (framer.leaves_rows()) {
             size_t from = 0;
             memory.encoder.run(begin, end, memory.ids, fault, [&](size_t row, std::span<const size_t> ends) {
                 for (const size_t to : ends) {
-                    made.lengths[row++] = static_cast<int64_t>(to - from);
-                    longest = std::max(longest, to - from);
+                    note_length(row++, to - from);
                     from = to;
                 }
             });
@@ -298,8 +312,7 @@ id_pieces encode_ragged(const vocab_table& table, const text_rows& rows, const e
             memory.encoder.run_rows(begin, end, fault, [&](size_t row, std::span<const int32_t> ids) {
                 const auto framed = framer.frame(ids);
                 memory.ids.append(framed);
-                made.lengths[row] = static_cast<int64_t>(framed.size());
-                longest = std::max(longest, framed.size());
+                note_length(row, framed.size());
             });
         }
         made.pieces[task] = memory.ids.cut();

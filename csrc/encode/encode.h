@@ -16,7 +16,6 @@
 #include "pad/pad.h"
 #include "text/rows.h"
 #include "text/tokens.h"
-#include "vocab/lookup.h"
 #include "vocab/table.h"
 
 namespace embrow {
@@ -34,16 +33,17 @@ using row_fault = first_fault<text_fault>;
 
 using id_vector = huge_page_vector<int32_t>;
 
-// Memory for the ids of many tasks, in blocks, each one thread's: threads that shared one would both make the page that
-// each begins.
+// Memory for the ids of many tasks, in blocks, each one appender's: threads that shared one would both make the page
+// that each begins.
 class id_arena {
   public:
     // For at most so many pieces of ids, by so many threads.
     id_arena(size_t pieces, int threads) noexcept
         : pieces_(pieces), threads_(static_cast<size_t>(std::max(threads, 1))) {}
 
-    // A new block of at least `least` ids, which lasts as long as this.
+    // A new block of at least `least` ids, which lasts as long as this, or until it is given back.
     std::span<int32_t> block(size_t least);
+    void give_back(const int32_t* block);
 
     void count_piece() noexcept { pieces_.fetch_sub(1, std::memory_order_relaxed); }
 
@@ -54,39 +54,42 @@ class id_arena {
     size_t threads_;
 };
 
-// Appends ids to a piece, the last in one thread's block of an arena.
+// Appends ids to a piece, the last in its block of an arena.
 class id_appender {
   public:
-    explicit id_appender(id_arena& arena) noexcept : arena_(&arena) {}
+    explicit id_appender(id_arena& arena) noexcept : arena_(arena) {}
+    id_appender(const id_appender&) = delete;
+    id_appender& operator=(const id_appender&) = delete;
 
     std::span<const int32_t> ids() const noexcept { return {begin_, end_}; }
     size_t size() const noexcept { return static_cast<size_t>(end_ - begin_); }
 
-    // Room for `count` more, which count once append is called. May move the piece to another block.
+    // Room for `count` more, which are of the piece once they are committed. May move the piece to another block.
     int32_t* room(size_t count) {
         if (static_cast<size_t>(limit_ - end_) < count) [[unlikely]]
             move(count);
         return end_;
     }
-    void append(size_t count) noexcept { end_ += count; }
+    void commit(size_t count) noexcept { end_ += count; }
     void append(std::span<const int32_t> ids) {
         std::copy(ids.begin(), ids.end(), room(ids.size()));
-        append(ids.size());
+        commit(ids.size());
     }
 
     void clear() noexcept { end_ = begin_; }
 
     // Ends the piece, which lasts as long as the arena, and begins the next.
     std::span<const int32_t> cut() noexcept {
-        arena_->count_piece();
+        arena_.count_piece();
         return {std::exchange(begin_, end_), end_};
     }
 
   private:
     void move(size_t count);
 
-    id_arena* arena_;
-    int32_t* begin_ = nullptr;
+    id_arena& arena_;
+    int32_t* block_ = nullptr;
+    int32_t* begin_ = nullptr;  // of the piece, as the next
     int32_t* end_ = nullptr;
     int32_t* limit_ = nullptr;
 };

@@ -57,7 +57,8 @@ class token_reader {
 
     // The row as valid UTF-8, lowered if asked for: in place where possible.
     std::optional<text_fault> text_of(const text_row& row, span& text);
-    // The same for a row to be split, which finds out what is ASCII, and so UTF-8, without being read twice.
+    // The same for a row to be split, which finds out what is ASCII, and so UTF-8, without being read twice. Short for
+    // most text, so that it is inlined.
     std::optional<text_fault> text_to_split(const text_row& row, span& text) {
         if (row.stored() == encoding::utf8 && !options_.lowercase) [[likely]] {
             text = {static_cast<const char*>(row.data()), row.units(), false};

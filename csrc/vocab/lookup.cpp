@@ -1,10 +1,11 @@
 #include "vocab/lookup.h"
 
-#include "vocab/table.h"
+#include "common/prefetch.h"
 
 namespace embrow {
 namespace {
 
+// The seed is a copy, which what is written to `out` cannot change.
 template <uint32_t gap>
 hashed_token* hash_pieces(const token_run& run, size_t begin, size_t end, hash_seed seed,
                           std::span<const uint32_t> index, hashed_token* out) noexcept {
@@ -45,18 +46,18 @@ void find_slots(std::span<const uint32_t> index, const token_key* keys, std::spa
                 int32_t* entries) noexcept {
     const uint32_t* const slots = index.data();
     const uint32_t mask = slot_mask(index);
+    const uintptr_t keys_from_1 = reinterpret_cast<uintptr_t>(keys) - sizeof(token_key);
     for (const hashed_token& token : tokens) {
         uint64_t at = token.hash & mask;
-        // Below the mask only for a slot with these bits of hash that is not empty.
-        uint32_t entry = (slots[at] ^ (static_cast<uint32_t>(token.hash >> 32) & ~mask)) - 1;
-        if (entry >= mask) [[unlikely]] {
+        // An entry counted from 1, or 0 or beyond the mask, where the slot is empty or has other bits of hash.
+        uint32_t number = slots[at] ^ (static_cast<uint32_t>(token.hash >> 32) & ~mask);
+        if (number - 1 >= mask) [[unlikely]] {
             while (slots[at] && !slot_matches(slots[at], token.hash, mask)) at = (at + 1) & mask;
-            entry = slot_id(slots[at], mask);
+            number = slots[at] & mask;
         }
-        *entries++ = static_cast<int32_t>(entry);
-        // Also for no_id, as a branch would cost more: what is fetched in vain is no fault, wherever it is.
-        __builtin_prefetch(
-            reinterpret_cast<const char*>(reinterpret_cast<uintptr_t>(keys) + sizeof(token_key) * entry));
+        *entries++ = static_cast<int32_t>(number - 1);
+        // Also for 0, just in front of the keys: a branch would cost more.
+        prefetch_line(keys_from_1 + sizeof(token_key) * number);
     }
 }
 

@@ -10,6 +10,7 @@
 #include <span>
 
 #include "text/token_run.h"
+#include "vocab/slots.h"
 #include "vocab/token.h"
 
 namespace embrow {
@@ -27,10 +28,14 @@ void find_slots(std::span<const uint32_t> index, const token_key* keys, std::spa
 // The hashed tokens of runs, gathered until they are enough to be looked up together.
 class token_batch {
   public:
-    // What the first waits for is there when the last is hashed, and all stay in the first-level cache. Short rows are
-    // not cut, so there may be more.
+    // What the first waits for is there when the last is hashed, and all stay in the first-level cache. There may be
+    // more, so that short runs are not cut.
     static constexpr size_t enough = 256;
     static constexpr size_t most = 512;
+
+    token_batch() = default;
+    token_batch(const token_batch&) = delete;
+    token_batch& operator=(const token_batch&) = delete;
 
     // Hashes a run's tokens for `table`, with seed() and index(). Calls full() when there are enough tokens, which must
     // clear them.

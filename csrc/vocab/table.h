@@ -1,7 +1,6 @@
 // tokens -> table: an immutable hash table from token to id, and from id to token.
 //
-//     index   2^b slots of 32 bits, open addressing, at most half full:  | 32 - b bits of hash | id + 1: b |
-//             0 is empty
+//     index   of hashes (slots.h)
 //     keys    one 16-byte key for each id (token.h)
 //     arena   the bytes of the tokens too long for their key
 //
@@ -15,30 +14,12 @@
 #include <string_view>
 #include <vector>
 
+#include "vocab/slots.h"
 #include "vocab/token.h"
 
 namespace embrow {
 
 inline constexpr size_t max_tokens = INT32_MAX - 1;
-inline constexpr int32_t no_id = -1;
-
-// Slots for `tokens` tokens: a power of two, at most half of them used.
-size_t index_slots(size_t tokens) noexcept;
-
-// The bits of a hash that choose a slot, and those of a slot that hold a number, an id counted from 1.
-inline uint32_t slot_mask(std::span<const uint32_t> index) noexcept {
-    return static_cast<uint32_t>(index.size() - 1);
-}
-inline uint32_t make_slot(uint64_t hash, size_t id, uint32_t mask) noexcept {
-    return (static_cast<uint32_t>(hash >> 32) & ~mask) | static_cast<uint32_t>(id + 1);
-}
-// For an empty slot, no_id as an unsigned number.
-inline uint32_t slot_id(uint32_t slot, uint32_t mask) noexcept {
-    return (slot & mask) - 1;
-}
-inline bool slot_matches(uint32_t slot, uint64_t hash, uint32_t mask) noexcept {
-    return ((slot ^ static_cast<uint32_t>(hash >> 32)) & ~mask) == 0;
-}
 
 class vocab_table {
   public:
@@ -106,8 +87,5 @@ inline bool stores(const token_key& key, const char* arena, const token_key& tok
     if (key.high != token.high) return false;
     return key.is_inline() ? key.low == token.low : std::memcmp(arena + key.low, token.address(), key.size()) == 0;
 }
-
-// Puts every id's slot into an empty index.
-void fill_index(std::span<uint32_t> index, std::span<const uint64_t> hashes) noexcept;
 
 }  // namespace embrow
