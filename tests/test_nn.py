@@ -346,8 +346,45 @@ def test_few_rows_are_torch_s_to_look_up(kernel_calls: list[str], monkeypatch: p
         assert torch.equal(grad._indices(), expected_grad._indices())
         assert torch.equal(grad._values(), expected_grad._values())
         kernel_calls.clear()
-    F.embedding(few, weight).sum().backward()
+
+
+@pytest.mark.usefixtures("kernels_look_up_few")
+@pytest.mark.parametrize("settings", [{}, {"padding_idx": 1}, {"scale_grad_by_freq": True}], ids=str)
+@pytest.mark.parametrize(
+    ("rows", "count", "dtype", "served"),
+    [
+        (4, 64, torch.float32, False),
+        (4, 64, torch.float64, False),
+        (4, 65, torch.float32, True),  # a second block of terms
+        (4, 64, torch.bfloat16, True),  # a sum in float
+        (1 << 22, 64, torch.float32, True),  # 48 MB
+    ],
+)
+def test_the_gradient_of_few_rows_is_torch_s(
+    rows: int,
+    count: int,
+    dtype: torch.dtype,
+    served: bool,
+    settings: dict[str, Any],
+    kernel_calls: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    weight = torch.zeros(rows, 3, dtype=dtype, requires_grad=True)
+    ids = torch.randint(4, (count,))
+    outside = torch.randn(count, 3, dtype=dtype)
+
+    def gradient() -> Tensor:
+        return torch.autograd.grad(F.embedding(ids, weight, **settings), weight, outside)[0][:4]
+
+    expected = gradient()
     assert kernel_calls == ["gather_rows", "scatter_rows"]
+    monkeypatch.setattr("embrow._embedding._few_elements", 32768)
+    found = gradient()
+    assert kernel_calls == (1 + served) * ["gather_rows", "scatter_rows"]
+    if settings.get("scale_grad_by_freq"):
+        torch.testing.assert_close(found, expected)  # PyTorch scales each term, embrow the sum
+    else:
+        assert torch.equal(found, expected)
 
 
 @pytest.mark.parametrize("sparse", [False, True])

@@ -13,7 +13,7 @@ import embrow.functional as F
 import reference
 from embrow import _core
 
-pytestmark = pytest.mark.usefixtures("variant")
+pytestmark = pytest.mark.usefixtures("variant", "kernels_look_up_few")
 
 EPS = {torch.float32: 2.0**-24, torch.float64: 2.0**-53, torch.bfloat16: 2.0**-9, torch.float16: 2.0**-11}
 # Terms are added in float32 unless they are float64.

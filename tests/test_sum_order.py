@@ -10,7 +10,7 @@ import embrow.functional as F
 import reference
 from embrow import optim
 
-pytestmark = pytest.mark.usefixtures("variant")
+pytestmark = pytest.mark.usefixtures("variant", "kernels_look_up_few")
 
 # Around a block and a super block, and several super blocks.
 COUNTS = [1, 2, 63, 64, 65, 129, 4095, 4096, 4097, 4161, 12_353]

@@ -26,7 +26,8 @@ elements = {
 def is_eager() -> bool:
     """Whether an operation runs now, for its result alone: nothing records, transforms or overrides it."""
     return (
-        not _functorch_is_active()
+        not _is_compiling()
+        and not _functorch_is_active()
         and not _len_torch_dispatch_stack()
         and not _len_torch_function_stack()
         and not _is_tracing()
@@ -48,12 +49,9 @@ def is_plain(tensor: Tensor) -> bool:
 
 
 def is_lookup_served(ids: Tensor, weight: Tensor, max_norm: float | None) -> bool:
-    """Whether reading both tensors' memory here and now is all that the caller of a lookup can want."""
-    if _is_compiling():
-        return False
+    """Whether reading both tensors' memory is all that the caller of a lookup can want, if it is eager."""
     return (
-        is_eager()
-        and forward_ad._current_level < 0
+        forward_ad._current_level < 0
         and is_plain(weight)
         and are_plain_ids(ids)
         and ((ids.is_cpu and weight.is_cpu) or ids.device == weight.device)
@@ -76,6 +74,6 @@ def _has_memory(tensor: Tensor) -> bool:
         return False
 
 
-def row_stride_bytes(table: Tensor) -> int:
-    # Of a table of one row it may be anything, and is never used.
-    return table.stride(0) * table.itemsize
+def row_stride_bytes(table: Tensor, dim: int) -> int:
+    # Of a table of one row it may be anything, and is never used. To ask for strides costs more than both others.
+    return (dim if table.is_contiguous() else table.stride(0)) * table.itemsize

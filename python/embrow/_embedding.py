@@ -14,17 +14,20 @@ from torch.nn.functional import embedding as _torch_embedding
 from embrow import _core, _gpu
 from embrow._compiled import define, define_gradient, is_training_compiled
 from embrow._eager import are_plain_ids, elements, is_eager, is_lookup_served, is_plain, row_stride_bytes
-from embrow._table_memory import zero_table
+from embrow._table_memory import is_large, zero_table
 
 _is_grad_enabled = torch.is_grad_enabled
 _get_num_threads = torch.get_num_threads
 _increment_version = torch.autograd.graph.increment_version
 _int64 = torch.int64
 _torch_lookup = torch.embedding
-_is_compiling = torch.compiler.is_compiling
-# From here on it shares the work among OpenMP's threads, which a forked child would wait for in vain. Before that it is
-# as fast, and costs less to call.
+# From here on PyTorch's operator shares the work among OpenMP's threads, which a forked child would wait for in vain.
+# Before that it is as fast, and costs less to call.
 _few_elements = 32768
+# PyTorch's gradient, too, costs less to record and to call. It adds terms one after another, in their own type: for no
+# more than a block of them, as sum_in_blocks does.
+_few_terms = 64
+_summed_as_is = (torch.float32, torch.float64)
 # Unlike embedding_dense_backward it can be differentiated when sparse, too.
 embedding_backward = torch.ops.aten.embedding_backward
 _ops = torch.ops.embrow
@@ -40,12 +43,13 @@ def embedding(
     sparse: bool = False,
     out: Tensor | None = None,
 ) -> Tensor:
-    if out is None and max_norm is None and _is_few(input, weight, sparse):
+    eager = is_eager()
+    if eager and out is None and max_norm is None and _is_few(input, weight, sparse):
         padding_idx = _row_of(padding_idx, weight.size(0))
         return _lookup_few(input, weight, padding_idx, scale_grad_by_freq, sparse)
     if out is not None:
         _check_out(out, input, weight)
-    if not is_lookup_served(input, weight, max_norm) or (out is not None and not is_plain(out)):
+    if not (eager and is_lookup_served(input, weight, max_norm)) or (out is not None and not is_plain(out)):
         if out is not None:
             return out.copy_(
                 _torch_embedding(input, weight, padding_idx, max_norm, norm_type, scale_grad_by_freq, sparse)
@@ -74,19 +78,22 @@ def embedding(
 
 
 def _is_few(ids: Tensor, weight: Tensor, sparse: bool) -> bool:
-    """Whether to leave the lookup to PyTorch's operator: of few rows, and without a dense gradient to record."""
-    return (
+    """Whether to leave an eager lookup, its gradient with it, to PyTorch's operator."""
+    if not (
         (type(weight) is Parameter or type(weight) is Tensor)
-        and not _is_compiling()
-        and is_eager()
-        and (sparse or not weight.requires_grad or not _is_grad_enabled())
         and type(ids) is Tensor
         and weight.is_cpu
         and weight.dim() == 2
-        # Nothing to read is no IndexError of PyTorch's.
-        and weight.size(0) > 0
-        and 0 < ids.numel() * weight.size(1) < _few_elements
-    )
+    ):
+        return False
+    rows, dim = weight.shape
+    count = ids.numel()
+    # Nothing to read is no IndexError of PyTorch's.
+    if rows == 0 or not 0 < count * dim < _few_elements:
+        return False
+    if sparse or not weight.requires_grad or not _is_grad_enabled():
+        return True
+    return count <= _few_terms and weight.dtype in _summed_as_is and not is_large(weight)
 
 
 def _lookup_few(ids: Tensor, weight: Tensor, *settings: Any) -> Tensor:
@@ -123,7 +130,7 @@ def _gather_into(out: Tensor, weight: Tensor, ids: Tensor, rows: int, dim: int) 
     job = (
         weight.data_ptr(),
         rows,
-        row_stride_bytes(weight),
+        row_stride_bytes(weight, dim),
         dim * weight.itemsize,
         ids.data_ptr(),
         ids.numel(),

@@ -12,7 +12,7 @@ from torch.nn.functional import embedding_bag as _torch_embedding_bag
 
 from embrow import _core, _gpu
 from embrow._compiled import define, define_gradient, is_training_compiled
-from embrow._eager import are_plain_ids, elements, is_lookup_served, is_plain, row_stride_bytes
+from embrow._eager import are_plain_ids, elements, is_eager, is_lookup_served, is_plain, row_stride_bytes
 from embrow._embedding import embedding, embedding_backward, is_gradient_served
 from embrow._table_memory import zero_table
 
@@ -96,7 +96,11 @@ def embedding_bag(
     padding_idx: int | None = None,
 ) -> Tensor:
     bags = settings = None
-    if is_lookup_served(input, weight, max_norm) and _are_weights_served(per_sample_weights, input, weight, mode):
+    if (
+        is_eager()
+        and is_lookup_served(input, weight, max_norm)
+        and _are_weights_served(per_sample_weights, input, weight, mode)
+    ):
         bags = _served_bags(input, offsets, include_last_offset)
         settings = _served_settings(weight, mode, padding_idx, scale_grad_by_freq, sparse)
     elif (
@@ -191,7 +195,7 @@ def _served_settings(
 def _pool(weight: Tensor, weights: Tensor | None, bags: _Bags, settings: _Settings, winners: Tensor | None) -> Tensor:
     out = weight.new_empty((bags.count, settings.dim))
     kind = (settings.mode, elements[weight.dtype])
-    table = (*kind, weight.data_ptr(), settings.rows, row_stride_bytes(weight), settings.dim)
+    table = (*kind, weight.data_ptr(), settings.rows, row_stride_bytes(weight, settings.dim), settings.dim)
     pooled = (
         0 if weights is None else weights.data_ptr(),
         settings.padding_idx,
