@@ -2,6 +2,7 @@
 #include <immintrin.h>
 
 #include <bit>
+#include <cstdint>
 #include <cstring>
 
 #include "common/variant.h"
@@ -19,8 +20,9 @@ struct avx2_block {
 
     // Bit i: low <= block[i] <= low + span, as unsigned bytes.
     static __m256i within(__m256i bytes, char low, char span) noexcept {
-        const __m256i shifted = _mm256_sub_epi8(bytes, _mm256_set1_epi8(low));
-        return _mm256_cmpeq_epi8(_mm256_min_epu8(shifted, _mm256_set1_epi8(span)), shifted);
+        // Comparisons are signed: `low` becomes the least number.
+        const __m256i shifted = _mm256_sub_epi8(bytes, _mm256_set1_epi8(static_cast<char>(low - INT8_MIN)));
+        return _mm256_cmpgt_epi8(_mm256_set1_epi8(static_cast<char>(span + 1 + INT8_MIN)), shifted);
     }
 
     static uint64_t mask(__m256i low, __m256i high) noexcept {

@@ -13,6 +13,7 @@
 
 #include <bit>
 #include <cstring>
+#include <utility>
 
 #include "text/split.h"
 #include "text/unicode.h"
@@ -50,17 +51,20 @@ struct block_splitter {
     const char* row_end;
     uint32_t* start;
     uint32_t* end;
-    split_state state;
+    split_state& state;
 
     // The block at text[at], whose bytes are those of `block`, read from memory, but for the first `dropped`. Of what
     // is left, `present` are the text's.
     void split(size_t at, const char* block, int dropped, uint64_t present) noexcept {
         const block_classes found = Block::template classify<words>(block);
-        uint64_t space = found.space >> dropped | state.spill_space;
-        uint64_t word = found.word >> dropped | state.spill_word;
+        uint64_t space = found.space >> dropped | std::exchange(state.spill_space, 0);
+        uint64_t word = 0;
+        uint64_t other = 0;
+        if constexpr (words) {
+            word = found.word >> dropped | std::exchange(state.spill_word, 0);
+            other = std::exchange(state.spill_other, 0);
+        }
         const uint64_t high = found.high >> dropped;
-        uint64_t other = state.spill_other;
-        state.spill_space = state.spill_word = state.spill_other = 0;
         if (high) [[unlikely]] {
             state.beyond_ascii = true;
             if (state.ascii_only) return;
@@ -104,8 +108,8 @@ struct block_splitter {
 
 template <bool words, class Block>
 inline split_counts split_blocks(const char* text, size_t size, const char* row_end, uint32_t* starts, uint32_t* ends,
-                                 split_state& carried) noexcept {
-    block_splitter<words, Block> splitter{text, row_end, starts, ends, carried};
+                                 split_state& state) noexcept {
+    block_splitter<words, Block> splitter{text, row_end, starts, ends, state};
     size_t at = 0;
     for (; at + split_block <= size; at += split_block) splitter.split(at, text + at, 0, ~uint64_t{0});
     if (const size_t left = size - at; left > 0) {
@@ -120,7 +124,6 @@ inline split_counts split_blocks(const char* text, size_t size, const char* row_
             splitter.split(at, tail, 0, present);
         }
     }
-    carried = splitter.state;
     return {static_cast<size_t>(splitter.start - starts), static_cast<size_t>(splitter.end - ends)};
 }
 

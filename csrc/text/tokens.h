@@ -85,6 +85,8 @@ class token_reader {
     template <class Take>
     size_t split_whitespace(const span& text, Take&& take);
     template <class Take>
+    size_t split_long_at_whitespace(const span& text, Take& take);  // of more than a segment
+    template <class Take>
     size_t split_words(const span& text, Take&& take);
 
     // Takes the token text[0, size) of a run; false if that is too long.
@@ -134,16 +136,33 @@ bool token_reader::take_one(token_run run, size_t size, Take&& take) {
 
 template <class Take>
 size_t token_reader::split_whitespace(const span& text, Take&& take) {
+    if (text.size > segment) [[unlikely]]
+        return split_long_at_whitespace(text, take);
     split_state state{.ascii_only = text.unchecked};
+    size_t bounds = split_(text.begin, text.size, text.begin + text.size, starts_, ends_ + 1, state).ends;
+    if (text.unchecked && state.beyond_ascii) [[unlikely]]
+        return beyond_ascii;
+    // The row's end is one more bound, as if a separator came next.
+    ends_[++bounds] = static_cast<uint32_t>(text.size + 1);
+    ends_[0] = 0;
+    token_run run = run_from(text, 0, text.loadable_behind ? SIZE_MAX : copy_end(text));
+    run.gap = 1;
+    run.starts = ends_;
+    run.ends = ends_ + 1;
+    run.count = bounds;
+    take(run);
+    return all_taken;
+}
+
+template <class Take>
+[[gnu::noinline]] size_t token_reader::split_long_at_whitespace(const span& text, Take& take) {
+    split_state state;
     const size_t copied_from = text.loadable_behind ? SIZE_MAX : copy_end(text);
     size_t open = 0;   // where the piece begins whose end is not found yet
     size_t taken = 0;  // tokens; those within a segment count only in a row that may have one too long
     for (size_t at = 0; at < text.size; at += segment) {
         const size_t size = std::min(segment, text.size - at);
         size_t bounds = split_(text.begin + at, size, text.begin + text.size, starts_, ends_ + 1, state).ends;
-        if (text.unchecked && state.beyond_ascii) [[unlikely]]
-            return beyond_ascii;
-        // The row's end is one more bound, as if a separator came next.
         if (at + size == text.size) ends_[++bounds] = static_cast<uint32_t>(size + 1);
         if (bounds == 0) continue;
         token_run run = run_from(text, at, copied_from);
