@@ -349,23 +349,27 @@ def test_few_rows_are_torch_s_to_look_up(kernel_calls: list[str], monkeypatch: p
 
 
 @pytest.mark.usefixtures("kernels_look_up_few")
-@pytest.mark.parametrize("settings", [{}, {"padding_idx": 1}, {"scale_grad_by_freq": True}], ids=str)
 @pytest.mark.parametrize(
-    ("rows", "count", "dtype", "served"),
+    ("rows", "count", "dtype", "settings", "served"),
     [
-        (4, 64, torch.float32, False),
-        (4, 64, torch.float64, False),
-        (4, 65, torch.float32, True),  # a second block of terms
-        (4, 64, torch.bfloat16, True),  # a sum in float
-        (1 << 22, 64, torch.float32, True),  # 48 MB
+        (4, 64, torch.float32, {}, False),
+        (4, 64, torch.float64, {"padding_idx": 1}, False),
+        (4, 65, torch.float32, {}, True),  # a second block of terms
+        (4, 64, torch.float32, {"scale_grad_by_freq": True}, True),  # PyTorch scales each term
+        (4, 64, torch.bfloat16, {}, True),  # a sum in float
+        (1000, 64, torch.float32, {}, False),
+        (1001, 64, torch.float32, {}, True),  # with threads of PyTorch's
+        (10_923, 64, torch.float32, {}, False),  # 32,769 elements to clear
+        (1 << 21, 64, torch.float32, {"padding_idx": 1}, False),  # 24 MB
+        (1 << 22, 64, torch.float32, {}, True),  # 48 MB
     ],
 )
 def test_the_gradient_of_few_rows_is_torch_s(
     rows: int,
     count: int,
     dtype: torch.dtype,
-    served: bool,
     settings: dict[str, Any],
+    served: bool,
     kernel_calls: list[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -381,10 +385,13 @@ def test_the_gradient_of_few_rows_is_torch_s(
     monkeypatch.setattr("embrow._embedding._few_elements", 32768)
     found = gradient()
     assert kernel_calls == (1 + served) * ["gather_rows", "scatter_rows"]
-    if settings.get("scale_grad_by_freq"):
-        torch.testing.assert_close(found, expected)  # PyTorch scales each term, embrow the sum
-    else:
-        assert torch.equal(found, expected)
+    assert torch.equal(found, expected)
+
+
+def test_a_sparse_table_is_torch_s() -> None:
+    table = torch.eye(3).to_sparse().requires_grad_()
+    found, expected = (lookup(torch.tensor([1]), table).to_dense() for lookup in (F.embedding, aten))
+    assert torch.equal(found, expected)
 
 
 @pytest.mark.parametrize("sparse", [False, True])

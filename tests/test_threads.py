@@ -23,21 +23,25 @@ for stat in Path("/proc/self/task").glob("*/stat"):
         print(int(fields[16]) - nice, fields[38])
 """
 
-LOOKUPS_AFTER_A_FORK = """
+TABLES_AFTER_A_FORK = """
 import os, sys, numpy, torch
 import embrow.functional as F
 torch.set_num_threads(4)
 table = torch.from_numpy(numpy.random.default_rng(0).random((40_000, 31)))
 every_id = torch.from_numpy(numpy.arange(40_000))
-def look_up():
+def use():
     with torch.no_grad():
         for count in (1, 1000, 1057, 1058, 40_000):
             ids = every_id[:count]
             assert torch.equal(F.embedding(ids, table)[-1], table[count - 1])
-look_up()
+    for rows in (1000, 2000):
+        small = torch.ones(rows, 8, requires_grad=True)
+        F.embedding(every_id[:64], small).sum().backward()
+        assert small.grad.sum() == 64 * 8
+use()
 child = os.fork()
 if child == 0:
-    look_up()
+    use()
     os._exit(0)
 sys.exit(os.waitpid(child, 0)[1])
 """
@@ -55,7 +59,7 @@ def test_threads_keep_the_priority_of_the_process(policy: str) -> None:
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="forks")
-def test_rows_are_looked_up_after_a_fork() -> None:
+def test_tables_are_used_after_a_fork() -> None:
     """OpenMP's threads, which PyTorch's larger operations start, are not there in the child."""
     pytest.importorskip("torch")
-    subprocess.run([sys.executable, "-c", LOOKUPS_AFTER_A_FORK], check=True, timeout=60)
+    subprocess.run([sys.executable, "-c", TABLES_AFTER_A_FORK], check=True, timeout=60)

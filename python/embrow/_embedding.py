@@ -14,7 +14,7 @@ from torch.nn.functional import embedding as _torch_embedding
 from embrow import _core, _gpu
 from embrow._compiled import define, define_gradient, is_training_compiled
 from embrow._eager import are_plain_ids, elements, is_eager, is_lookup_served, is_plain, row_stride_bytes
-from embrow._table_memory import is_large, zero_table
+from embrow._table_memory import lazy_bytes, zero_table
 
 _is_grad_enabled = torch.is_grad_enabled
 _get_num_threads = torch.get_num_threads
@@ -24,10 +24,11 @@ _torch_lookup = torch.embedding
 # From here on PyTorch's operator shares the work among OpenMP's threads, which a forked child would wait for in vain.
 # Before that it is as fast, and costs less to call.
 _few_elements = 32768
-# PyTorch's gradient, too, costs less to record and to call. It adds terms one after another, in their own type: for no
-# more than a block of them, as sum_in_blocks does.
+# PyTorch's gradient, too, costs less to record and to call. It adds terms in their own type one after another, as our
+# kernels add a block of them; and it has one thread for a table of so many rows.
 _few_terms = 64
 _summed_as_is = (torch.float32, torch.float64)
+_few_table_rows = 1000
 # Unlike embedding_dense_backward it can be differentiated when sparse, too.
 embedding_backward = torch.ops.aten.embedding_backward
 _ops = torch.ops.embrow
@@ -44,7 +45,7 @@ def embedding(
     out: Tensor | None = None,
 ) -> Tensor:
     eager = is_eager()
-    if eager and out is None and max_norm is None and _is_few(input, weight, sparse):
+    if eager and out is None and max_norm is None and _is_few(input, weight, scale_grad_by_freq, sparse):
         padding_idx = _row_of(padding_idx, weight.size(0))
         return _lookup_few(input, weight, padding_idx, scale_grad_by_freq, sparse)
     if out is not None:
@@ -77,7 +78,7 @@ def embedding(
     return _gather(weight, ids, rows, dim)
 
 
-def _is_few(ids: Tensor, weight: Tensor, sparse: bool) -> bool:
+def _is_few(ids: Tensor, weight: Tensor, by_freq: bool, sparse: bool) -> bool:
     """Whether to leave an eager lookup, its gradient with it, to PyTorch's operator."""
     if not (
         (type(weight) is Parameter or type(weight) is Tensor)
@@ -93,7 +94,14 @@ def _is_few(ids: Tensor, weight: Tensor, sparse: bool) -> bool:
         return False
     if sparse or not weight.requires_grad or not _is_grad_enabled():
         return True
-    return count <= _few_terms and weight.dtype in _summed_as_is and not is_large(weight)
+    return (
+        count <= _few_terms
+        and not by_freq
+        and weight.dtype in _summed_as_is
+        # Of more elements than few either's table of zeros is several threads' work.
+        and (rows <= _few_table_rows or rows * dim >= _few_elements)
+        and rows * dim * weight.itemsize <= lazy_bytes
+    )
 
 
 def _lookup_few(ids: Tensor, weight: Tensor, *settings: Any) -> Tensor:
@@ -174,7 +182,7 @@ class _Lookup(torch.autograd.Function):
         return table_gradient(grad, ids, rows, padding_idx, by_freq, sparse), None, None
 
 
-# Function.apply prepares for functorch, which is_lookup_served has ruled out; what it then calls is this.
+# Function.apply prepares for functorch, which is_eager has ruled out; what it then calls is this.
 _apply: Callable[..., Any] = super(torch.autograd.Function, _Lookup).apply
 
 

@@ -251,7 +251,7 @@ class _BagLookup(torch.autograd.Function):
         return table, shares, None, None
 
 
-# Function.apply prepares for functorch, which is_lookup_served has ruled out; what it then calls is this.
+# Function.apply prepares for functorch, which is_eager has ruled out; what it then calls is this.
 _apply: Callable[..., Any] = super(torch.autograd.Function, _BagLookup).apply
 
 

@@ -13,12 +13,12 @@ from embrow._sharding import local_rows
 
 # Larger blocks the C library maps anew each time (its greatest M_MMAP_THRESHOLD), which are zero until written; smaller
 # ones it has at hand, and clearing them is cheaper than page faults.
-_lazy_bytes = 32 << 20
+lazy_bytes = 32 << 20
 
 
 def zero_table(rows: int, dim: int, dtype: torch.dtype, device: torch.device) -> tuple[Tensor, bool]:
     """Make a table of zeros; tell whether it is fresh from the system, no page of it there until it is written."""
-    if device.type != "cpu" or rows * dim * dtype.itemsize <= _lazy_bytes:
+    if device.type != "cpu" or rows * dim * dtype.itemsize <= lazy_bytes:
         return torch.zeros((rows, dim), dtype=dtype, device=device), False
     # torch.zeros writes all of them.
     pages = mmap.mmap(-1, rows * dim * dtype.itemsize, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
@@ -29,7 +29,7 @@ def zero_table(rows: int, dim: int, dtype: torch.dtype, device: torch.device) ->
 
 def is_large(table: Tensor) -> bool:
     """Whether the memory of a table comes from the system alone, fresh."""
-    return table.nbytes > _lazy_bytes
+    return table.nbytes > lazy_bytes
 
 
 def filled_like(table: Tensor, value: complex) -> Tensor:
