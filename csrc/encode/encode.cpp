@@ -189,7 +189,7 @@ void id_arena::give_back(const int32_t* block) {
 void id_appender::move(size_t count) {
     // More than there is, so that a long piece seldom moves.
     const std::span<int32_t> block = arena_.block(size() + std::max(size(), count));
-    const int32_t* const outgrown = begin_ == block_ ? block_ : nullptr;  // by the only piece in it
+    const int32_t* const outgrown = begin_ == block_ ? block_ : nullptr;  // by the only piece with ids in it
     end_ = std::copy(begin_, end_, block.data());
     block_ = begin_ = block.data();
     limit_ = begin_ + block.size();

@@ -85,7 +85,7 @@ class token_reader {
     template <class Take>
     size_t split_whitespace(const span& text, Take&& take);
     template <class Take>
-    size_t split_long_at_whitespace(const span& text, Take& take);  // of more than a segment
+    size_t split_long_at_whitespace(const span& text, Take& take);  // of more than a segment, checked
     template <class Take>
     size_t split_words(const span& text, Take&& take);
 

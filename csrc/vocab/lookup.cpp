@@ -1,46 +1,10 @@
 #include "vocab/lookup.h"
 
+#include <cstring>
+
 #include "common/prefetch.h"
 
 namespace embrow {
-namespace {
-
-// The seed is a copy, which what is written to `out` cannot change.
-template <uint32_t gap>
-hashed_token* hash_pieces(const token_run& run, size_t begin, size_t end, hash_seed seed,
-                          std::span<const uint32_t> index, hashed_token* out) noexcept {
-    const uint32_t* const slots = index.data();
-    const uint64_t mask = slot_mask(index);
-    const size_t copied_from = run.copied_from;
-    const uintptr_t in_place = reinterpret_cast<uintptr_t>(run.text);
-    const uintptr_t in_copy = reinterpret_cast<uintptr_t>(run.copy) - copied_from;
-    const uint32_t* const last = run.starts + end;
-    const uint32_t* ends = run.ends + begin;
-    for (const uint32_t* start = run.starts + begin; start != last; ++start, ++ends) {
-        const uint32_t size = (gap ? start[1] : *ends) - *start - gap;
-        // Of separated pieces, empty ones wrap around.
-        if (size - gap <= inline_token_bytes - gap) [[likely]] {
-            // Chosen without a branch: where a row's copied end begins is hard to foresee.
-            const uintptr_t loadable = *start < copied_from ? in_place : in_copy;
-            *out = hash_inline(reinterpret_cast<const char*>(loadable + *start), size, seed);
-        } else if (size > 0) {
-            *out = hash_beyond(run.text + *start, size, seed);
-        } else {
-            continue;
-        }
-        __builtin_prefetch(slots + (out->hash & mask));
-        ++out;
-    }
-    return out;
-}
-
-}  // namespace
-
-hashed_token* hash_run(const token_run& run, size_t begin, size_t end, const hash_seed& seed,
-                       std::span<const uint32_t> index, hashed_token* out) noexcept {
-    return run.gap ? hash_pieces<1>(run, begin, end, seed, index, out)
-                   : hash_pieces<0>(run, begin, end, seed, index, out);
-}
 
 void find_slots(std::span<const uint32_t> index, const token_key* keys, std::span<const hashed_token> tokens,
                 int32_t* entries) noexcept {

@@ -9,16 +9,10 @@
 #include <cstdint>
 #include <span>
 
-#include "text/token_run.h"
+#include "vocab/hash_run.h"
 #include "vocab/slots.h"
-#include "vocab/token.h"
 
 namespace embrow {
-
-// Hashes the tokens among a run's pieces [begin, end) and asks for their slots of `index`, a power of two of them;
-// returns the end of what is written to `out`.
-hashed_token* hash_run(const token_run& run, size_t begin, size_t end, const hash_seed& seed,
-                       std::span<const uint32_t> index, hashed_token* out) noexcept;
 
 // The entries that the slots of hashes name, no_id where there is none, and asks for their keys, which are still to be
 // compared: some bits of a hash may be another token's.
@@ -43,7 +37,7 @@ class token_batch {
     void take(const token_run& run, const Table& table, Full&& full) {
         for (size_t done = 0; done < run.count;) {
             const size_t end = std::min(run.count, done + (most - size()));
-            end_ = hash_run(run, done, end, table.seed(), table.index(), end_);
+            end_ = hash_(run, done, end, table.seed(), table.index(), end_);
             done = end;
             if (size() >= enough) full();
         }
@@ -54,6 +48,7 @@ class token_batch {
     void clear() noexcept { end_ = tokens_; }
 
   private:
+    hash_kernel* hash_ = choose_hash();
     hashed_token tokens_[most];
     hashed_token* end_ = tokens_;
 };

@@ -75,25 +75,25 @@ struct hashed_token {
 
 // Entry n keeps n bytes of 15 and puts the size behind them.
 struct key_part_table {
-    std::array<uint64_t, inline_token_bytes + 1> low_mask{};
-    std::array<uint64_t, inline_token_bytes + 1> high_mask{};
-    std::array<uint64_t, inline_token_bytes + 1> size{};
+    // Aligned, so that no entry crosses a cache line.
+    alignas(sizeof(token_key)) std::array<token_key, inline_token_bytes + 1> mask{};
+    alignas(sizeof(token_key)) std::array<token_key, inline_token_bytes + 1> size{};
 };
 inline constexpr key_part_table key_parts = [] {
     key_part_table parts;
     for (size_t size = 0; size <= inline_token_bytes; ++size) {
         for (size_t byte = 0; byte < size; ++byte) {
-            (byte < 8 ? parts.low_mask : parts.high_mask)[size] |= uint64_t{0xFF} << (8 * (byte % 8));
+            (byte < 8 ? parts.mask[size].low : parts.mask[size].high) |= uint64_t{0xFF} << (8 * (byte % 8));
         }
-        parts.size[size] = uint64_t{size} << 56;
+        parts.size[size].high = uint64_t{size} << 56;
     }
     return parts;
 }();
 
 // The key and hash of an inline token, of which loadable_bytes can be read.
 inline hashed_token hash_inline(const char* loadable, size_t size, const hash_seed& seed) noexcept {
-    const uint64_t low = load8(loadable) & key_parts.low_mask[size];
-    const uint64_t high = (load8(loadable + 8) & key_parts.high_mask[size]) | key_parts.size[size];
+    const uint64_t low = load8(loadable) & key_parts.mask[size].low;
+    const uint64_t high = (load8(loadable + 8) & key_parts.mask[size].high) | key_parts.size[size].high;
     return {{low, high}, hash_words(low, high, seed)};
 }
 
