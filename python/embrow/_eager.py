@@ -75,6 +75,6 @@ def _has_memory(tensor: Tensor) -> bool:
 
 
 def row_stride_bytes(table: Tensor, dim: int) -> int:
-    # Of a table of one row it may be anything, and is never used. To ask for it costs three times as much as whether the
-    # table is contiguous.
+    # Of a table of one row it may be anything, and is never used. To ask for it costs three times as much as to ask
+    # whether the table is contiguous.
     return (dim if table.is_contiguous() else table.stride(0)) * table.itemsize
