@@ -261,7 +261,7 @@ def test_bytes_are_encoded_as_str_wherever_they_leave_ascii(tokenizer: str) -> N
 @pytest.mark.parametrize("tokenizer", ["whitespace", "words"])
 def test_a_row_that_is_not_utf8_has_no_unknown_token(tokenizer: str) -> None:
     vocab = embrow.Vocab(["a"], specials=(), tokenizer=tokenizer)
-    for size in (1, 5000):
+    for size in (1, 1023, 1024, 5000):  # around a segment of 2,048 bytes
         with pytest.raises(ValueError, match=f"row 1 is not valid UTF-8 at byte {2 * size};"):
             vocab.encode([b"a", b"b " * size + b"\xff"])
 
