@@ -43,7 +43,7 @@ class id_arena {
 
     // A new block of at least `least` ids, which lasts as long as this, or until it is given back.
     std::span<int32_t> block(size_t least);
-    void give_back(const int32_t* block);
+    void give_back(const int32_t* block);  // where the block begins
 
     void count_piece() noexcept { pieces_.fetch_sub(1, std::memory_order_relaxed); }
 

@@ -14,7 +14,7 @@ from torch.nn.functional import embedding as _torch_embedding
 from embrow import _core, _gpu
 from embrow._compiled import define, define_gradient, is_training_compiled
 from embrow._eager import are_plain_ids, elements, is_eager, is_lookup_served, is_plain, row_stride_bytes
-from embrow._table_memory import lazy_bytes, zero_table
+from embrow._table_memory import is_large, zero_table
 
 _is_grad_enabled = torch.is_grad_enabled
 _get_num_threads = torch.get_num_threads
@@ -46,7 +46,7 @@ def embedding(
 ) -> Tensor:
     eager = is_eager()
     if eager and out is None and max_norm is None and _is_few(input, weight, scale_grad_by_freq, sparse):
-        padding_idx = _row_of(padding_idx, weight.size(0))
+        padding_idx = _row_of(padding_idx, weight.shape[0])
         return _lookup_few(input, weight, padding_idx, scale_grad_by_freq, sparse)
     if out is not None:
         _check_out(out, input, weight)
@@ -100,7 +100,7 @@ def _is_few(ids: Tensor, weight: Tensor, by_freq: bool, sparse: bool) -> bool:
         and weight.dtype in _summed_as_is
         # Of more elements than few either's table of zeros is several threads' work.
         and (rows <= _few_table_rows or rows * dim >= _few_elements)
-        and rows * dim * weight.itemsize <= lazy_bytes
+        and not is_large(rows * dim * weight.itemsize)
     )
 
 

@@ -13,12 +13,12 @@ from embrow._sharding import local_rows
 
 # Larger blocks the C library maps anew each time (its greatest M_MMAP_THRESHOLD), which are zero until written; smaller
 # ones it has at hand, and clearing them is cheaper than page faults.
-lazy_bytes = 32 << 20
+_lazy_bytes = 32 << 20
 
 
 def zero_table(rows: int, dim: int, dtype: torch.dtype, device: torch.device) -> tuple[Tensor, bool]:
     """Make a table of zeros; tell whether it is fresh from the system, no page of it there until it is written."""
-    if device.type != "cpu" or rows * dim * dtype.itemsize <= lazy_bytes:
+    if device.type != "cpu" or not is_large(rows * dim * dtype.itemsize):
         return torch.zeros((rows, dim), dtype=dtype, device=device), False
     # torch.zeros writes all of them.
     pages = mmap.mmap(-1, rows * dim * dtype.itemsize, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
@@ -27,9 +27,9 @@ def zero_table(rows: int, dim: int, dtype: torch.dtype, device: torch.device) ->
     return torch.empty(0, dtype=dtype, device="cpu").set_(flat.untyped_storage(), 0, (rows, dim), (dim, 1)), True
 
 
-def is_large(table: Tensor) -> bool:
+def is_large(table_bytes: int) -> bool:
     """Whether the memory of a table comes from the system alone, fresh."""
-    return table.nbytes > lazy_bytes
+    return table_bytes > _lazy_bytes
 
 
 def filled_like(table: Tensor, value: complex) -> Tensor:

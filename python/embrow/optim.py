@@ -185,7 +185,7 @@ class Adagrad(SparseRows, torch.optim.Adagrad):
     def _remake_state(self) -> None:
         number = self.defaults["initial_accumulator_value"]
         for parameter, state in self.state.items():
-            if is_large(parameter):
+            if is_large(parameter.nbytes):
                 # First, since two of them may be too many.
                 del state["sum"]
                 state["sum"] = filled_like(parameter, complex(number, number) if parameter.is_complex() else number)
