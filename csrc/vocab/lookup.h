@@ -14,6 +14,9 @@
 
 namespace embrow {
 
+// Tokens are looked up so many at a time, which saves most of what loops cost.
+inline constexpr size_t tokens_together = 4;
+
 // The entries that the slots of hashes name, no_id where there is none, and asks for their keys, which are still to be
 // compared: some bits of a hash may be another token's.
 void find_slots(std::span<const uint32_t> index, const token_key* keys, std::span<const hashed_token> tokens,

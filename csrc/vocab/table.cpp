@@ -8,6 +8,25 @@
 namespace embrow {
 namespace {
 
+// Whether tokens are the entries, each its own; with one branch for all.
+inline bool are_entries(const token_key* keys, const hashed_token* tokens, const int32_t* entries) noexcept {
+    using words [[gnu::vector_size(sizeof(token_key))]] = uint64_t;
+    const auto load = [](const token_key& key) {
+        words loaded;
+        std::memcpy(&loaded, &key, sizeof loaded);
+        return loaded;
+    };
+    int32_t sign = 0;
+    for (size_t i = 0; i < tokens_together; ++i) sign |= entries[i];
+    if (sign < 0) return false;
+    words differing{};
+#pragma GCC unroll 4
+    for (size_t i = 0; i < tokens_together; ++i) {
+        differing |= load(keys[static_cast<uint32_t>(entries[i])]) ^ load(tokens[i].key);
+    }
+    return (differing[0] | differing[1]) == 0;
+}
+
 std::invalid_argument damaged(const std::string& what) {
     return std::invalid_argument("vocabulary table: " + what);
 }
@@ -106,21 +125,27 @@ int32_t vocab_table::find(std::string_view token) const noexcept {
     return token.size() > max_token_bytes ? no_id : probe(hash_token(token, seed()));
 }
 
-// What find_batch does not find at once: an unknown token, a long one, whose key tells where it lies, or one that
-// shares bits of its hash.
-[[gnu::noinline]] int32_t vocab_table::settle(const hashed_token& token, int32_t id, int32_t unknown) const noexcept {
-    const int32_t found = id == no_id ? no_id : probe(token);
-    return found == no_id ? unknown : found;
+// The ids of tokens one by one, among them what find_batch does not find at once: unknown tokens, which have no entry,
+// and long ones, whose keys tell where they lie, or those that share bits of their hash.
+[[gnu::noinline]] void vocab_table::settle(std::span<const hashed_token> tokens, int32_t unknown,
+                                           int32_t* ids) const noexcept {
+    for (const hashed_token& token : tokens) {
+        if (*ids != no_id && !(parts_.keys[*ids] == token.key)) [[unlikely]]
+            *ids = probe(token);
+        if (*ids == no_id) *ids = unknown;
+        ++ids;
+    }
 }
 
 void vocab_table::find_batch(std::span<const hashed_token> tokens, int32_t unknown, int32_t* ids) const noexcept {
     const token_key* const keys = parts_.keys.data();
     find_slots(parts_.index, keys, tokens, ids);
-    for (const hashed_token& token : tokens) {
-        if (*ids == no_id || !(keys[*ids] == token.key)) [[unlikely]]
-            *ids = settle(token, *ids, unknown);
-        ++ids;
+    size_t i = 0;
+    for (; i + tokens_together <= tokens.size(); i += tokens_together) {
+        if (!are_entries(keys, &tokens[i], ids + i)) [[unlikely]]
+            settle(tokens.subspan(i, tokens_together), unknown, ids + i);
     }
+    settle(tokens.subspan(i), unknown, ids + i);
 }
 
 }  // namespace embrow

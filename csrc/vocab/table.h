@@ -64,7 +64,7 @@ class vocab_table {
     explicit vocab_table(parts from) noexcept : parts_(std::move(from)), mask_(slot_mask(parts_.index)) {}
 
     int32_t probe(const hashed_token& token) const noexcept;
-    int32_t settle(const hashed_token& token, int32_t id, int32_t unknown) const noexcept;
+    void settle(std::span<const hashed_token> tokens, int32_t unknown, int32_t* ids) const noexcept;
 
     parts parts_;
     uint32_t mask_;

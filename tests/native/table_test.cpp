@@ -1,10 +1,13 @@
 // Tables at the edges that a fuzzer or a sanitizer found.
 #include <algorithm>
 #include <array>
+#include <string_view>
+#include <vector>
 
 #include "check.h"
 #include "encode/encode.h"
 #include "vocab/counter.h"
+#include "vocab/lookup.h"
 #include "vocab/table.h"
 
 namespace embrow::testing {
@@ -43,6 +46,33 @@ int run() {
         refused = true;
     }
     all.check(refused, "it was adopted");
+    all.begin("a batch of any size, with one unknown token, which shares its hash with a known one or not");
+    const std::array<std::string_view, 4> known = {"a", "of", "fifteen_letters", "longer_than_its_key"};
+    const vocab_table words = vocab_table::build(known, seed);
+    const hashed_token unknown = hash_token("A", seed);
+    const std::array<hashed_token, 3> others = {
+        unknown,
+        {unknown.key, hash_token("of", seed).hash},
+        {hash_token("longer_than_its_keY", seed).key, hash_token("longer_than_its_key", seed).hash},
+    };
+    bool equal = true;
+    for (size_t size = 1; size <= 2 * tokens_together + 1; ++size) {
+        for (size_t at = 0; at < size; ++at) {
+            for (const hashed_token& other : others) {
+                std::vector<hashed_token> batch;
+                std::vector<int32_t> expected;
+                for (size_t i = 0; i < size; ++i) {
+                    const size_t id = (i + size) % known.size();
+                    batch.push_back(i == at ? other : hash_token(known[id], seed));
+                    expected.push_back(i == at ? 7 : static_cast<int32_t>(id));
+                }
+                std::vector<int32_t> found(size);
+                words.find_batch(batch, 7, found.data());
+                equal &= found == expected;
+            }
+        }
+    }
+    all.check(equal, "each token has its own id");
     return all.finish();
 }
 
