@@ -9,6 +9,7 @@ import warnings
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -156,6 +157,38 @@ def test_a_table_without_rows_has_a_gradient_without_rows(mode: str) -> None:
         assert torch.equal(rows, torch.zeros(2, 3))
         (found,) = torch.autograd.grad(rows.sum(), weight, create_graph=create_graph)
         assert found.shape == (0, 3)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"padding_idx": True},
+        {"padding_idx": 1.0},
+        {"padding_idx": np.int64(1)},
+        {"padding_idx": "1"},
+        {"sparse": 1},
+        {"sparse": None},
+        {"sparse": np.True_},
+        {"scale_grad_by_freq": 1},
+        {"scale_grad_by_freq": "no"},
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("grad", [False, True])
+def test_settings_of_other_types_are_torch_s_to_refuse(settings: dict[str, Any], grad: bool) -> None:
+    weight = torch.randn(4, 2, requires_grad=grad)
+    ids = torch.tensor([[1, 3, 3], [2, 1, 0]])
+    try:
+        expected = aten(ids, weight, **settings)
+    except Exception:
+        raises_as(lambda: aten(ids, weight, **settings), lambda: F.embedding_bag(ids, weight, **settings))
+        return
+    found = F.embedding_bag(ids, weight, **settings)
+    assert torch.equal(found, expected)
+    if grad:
+        (ours,), (theirs,) = (torch.autograd.grad(out.sum(), weight) for out in (found, expected))
+        assert ours.layout is theirs.layout
+        assert torch.equal(ours.to_dense(), theirs.to_dense())
 
 
 def test_construction_is_torch_s() -> None:

@@ -103,6 +103,38 @@ def test_forward_and_gradient_are_torch_s(settings: dict[str, Any], id_type: tor
     torch.testing.assert_close(ours.weight.grad, theirs.weight.grad, **tolerance)
 
 
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"padding_idx": True},
+        {"padding_idx": 1.0},
+        {"padding_idx": np.int64(1)},
+        {"padding_idx": "1"},
+        {"sparse": 1},
+        {"sparse": None},
+        {"sparse": np.True_},
+        {"scale_grad_by_freq": 1},
+        {"scale_grad_by_freq": "no"},
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("grad", [False, True])
+def test_settings_of_other_types_are_torch_s_to_refuse(settings: dict[str, Any], grad: bool) -> None:
+    weight = torch.randn(4, 2, requires_grad=grad)
+    ids = torch.tensor([1, 3, 3])
+    try:
+        expected = aten(ids, weight, **settings)
+    except Exception:
+        raises_as(lambda: aten(ids, weight, **settings), lambda: F.embedding(ids, weight, **settings))
+        return
+    found = F.embedding(ids, weight, **settings)
+    assert torch.equal(found, expected)
+    if grad:
+        (ours,), (theirs,) = (torch.autograd.grad(out.sum(), weight) for out in (found, expected))
+        assert ours.layout is theirs.layout
+        assert torch.equal(ours.to_dense(), theirs.to_dense())
+
+
 def test_construction_is_torch_s() -> None:
     torch.manual_seed(3)
     ours = Embedding(7, 5, padding_idx=-2)

@@ -63,6 +63,11 @@ def is_lookup_served(ids: Tensor, weight: Tensor, max_norm: float | None) -> boo
     )
 
 
+def are_settings_plain(padding_idx: int | None, by_freq: bool, sparse: bool) -> bool:
+    """Whether a lookup's settings are of the very types that they are said to be; PyTorch takes few others."""
+    return (padding_idx is None or type(padding_idx) is int) and type(by_freq) is bool and type(sparse) is bool
+
+
 def are_plain_ids(ids: Tensor) -> bool:
     return is_plain(ids) and (ids.dtype is _int64 or ids.dtype is _int32)
 

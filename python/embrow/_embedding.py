@@ -13,7 +13,15 @@ from torch.nn.functional import embedding as _torch_embedding
 
 from embrow import _core, _gpu
 from embrow._compiled import define, define_gradient, is_training_compiled
-from embrow._eager import are_plain_ids, elements, is_eager, is_lookup_served, is_plain, row_stride_bytes
+from embrow._eager import (
+    are_plain_ids,
+    are_settings_plain,
+    elements,
+    is_eager,
+    is_lookup_served,
+    is_plain,
+    row_stride_bytes,
+)
 from embrow._table_memory import is_large, zero_table
 
 _is_grad_enabled = torch.is_grad_enabled
@@ -44,7 +52,7 @@ def embedding(
     sparse: bool = False,
     out: Tensor | None = None,
 ) -> Tensor:
-    eager = is_eager()
+    eager = is_eager() and are_settings_plain(padding_idx, scale_grad_by_freq, sparse)
     if eager and out is None and max_norm is None and _is_few(input, weight, scale_grad_by_freq, sparse):
         padding_idx = _row_of(padding_idx, weight.shape[0])
         return _lookup_few(input, weight, padding_idx, scale_grad_by_freq, sparse)

@@ -12,7 +12,15 @@ from torch.nn.functional import embedding_bag as _torch_embedding_bag
 
 from embrow import _core, _gpu
 from embrow._compiled import define, define_gradient, is_training_compiled
-from embrow._eager import are_plain_ids, elements, is_eager, is_lookup_served, is_plain, row_stride_bytes
+from embrow._eager import (
+    are_plain_ids,
+    are_settings_plain,
+    elements,
+    is_eager,
+    is_lookup_served,
+    is_plain,
+    row_stride_bytes,
+)
 from embrow._embedding import embedding, embedding_backward, is_gradient_served
 from embrow._table_memory import zero_table
 
@@ -99,6 +107,7 @@ def embedding_bag(
     if (
         is_eager()
         and is_lookup_served(input, weight, max_norm)
+        and are_settings_plain(padding_idx, scale_grad_by_freq, sparse)
         and _are_weights_served(per_sample_weights, input, weight, mode)
     ):
         bags = _served_bags(input, offsets, include_last_offset)
