@@ -10,10 +10,11 @@
 namespace embrow {
 namespace {
 
-constexpr size_t task_bytes = 256 << 10;
+// Some microseconds' work: a thread that is woken late is left less to do, and all are done at about the same time.
+constexpr size_t task_bytes = 32 << 10;
 
 // Up to this much one thread is done as soon as two that share it.
-constexpr size_t inline_bytes = 1 << 20;
+constexpr size_t inline_bytes = 512 << 10;
 
 constexpr candidate<gather_kernel> kernels[] = {
 #if defined(__x86_64__)
