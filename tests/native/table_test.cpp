@@ -46,6 +46,7 @@ int run() {
         refused = true;
     }
     all.check(refused, "it was adopted");
+
     all.begin("a batch of any size, with one unknown token, which shares its hash with a known one or not");
     const std::array<std::string_view, 4> known = {"a", "of", "fifteen_letters", "longer_than_its_key"};
     const vocab_table words = vocab_table::build(known, seed);
