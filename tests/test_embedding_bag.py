@@ -171,13 +171,15 @@ def test_a_table_without_rows_has_a_gradient_without_rows(mode: str) -> None:
         {"sparse": np.True_},
         {"scale_grad_by_freq": 1},
         {"scale_grad_by_freq": "no"},
+        {"offsets": OFFSETS, "include_last_offset": 1},
+        {"offsets": OFFSETS, "include_last_offset": None},
     ],
     ids=str,
 )
 @pytest.mark.parametrize("grad", [False, True])
 def test_settings_of_other_types_are_torch_s_to_refuse(settings: dict[str, Any], grad: bool) -> None:
-    weight = torch.randn(4, 2, requires_grad=grad)
-    ids = torch.tensor([[1, 3, 3], [2, 1, 0]])
+    weight = torch.randn(10, 2, requires_grad=grad)
+    ids = IDS if "offsets" in settings else IDS.reshape(2, -1)
     try:
         expected = aten(ids, weight, **settings)
     except Exception:
@@ -189,6 +191,18 @@ def test_settings_of_other_types_are_torch_s_to_refuse(settings: dict[str, Any],
         (ours,), (theirs,) = (torch.autograd.grad(out.sum(), weight) for out in (found, expected))
         assert ours.layout is theirs.layout
         assert torch.equal(ours.to_dense(), theirs.to_dense())
+
+
+@pytest.mark.parametrize("padding_idx", [np.int64(1), np.uint8(1), np.int32(-9)], ids=repr)
+def test_integers_of_numpy_are_integers(padding_idx: Any, kernel_calls: list[str]) -> None:
+    weight = torch.randn(10, 4, requires_grad=True)
+    ids = IDS.reshape(2, -1)
+    gradients = []
+    for index in (padding_idx, 1):
+        out = F.embedding_bag(ids, weight, mode="sum", scale_grad_by_freq=True, padding_idx=index)
+        gradients += torch.autograd.grad(out.sum(), weight)
+    assert torch.equal(*gradients)
+    assert kernel_calls == ["pool_bags", "scatter_bags"] * 2
 
 
 def test_construction_is_torch_s() -> None:

@@ -125,8 +125,8 @@ int32_t vocab_table::find(std::string_view token) const noexcept {
     return token.size() > max_token_bytes ? no_id : probe(hash_token(token, seed()));
 }
 
-// The ids of tokens one by one, among them what find_batch does not find at once: unknown tokens, which have no entry,
-// and long ones, whose keys tell where they lie, or those that share bits of their hash.
+// The ids of tokens that are not all entries: some are unknown, or long, their stored keys being offsets, or share the
+// bits that slots hold with other tokens.
 [[gnu::noinline]] void vocab_table::settle(std::span<const hashed_token> tokens, int32_t unknown,
                                            int32_t* ids) const noexcept {
     for (const hashed_token& token : tokens) {

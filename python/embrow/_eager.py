@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch._C import _is_tracing, _len_torch_dispatch_stack, _len_torch_function_stack
@@ -64,8 +65,16 @@ def is_lookup_served(ids: Tensor, weight: Tensor, max_norm: float | None) -> boo
 
 
 def are_settings_plain(padding_idx: int | None, by_freq: bool, sparse: bool) -> bool:
-    """Whether a lookup's settings are of the very types that they are said to be; PyTorch takes few others."""
-    return (padding_idx is None or type(padding_idx) is int) and type(by_freq) is bool and type(sparse) is bool
+    """Whether a lookup's settings are of types that PyTorch takes; what others mean is its own to tell."""
+    return (
+        (padding_idx is None or type(padding_idx) is int or _is_integer(padding_idx))
+        and type(by_freq) is bool
+        and type(sparse) is bool
+    )
+
+
+def _is_integer(number: object) -> bool:
+    return isinstance(number, (int, np.integer)) and type(number) is not bool
 
 
 def are_plain_ids(ids: Tensor) -> bool:

@@ -133,7 +133,7 @@ def _row_of(padding_idx: int | None, rows: int) -> int:
         return -1
     if not -rows <= padding_idx < rows:
         raise AssertionError("Padding_idx must be within num_embeddings")
-    return padding_idx + rows if padding_idx < 0 else padding_idx
+    return int(padding_idx) % rows
 
 
 def _gather(weight: Tensor, ids: Tensor, rows: int, dim: int) -> Tensor:

@@ -108,6 +108,7 @@ def embedding_bag(
         is_eager()
         and is_lookup_served(input, weight, max_norm)
         and are_settings_plain(padding_idx, scale_grad_by_freq, sparse)
+        and type(include_last_offset) is bool
         and _are_weights_served(per_sample_weights, input, weight, mode)
     ):
         bags = _served_bags(input, offsets, include_last_offset)
@@ -193,7 +194,7 @@ def _served_settings(
     if padding_idx is None:
         padding_idx = -1
     elif -rows <= padding_idx < rows:
-        padding_idx %= rows
+        padding_idx = int(padding_idx) % rows
     else:
         return None
     if mode not in _modes or (mode == "max" and (by_freq or sparse)):

@@ -48,16 +48,21 @@ int run() {
     all.check(refused, "it was adopted");
 
     all.begin("a batch of any size, with one unknown token, which shares its hash with a known one or not");
-    const std::array<std::string_view, 4> known = {"a", "of", "fifteen_letters", "longer_than_its_key"};
+    const std::array<std::string_view, 5> known = {"a", "of", "fifteen_letters", "the", "longer_than_its_key"};
     const vocab_table words = vocab_table::build(known, seed);
-    const hashed_token unknown = hash_token("A", seed);
-    const std::array<hashed_token, 3> others = {
-        unknown,
-        {unknown.key, hash_token("of", seed).hash},
-        {hash_token("longer_than_its_keY", seed).key, hash_token("longer_than_its_key", seed).hash},
+    const auto with_hash_of = [&](std::string_view other, std::string_view token) {
+        return hashed_token{hash_token(other, seed).key, hash_token(token, seed).hash};
+    };
+    const std::array<hashed_token, 6> others = {
+        hash_token("A", seed),
+        with_hash_of("A", "of"),
+        with_hash_of("ok", "of"),
+        with_hash_of("Fifteen_letters", "fifteen_letters"),
+        with_hash_of("fifteen_letterS", "fifteen_letters"),
+        with_hash_of("longer_than_its_keY", "longer_than_its_key"),
     };
     bool equal = true;
-    for (size_t size = 1; size <= 2 * tokens_together + 1; ++size) {
+    for (size_t size = 1; size <= 3 * tokens_together; ++size) {
         for (size_t at = 0; at < size; ++at) {
             for (const hashed_token& other : others) {
                 std::vector<hashed_token> batch;
