@@ -17,6 +17,7 @@ from torch.autograd import forward_ad
 from torch.fx.experimental.proxy_tensor import make_fx
 
 import embrow.functional as F
+from beside_torch import OTHER_TYPES, behaves_as, counted, raises_as
 from embrow import _core
 from embrow.nn import EmbeddingBag
 
@@ -28,16 +29,7 @@ OFFSETS = torch.tensor([0, 3, 3, 7])
 @pytest.fixture
 def kernel_calls(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Names of our kernels in the order they were called."""
-    calls: list[str] = []
-    for name in ("pool_bags", "scatter_bags"):
-        kernel = getattr(_core, name)
-
-        def count(*args: Any, kernel: Callable[..., Any] = kernel, name: str = name) -> Any:
-            calls.append(name)
-            return kernel(*args)
-
-        monkeypatch.setattr(_core, name, count)
-    return calls
+    return counted(monkeypatch, _core, "pool_bags", "scatter_bags")
 
 
 def twins(rows: int = 10, dim: int = 4, **settings: Any) -> tuple[EmbeddingBag, torch.nn.EmbeddingBag]:
@@ -45,14 +37,6 @@ def twins(rows: int = 10, dim: int = 4, **settings: Any) -> tuple[EmbeddingBag, 
     theirs = torch.nn.EmbeddingBag(rows, dim, **settings)
     theirs.load_state_dict(ours.state_dict())
     return ours, theirs
-
-
-def raises_as(theirs: Callable[[], Any], ours: Callable[[], Any]) -> None:
-    with pytest.raises(Exception) as expected:
-        theirs()
-    with pytest.raises(expected.type) as found:
-        ours()
-    assert str(found.value).startswith(str(expected.value).split("\n")[0])
 
 
 SETTINGS: list[dict[str, Any]] = [
@@ -162,15 +146,7 @@ def test_a_table_without_rows_has_a_gradient_without_rows(mode: str) -> None:
 @pytest.mark.parametrize(
     "settings",
     [
-        {"padding_idx": True},
-        {"padding_idx": 1.0},
-        {"padding_idx": np.int64(1)},
-        {"padding_idx": "1"},
-        {"sparse": 1},
-        {"sparse": None},
-        {"sparse": np.True_},
-        {"scale_grad_by_freq": 1},
-        {"scale_grad_by_freq": "no"},
+        *OTHER_TYPES,
         {"offsets": OFFSETS, "include_last_offset": 1},
         {"offsets": OFFSETS, "include_last_offset": None},
     ],
@@ -180,17 +156,7 @@ def test_a_table_without_rows_has_a_gradient_without_rows(mode: str) -> None:
 def test_settings_of_other_types_are_torch_s_to_refuse(settings: dict[str, Any], grad: bool) -> None:
     weight = torch.randn(10, 2, requires_grad=grad)
     ids = IDS if "offsets" in settings else IDS.reshape(2, -1)
-    try:
-        expected = aten(ids, weight, **settings)
-    except Exception:
-        raises_as(lambda: aten(ids, weight, **settings), lambda: F.embedding_bag(ids, weight, **settings))
-        return
-    found = F.embedding_bag(ids, weight, **settings)
-    assert torch.equal(found, expected)
-    if grad:
-        (ours,), (theirs,) = (torch.autograd.grad(out.sum(), weight) for out in (found, expected))
-        assert ours.layout is theirs.layout
-        assert torch.equal(ours.to_dense(), theirs.to_dense())
+    behaves_as(lambda: aten(ids, weight, **settings), lambda: F.embedding_bag(ids, weight, **settings), weight)
 
 
 @pytest.mark.parametrize("padding_idx", [np.int64(1), np.uint8(1), np.int32(-9)], ids=repr)
@@ -492,6 +458,7 @@ def test_functional_transforms_are_torch_s() -> None:
 @pytest.mark.filterwarnings("ignore:.*torch.jit.*:DeprecationWarning")
 def test_forward_mode_is_refused_as_by_torch() -> None:
     weight = torch.randn(10, 2)
-    for pool in (F.embedding_bag, aten):
-        with forward_ad.dual_level(), pytest.raises(NotImplementedError, match="forward AD with _embedding_bag"):
-            pool(IDS, forward_ad.make_dual(weight, weight), OFFSETS)
+    with forward_ad.dual_level():
+        dual = forward_ad.make_dual(weight, weight)
+        message = raises_as(lambda: aten(IDS, dual, OFFSETS), lambda: F.embedding_bag(IDS, dual, OFFSETS))
+    assert "forward AD with _embedding_bag" in message

@@ -19,6 +19,7 @@ from torch.autograd import forward_ad
 from torch.fx.experimental.proxy_tensor import make_fx
 
 import embrow.functional as F
+from beside_torch import OTHER_TYPES, behaves_as, counted, raises_as
 from embrow import _core
 from embrow.nn import Embedding
 
@@ -35,16 +36,7 @@ def few_rows(request: pytest.FixtureRequest) -> None:
 @pytest.fixture
 def kernel_calls(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Names of our kernels in the order they were called."""
-    calls: list[str] = []
-    for name in ("gather_rows", "scatter_rows"):
-        kernel = getattr(_core, name)
-
-        def count(*args: Any, kernel: Callable[..., Any] = kernel, name: str = name) -> Any:
-            calls.append(name)
-            return kernel(*args)
-
-        monkeypatch.setattr(_core, name, count)
-    return calls
+    return counted(monkeypatch, _core, "gather_rows", "scatter_rows")
 
 
 def twins(rows: int = 10, dim: int = 4, **settings: Any) -> tuple[Embedding, torch.nn.Embedding]:
@@ -52,14 +44,6 @@ def twins(rows: int = 10, dim: int = 4, **settings: Any) -> tuple[Embedding, tor
     theirs = torch.nn.Embedding(rows, dim, **settings)
     theirs.load_state_dict(ours.state_dict())
     return ours, theirs
-
-
-def raises_as(theirs: Callable[[], Any], ours: Callable[[], Any]) -> None:
-    with pytest.raises(Exception) as expected:
-        theirs()
-    with pytest.raises(expected.type) as found:
-        ours()
-    assert str(found.value).startswith(str(expected.value).split("\n")[0])
 
 
 # The layer
@@ -103,21 +87,7 @@ def test_forward_and_gradient_are_torch_s(settings: dict[str, Any], id_type: tor
     torch.testing.assert_close(ours.weight.grad, theirs.weight.grad, **tolerance)
 
 
-@pytest.mark.parametrize(
-    "settings",
-    [
-        {"padding_idx": True},
-        {"padding_idx": 1.0},
-        {"padding_idx": np.int64(1)},
-        {"padding_idx": "1"},
-        {"sparse": 1},
-        {"sparse": None},
-        {"sparse": np.True_},
-        {"scale_grad_by_freq": 1},
-        {"scale_grad_by_freq": "no"},
-    ],
-    ids=str,
-)
+@pytest.mark.parametrize("settings", OTHER_TYPES, ids=str)
 @pytest.mark.parametrize("grad", [False, True])
 @pytest.mark.parametrize(("rows", "dim", "count"), [(4, 2, 3), (1001, 20, 2000)], ids=["few", "many"])
 def test_settings_of_other_types_are_torch_s_to_refuse(
@@ -125,17 +95,7 @@ def test_settings_of_other_types_are_torch_s_to_refuse(
 ) -> None:
     weight = torch.randn(rows, dim, requires_grad=grad)
     ids = torch.randint(rows, (count,))
-    try:
-        expected = aten(ids, weight, **settings)
-    except Exception:
-        raises_as(lambda: aten(ids, weight, **settings), lambda: F.embedding(ids, weight, **settings))
-        return
-    found = F.embedding(ids, weight, **settings)
-    assert torch.equal(found, expected)
-    if grad:
-        (ours,), (theirs,) = (torch.autograd.grad(out.sum(), weight) for out in (found, expected))
-        assert ours.layout is theirs.layout
-        torch.testing.assert_close(ours.to_dense(), theirs.to_dense())
+    behaves_as(lambda: aten(ids, weight, **settings), lambda: F.embedding(ids, weight, **settings), weight)
 
 
 def test_construction_is_torch_s() -> None:

@@ -67,14 +67,10 @@ def is_lookup_served(ids: Tensor, weight: Tensor, max_norm: float | None) -> boo
 def are_settings_plain(padding_idx: int | None, by_freq: bool, sparse: bool) -> bool:
     """Whether a lookup's settings are of types that PyTorch takes; what others mean is its own to tell."""
     return (
-        (padding_idx is None or type(padding_idx) is int or _is_integer(padding_idx))
+        (padding_idx is None or (isinstance(padding_idx, (int, np.integer)) and type(padding_idx) is not bool))
         and type(by_freq) is bool
         and type(sparse) is bool
     )
-
-
-def _is_integer(number: object) -> bool:
-    return isinstance(number, (int, np.integer)) and type(number) is not bool
 
 
 def are_plain_ids(ids: Tensor) -> bool:
