@@ -16,7 +16,10 @@ class cases {
     }
 
     void check(bool holds, const std::string& what) const {
-        if (holds) return;
+        if (!holds) fail(what);
+    }
+
+    [[noreturn]] void fail(const std::string& what) const {
         std::fprintf(stderr, "FAILED %s: %s\n", name_.c_str(), what.c_str());
         std::_Exit(1);
     }
