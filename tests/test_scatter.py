@@ -61,13 +61,22 @@ def test_every_count_equals_the_reference(count: int, dtype: torch.dtype) -> Non
     check(torch.randint(0, 5, (count,), dtype=torch.int32), torch.randn(count, 10).to(dtype), 5)
 
 
+# The ids that one thread sorts, and some that three share.
+@pytest.mark.parametrize("count", [700, 20_000])
 @pytest.mark.parametrize("rows", [1, 2, 255, 256, 257, 2047, 2048, 2049, 70_000, 5_000_000])
-def test_every_number_of_radix_passes(rows: int) -> None:
-    ids = torch.randint(0, rows, (700,))
+def test_every_number_of_radix_passes(rows: int, count: int) -> None:
+    ids = torch.randint(0, rows, (count,))
     ids[::7] = rows - 1
-    grads = torch.randn(700, 1)
+    grads = torch.randn(count, 1)
     expected = torch.zeros(rows, 1).index_add_(0, ids, grads)
-    assert torch.allclose(table_grad(ids, grads, rows), expected, rtol=0, atol=1e-12)
+    before = torch.get_num_threads()
+    torch.set_num_threads(3)
+    try:
+        found = table_grad(ids, grads, rows, padding_idx=rows // 2)
+    finally:
+        torch.set_num_threads(before)
+    expected[rows // 2] = 0
+    assert torch.allclose(found, expected, rtol=0, atol=1e-11)
 
 
 @pytest.mark.parametrize("padding_idx", [0, 4, -1, -6])

@@ -245,11 +245,14 @@ def test_a_row_catches_up_once() -> None:
     assert table.kernel.catch_up_rows(2) == 0
 
 
-def test_a_bad_id_is_found_before_anything_is_written() -> None:
+@pytest.mark.parametrize("others", [[], [7001], [11_000], [7001, 11_999]])
+@pytest.mark.parametrize("first", [0, 3000, 7000])
+def test_the_first_bad_id_is_found_before_anything_is_written(first: int, others: list[int]) -> None:
     table = Table("sgd", 3000, 77, torch.float32)
     before = table.weight.clone()
     ids, grads = data(torch.float32, 0)
-    ids[7000] = -1
-    with pytest.raises(IndexError, match="position 7000 of the ids is -1, the table has rows 0 to 2999"):
+    ids[first] = -1
+    ids[others] = 3000
+    with pytest.raises(IndexError, match=f"position {first} of the ids is -1, the table has rows 0 to 2999"):
         table.step(ids, grads, 2)
     assert torch.equal(table.weight, before)

@@ -55,7 +55,4 @@ void for_each_piece(int threads, std::span<const row_term> terms, size_t per_tas
     });
 }
 
-// Sorts by row, then position; `rows` bounds the rows. `scratch` is as long as `terms`.
-void sort_terms(std::span<row_term> terms, std::span<row_term> scratch, int64_t rows);
-
 }  // namespace embrow

@@ -12,17 +12,9 @@
 #include <optional>
 #include <string>
 
+#include "common/ids.h"
+
 namespace embrow {
-
-struct id_list {
-    const void* data;
-    size_t count;
-    bool is_int64;  // else int32
-
-    int64_t operator[](size_t position) const noexcept {
-        return is_int64 ? static_cast<const int64_t*>(data)[position] : static_cast<const int32_t*>(data)[position];
-    }
-};
 
 struct row_table {
     const std::byte* data;
@@ -40,11 +32,6 @@ struct gather_job {
     row_table table;
     id_list ids;
     std::byte* out;
-};
-
-struct bad_id {
-    size_t position;
-    int64_t value;
 };
 
 // Copies rows [first, last) of `job`; returns the first position whose id is outside the table, else `last`.

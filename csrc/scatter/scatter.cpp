@@ -1,12 +1,12 @@
 #include "scatter/scatter.h"
 
 #include <algorithm>
-#include <memory>
 #include <mutex>
 #include <vector>
 
 #include "common/huge_pages.h"
 #include "common/prefetch.h"
+#include "common/sorted_terms.h"
 #include "common/threads.h"
 #include "common/variant.h"
 
@@ -64,23 +64,6 @@ class lookahead {
     size_t next_;
 };
 
-// Writes the terms that are not padding; returns how many, or the first bad id.
-template <class Id>
-size_t make_terms(const scatter_job& job, row_term* terms, std::optional<bad_id>& bad) noexcept {
-    const auto* ids = static_cast<const Id*>(job.ids.data);
-    size_t kept = 0;
-    for (size_t i = 0; i < job.ids.count; ++i) {
-        const int64_t id = ids[i];
-        if (id < 0 || id >= job.rows) {
-            bad = bad_id{i, id};
-            return 0;
-        }
-        terms[kept] = make_term(id, i);
-        kept += id != job.padding_idx;
-    }
-    return kept;
-}
-
 // A fresh table costs a page fault for every page of it that is written. A fault for a large page clears 512 small ones
 // and takes as long as about 128 small faults, so large pages pay where at least a quarter of the small ones is
 // written.
@@ -97,14 +80,9 @@ void choose_page_size(const scatter_job& job, std::span<const row_term> terms) n
 }  // namespace
 
 std::optional<bad_id> scatter_rows(const scatter_job& job, int threads) {
-    const size_t count = job.ids.count;
-    const auto memory = std::make_unique_for_overwrite<row_term[]>(2 * count);
-    std::optional<bad_id> bad;
-    const size_t kept =
-        job.ids.is_int64 ? make_terms<int64_t>(job, memory.get(), bad) : make_terms<int32_t>(job, memory.get(), bad);
-    if (bad || kept == 0) return bad;
-    const std::span<row_term> terms{memory.get(), kept};
-    sort_terms(terms, {memory.get() + count, kept}, job.rows);
+    const sorted_terms sorted(job.ids, job.rows, threads, [&](int64_t id) { return id != job.padding_idx; });
+    const std::span<const row_term> terms = sorted.terms();
+    if (terms.empty()) return sorted.bad();
 
     if (job.untouched) choose_page_size(job, terms);
 

@@ -2,8 +2,8 @@
 
 #include <algorithm>
 #include <atomic>
-#include <memory>
 
+#include "common/sorted_terms.h"
 #include "common/threads.h"
 #include "common/variant.h"
 
@@ -27,29 +27,6 @@ bool is_trained(const update_job& job, int64_t row) noexcept {
     return job.trained == nullptr || job.trained[row];
 }
 
-// Writes the terms of rows that `wanted` accepts; returns how many, or the first bad id.
-template <class Id, class Wanted>
-size_t make_terms(const update_job& job, row_term* terms, std::optional<bad_id>& bad, const Wanted& wanted) noexcept {
-    const auto* ids = static_cast<const Id*>(job.ids.data);
-    size_t kept = 0;
-    for (size_t i = 0; i < job.ids.count; ++i) {
-        const int64_t id = ids[i];
-        if (id < 0 || id >= job.rows) {
-            bad = bad_id{i, id};
-            return 0;
-        }
-        terms[kept] = make_term(id, i);
-        kept += wanted(id);
-    }
-    return kept;
-}
-
-template <class Wanted>
-size_t make_terms(const update_job& job, row_term* terms, std::optional<bad_id>& bad, const Wanted& wanted) noexcept {
-    return job.ids.is_int64 ? make_terms<int64_t>(job, terms, bad, wanted)
-                            : make_terms<int32_t>(job, terms, bad, wanted);
-}
-
 size_t rows_per_task(const update_job& job) noexcept {
     return std::max<size_t>(task_bytes / std::max<size_t>(job.dim * element_bytes(job.type), 1), 1);
 }
@@ -64,28 +41,18 @@ void update_terms(const update_job& job, std::span<const row_term> terms, bool h
 }  // namespace
 
 std::optional<bad_id> update_rows(const update_job& job, int threads) {
-    const size_t count = job.ids.count;
-    const auto memory = std::make_unique_for_overwrite<row_term[]>(2 * count);
-    std::optional<bad_id> bad;
-    const size_t kept = make_terms(job, memory.get(), bad, [&](int64_t id) { return is_trained(job, id); });
-    if (bad || kept == 0) return bad;
-    const std::span<row_term> terms{memory.get(), kept};
-    sort_terms(terms, {memory.get() + count, kept}, job.rows);
-    update_terms(job, terms, true, threads);
-    return bad;
+    const sorted_terms sorted(job.ids, job.rows, threads, [&](int64_t id) { return is_trained(job, id); });
+    update_terms(job, sorted.terms(), true, threads);
+    return sorted.bad();
 }
 
 caught_up catch_up_ids(const update_job& job, int threads) {
-    const size_t count = job.ids.count;
-    const auto memory = std::make_unique_for_overwrite<row_term[]>(2 * count + 1);
     const int64_t now = job.clock.step();
-    caught_up result;
-    const size_t kept = make_terms(job, memory.get(), result.bad,
-                                   [&](int64_t id) { return job.row_steps[id] != now && is_trained(job, id); });
-    if (kept == 0) return result;
-    const std::span<row_term> terms{memory.get(), kept};
-    sort_terms(terms, {memory.get() + count, kept}, job.rows);
-    for (size_t i = 0; i < kept; ++i) result.rows += i == 0 || term_row(terms[i]) != term_row(terms[i - 1]);
+    const sorted_terms sorted(job.ids, job.rows, threads,
+                              [&](int64_t id) { return job.row_steps[id] != now && is_trained(job, id); });
+    const std::span<const row_term> terms = sorted.terms();
+    caught_up result{.bad = sorted.bad()};
+    for (size_t i = 0; i < terms.size(); ++i) result.rows += i == 0 || term_row(terms[i]) != term_row(terms[i - 1]);
     update_terms(job, terms, false, threads);
     return result;
 }
