@@ -19,6 +19,8 @@ from embrow.nn import Embedding
 TITLE = "Forward, backward and step of a float32 table"
 UNIT = "ids"
 LR = 1e-3
+# A training loop does nothing but steps of its own.
+TURN_S = 0.1
 # Name: ours, the rows of a table that a step reads and writes for each row it updates, our aim, what of a peer.
 RULES: dict[str, tuple[Any, int]] = {
     "SGD": (optim.SGD, 2),
@@ -87,6 +89,7 @@ def test_step(table: Table, scaled: Callable[[int], int], threads: int, name: st
                 items=count,
                 # Gathered rows and their gradients are the layers' before and after this one.
                 moved=(count + passes * touched) * dim * 4,
+                turn_s=TURN_S,
             )
 
 
@@ -108,6 +111,7 @@ def test_dense_training(table: Table, scaled: Callable[[int], int], threads: int
             [Peer(f"{TORCH} dense fused", trainer(dense, theirs, ids, grads), near, 50)],
             items=count,
             moved=(count + 6 * len(torch.unique(ids))) * dim * 4,
+            turn_s=TURN_S,
         )
 
 

@@ -57,8 +57,12 @@ def interleaved(
     warmup: int = 2,
     budget_s: float = math.inf,
     clock: Clock = seconds,
+    turn_s: float = 0,
 ) -> dict[str, float]:
     """Return the median seconds of each call, timed in turn so that a noisy moment falls on all of them.
+
+    A turn is one call, or as many as take `turn_s`, for what is called in a loop: threads that spin after one library's
+    call, and what it leaves in the caches, then slow the first of another's calls and not all of them.
 
     The order is reversed every round: what one call leaves in the caches helps or harms each neighbour equally often. A
     call that has taken `budget_s` of clock time sits out the rounds that are left. After a slow call free memory is
@@ -82,9 +86,14 @@ def interleaved(
                 _warm_memory()
                 if fastest[name] < before / 4:
                     clock(calls[name])
-            before = clock(calls[name])
-            fastest[name] = min(fastest[name], before)
-            times[name].append(before)
+            left = turn_s
+            while True:
+                before = clock(calls[name])
+                fastest[name] = min(fastest[name], before)
+                times[name].append(before)
+                left -= before
+                if left <= 0:
+                    break
     return {name: statistics.median(found) for name, found in times.items()}
 
 

@@ -99,6 +99,7 @@ class Table:
         moved: int,
         copy_aim: float | None = None,
         clock: Clock | None = None,
+        turn_s: float = 0,
     ) -> None:
         """Assert that the peers agree with us, time all in turn, add a row for each.
 
@@ -115,6 +116,8 @@ class Table:
             The share of the copy rate that is the goal.
         clock : callable, optional
             Other than the table's.
+        turn_s : float, optional
+            Seconds that each library is called for, again and again, before it is the next one's turn. Default: a call.
         """
         present = [peer for peer in peers if peer.call is not None]
         # Called once for all of them: a training step changes what the next one finds.
@@ -124,7 +127,7 @@ class Table:
                 peer.same(found, peer.call())  # type: ignore[misc]
         del found
         calls = {OURS: ours, **{peer.name: peer.call for peer in present}}
-        times = interleaved(calls, self.repeats, 1, self.budget_s, clock or self.clock)  # type: ignore[arg-type]
+        times = interleaved(calls, self.repeats, 1, self.budget_s, clock or self.clock, turn_s)  # type: ignore[arg-type]
         self.add(case, times, peers, items=items, moved=moved, copy_aim=copy_aim)
 
     def add(

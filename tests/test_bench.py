@@ -231,3 +231,22 @@ def test_compare_refuses_unequal_results_and_uses_the_clock(table: ModuleType) -
     with pytest.raises(AssertionError):
         made.compare("up", lambda: 0.25, [table.Peer("other", lambda: 0.75, same)], items=1, moved=1)
     assert len(made.rows) == 2
+
+
+def test_a_turn_is_as_many_calls_as_take_its_time(table: ModuleType) -> None:
+    machine = table.Machine("a CPU", 2, 1, "3.11", copy_rate=1e9, fill_rate=1e9, thread_gain=1.0)
+    made = table.Table("sort", "Sorting", "ids", machine, 2, 60.0, clock=lambda call: call())
+    called: list[str] = []
+
+    def ours() -> float:
+        called.append("a")
+        return 0.0625
+
+    def theirs() -> float:
+        called.append("b")
+        return 0.25
+
+    made.compare("loop", ours, [table.Peer("other", theirs)], items=1, moved=1, turn_s=0.25)
+    # Ours once for all peers' sakes and each once to warm up; then the order is reversed every round.
+    assert "".join(called) == "a" + "ab" + "aaaab" + "baaaa"
+    assert made.rows[0].ratio == 4
