@@ -134,6 +134,29 @@ def test_lazy_weight_decay_touches_rows_with_a_gradient_only() -> None:
         assert changed.nonzero().flatten().tolist() == [1, 2]
 
 
+@pytest.mark.parametrize("name", SETTINGS)
+def test_gradients_are_reset_as_torch_resets_them(name: str) -> None:
+    model = Model(True)
+    one = SETTINGS[name][0](model.groups())
+    model(torch.tensor([[1, 2, 2]])).backward()
+    held = {parameter: parameter.grad for parameter in model.parameters()}
+    one.zero_grad(set_to_none=False)
+    assert all(parameter.grad is grad for parameter, grad in held.items())
+    assert not any(grad.to_dense().any() for grad in held.values())
+    one.zero_grad()
+    assert not any(parameter.grad is not None for parameter in model.parameters())
+
+
+def test_a_profiler_sees_gradients_reset() -> None:
+    model = Model(True)
+    one = optim.SGD(model.groups())
+    model(torch.tensor([[1, 2, 2]])).backward()
+    with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU]) as profile:
+        one.zero_grad()
+    assert "Optimizer.zero_grad#SGD.zero_grad" in {event.key for event in profile.key_averages()}
+    assert model.table.weight.grad is None
+
+
 def test_rowwise_adagrad_by_hand() -> None:
     model = Model(True)
     one = optim.RowwiseAdagrad([model.table.weight], lr=0.1, eps=1e-3)
