@@ -147,11 +147,14 @@ def test_gradients_are_reset_as_torch_resets_them(name: str) -> None:
     assert not any(parameter.grad is not None for parameter in model.parameters())
 
 
-def test_a_profiler_sees_gradients_reset() -> None:
+@pytest.mark.parametrize("all_threads", [False, True])
+def test_a_profiler_sees_gradients_reset(all_threads: bool) -> None:
     model = Model(True)
     one = optim.SGD(model.groups())
     model(torch.tensor([[1, 2, 2]])).backward()
-    with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU]) as profile:
+    config = torch._C._profiler._ExperimentalConfig(profile_all_threads=all_threads)
+    cpu = [torch.profiler.ProfilerActivity.CPU]
+    with torch.profiler.profile(activities=cpu, experimental_config=config) as profile:
         one.zero_grad()
     assert "Optimizer.zero_grad#SGD.zero_grad" in {event.key for event in profile.key_averages()}
     assert model.table.weight.grad is None

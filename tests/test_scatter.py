@@ -68,14 +68,16 @@ def test_every_number_of_radix_passes(rows: int, count: int) -> None:
     ids = torch.randint(0, rows, (count,))
     ids[::7] = rows - 1
     grads = torch.randn(count, 1)
+    padding_idx = rows // 2 if rows > 2 else None
     expected = torch.zeros(rows, 1).index_add_(0, ids, grads)
+    if padding_idx is not None:
+        expected[padding_idx] = 0
     before = torch.get_num_threads()
     torch.set_num_threads(3)
     try:
-        found = table_grad(ids, grads, rows, padding_idx=rows // 2)
+        found = table_grad(ids, grads, rows, padding_idx=padding_idx)
     finally:
         torch.set_num_threads(before)
-    expected[rows // 2] = 0
     assert torch.allclose(found, expected, rtol=0, atol=1e-11)
 
 

@@ -4,7 +4,7 @@
 #include <cstdint>
 
 #include "common/id_fault.h"
-#include "gather/gather.h"
+#include "common/ids.h"
 
 namespace embrow::device {
 

@@ -15,7 +15,7 @@
 #include <cstdint>
 
 #include "common/id_fault.h"
-#include "gather/gather.h"
+#include "common/ids.h"
 
 namespace embrow {
 

@@ -31,13 +31,18 @@ sorted_terms::sorted_terms(size_t count, int64_t rows, int threads)
         digit_bits_ = (bits + passes_ - 1) / passes_;
         digit_mask_ = (uint64_t{1} << digit_bits_) - 1;
     }
-    counts_.resize(pieces_.size() * (digit_mask_ + 1));
+    counts_.resize(pieces_.size() * counts_stride());
 }
 
 void sorted_terms::sort() {
     size_t kept = 0;
     for (const auto& piece : pieces_) kept += piece.size();
-    if (passes_ == 0) std::sort(from_, from_ + kept);
+    terms_ = {from_, kept};
+    if (kept < few) {
+        row_term* end = from_ + pieces_[0].size();
+        for (size_t i = 1; i < pieces_.size(); ++i) end = std::ranges::copy(pieces_[i], end).out;
+        return std::sort(from_, end);
+    }
     for (int pass = 0; pass < passes_; ++pass) {
         const int shift = 32 + pass * digit_bits_;
         if (pass > 0) count(shift);

@@ -71,7 +71,13 @@ class sorted_terms {
     static constexpr size_t line_terms = cache_line / sizeof(row_term);
 
     size_t piece_begin(size_t piece, size_t count) const noexcept { return count * piece / pieces_.size(); }
-    uint32_t* counts_of(size_t piece) noexcept { return counts_.data() + piece * (digit_mask_ + 1); }
+    uint32_t* counts_of(size_t piece) noexcept { return counts_.data() + piece * counts_stride(); }
+    // More than the digits, by a cache line at least: two threads never write to one line, and the counters of a digit
+    // are not a power of two apart.
+    size_t counts_stride() const noexcept {
+        constexpr size_t line = cache_line / sizeof(uint32_t);
+        return (digit_mask_ / line + 2) * line;
+    }
 
     // Of terms whose first digits are counted.
     void sort();
@@ -79,7 +85,7 @@ class sorted_terms {
     void move(int shift);
 
     int threads_;
-    int passes_ = 0;  // none: few terms are sorted by comparisons
+    int passes_ = 0;
     int digit_bits_ = 0;
     uint64_t digit_mask_ = 0;
     std::unique_ptr<row_term[]> memory_;

@@ -16,8 +16,8 @@
 
 #include "common/element.h"
 #include "common/gradient_source.h"
+#include "common/ids.h"
 #include "common/row_terms.h"
-#include "gather/gather.h"
 #include "gather/pool.h"
 
 namespace embrow {

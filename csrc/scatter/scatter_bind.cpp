@@ -4,6 +4,7 @@
 #include <stdexcept>
 
 #include "bind.h"
+#include "gather/gather.h"
 
 namespace embrow {
 namespace {

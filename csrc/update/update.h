@@ -15,8 +15,8 @@
 #include <span>
 
 #include "common/element.h"
+#include "common/ids.h"
 #include "common/row_terms.h"
-#include "gather/gather.h"
 #include "update/clock.h"
 
 namespace embrow {

@@ -4,6 +4,7 @@
 #include <type_traits>
 
 #include "bind.h"
+#include "gather/gather.h"
 
 namespace embrow {
 namespace {

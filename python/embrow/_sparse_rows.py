@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.autograd import profiler
 from torch.utils.hooks import RemovableHandle
 
 from embrow import _core, _gpu
@@ -20,9 +21,13 @@ from embrow._sharding import first_row, is_shared, is_split_by_rows, local_rows
 # Odd, and without a pattern in its bits: 2^64 over the golden ratio.
 _GOLDEN = 0x9E3779B97F4A7C15
 
-_is_profiled = torch._C._autograd._profiler_enabled
 _rounded_dtypes = (torch.bfloat16, torch.float16)
 RowsState = tuple[_core.UpdateRule, list[Tensor | None], int]
+
+
+def _is_profiled() -> bool:
+    """Whether a profiler watches this thread, or all of them."""
+    return profiler._is_profiler_enabled or torch._C._autograd._profiler_enabled()
 
 
 def new_step(group: dict[str, Any]) -> Tensor:
@@ -195,10 +200,16 @@ class SparseRows(torch.optim.Optimizer):
         self._masks.update(masks)
 
     def zero_grad(self, set_to_none: bool = True) -> None:
-        """Reset the gradients, as in PyTorch."""
-        if not set_to_none or _is_profiled() or torch.compiler.is_compiling():
+        """Reset the gradients of all parameters.
+
+        Parameters
+        ----------
+        set_to_none : bool
+            Set them to None. Otherwise they become zero.
+        """
+        if torch.compiler.is_compiling() or not set_to_none or _is_profiled():
             return super().zero_grad(set_to_none)
-        # PyTorch's names itself to a profiler first, which costs several times what is to be done.
+        # PyTorch's names itself to profilers first, which costs several times what is to be done.
         for group in self.param_groups:
             for parameter in group["params"]:
                 parameter.grad = None
