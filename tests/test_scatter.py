@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -49,6 +50,13 @@ def float64_reference() -> Any:
     torch.set_default_dtype(torch.float32)
 
 
+@pytest.fixture
+def set_threads() -> Iterator[Callable[[int], None]]:
+    before = torch.get_num_threads()
+    yield torch.set_num_threads
+    torch.set_num_threads(before)
+
+
 @pytest.mark.parametrize("dtype", EPS)
 @pytest.mark.parametrize("dim", [0, 1, 3, 7, 8, 9, 31, 32, 33, 63, 64, 65, 130])
 def test_every_width_equals_the_reference(dim: int, dtype: torch.dtype) -> None:
@@ -64,7 +72,7 @@ def test_every_count_equals_the_reference(count: int, dtype: torch.dtype) -> Non
 # The ids that one thread sorts, and some that three share.
 @pytest.mark.parametrize("count", [700, 20_000])
 @pytest.mark.parametrize("rows", [1, 2, 255, 256, 257, 2047, 2048, 2049, 70_000, 5_000_000])
-def test_every_number_of_radix_passes(rows: int, count: int) -> None:
+def test_every_number_of_radix_passes(rows: int, count: int, set_threads: Callable[[int], None]) -> None:
     ids = torch.randint(0, rows, (count,))
     ids[::7] = rows - 1
     grads = torch.randn(count, 1)
@@ -72,12 +80,8 @@ def test_every_number_of_radix_passes(rows: int, count: int) -> None:
     expected = torch.zeros(rows, 1).index_add_(0, ids, grads)
     if padding_idx is not None:
         expected[padding_idx] = 0
-    before = torch.get_num_threads()
-    torch.set_num_threads(3)
-    try:
-        found = table_grad(ids, grads, rows, padding_idx=padding_idx)
-    finally:
-        torch.set_num_threads(before)
+    set_threads(3)
+    found = table_grad(ids, grads, rows, padding_idx=padding_idx)
     assert torch.allclose(found, expected, rtol=0, atol=1e-11)
 
 
@@ -106,18 +110,14 @@ def test_one_row_seen_by_all(dtype: torch.dtype) -> None:
 
 
 @pytest.mark.parametrize("dtype", EPS)
-def test_the_thread_count_changes_no_bit(dtype: torch.dtype) -> None:
+def test_the_thread_count_changes_no_bit(dtype: torch.dtype, set_threads: Callable[[int], None]) -> None:
     # One row is hot enough to be split by columns.
     ids = torch.cat([torch.randint(0, 3000, (20_000,)), torch.full((6000,), 17)])[torch.randperm(26_000)]
     grads = torch.randn(26_000, 90).to(dtype)
-    before = torch.get_num_threads()
     found = []
-    try:
-        for threads in (1, 2, 3, 7):
-            torch.set_num_threads(threads)
-            found.append(table_grad(ids, grads, 3000))
-    finally:
-        torch.set_num_threads(before)
+    for threads in (1, 2, 3, 7):
+        set_threads(threads)
+        found.append(table_grad(ids, grads, 3000))
     assert all(torch.equal(found[0], other) for other in found[1:])
 
 

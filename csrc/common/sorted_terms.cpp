@@ -37,12 +37,17 @@ sorted_terms::sorted_terms(size_t count, int64_t rows, int threads)
 void sorted_terms::sort() {
     size_t kept = 0;
     for (const auto& piece : pieces_) kept += piece.size();
-    terms_ = {from_, kept};
     if (kept < few) {
         row_term* end = from_ + pieces_[0].size();
         for (size_t i = 1; i < pieces_.size(); ++i) end = std::ranges::copy(pieces_[i], end).out;
-        return std::sort(from_, end);
+        std::sort(from_, end);
+    } else {
+        sort_by_digits(kept);
     }
+    terms_ = {from_, kept};
+}
+
+void sorted_terms::sort_by_digits(size_t kept) {
     for (int pass = 0; pass < passes_; ++pass) {
         const int shift = 32 + pass * digit_bits_;
         if (pass > 0) count(shift);
@@ -53,7 +58,6 @@ void sorted_terms::sort() {
             pieces_[i] = {from_ + begin, piece_begin(i + 1, kept) - begin};
         }
     }
-    terms_ = {from_, kept};
 }
 
 void sorted_terms::count(int shift) {

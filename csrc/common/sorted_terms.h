@@ -11,7 +11,7 @@
 #include <span>
 #include <vector>
 
-#include "common/fault.h"
+#include "common/first_bad_id.h"
 #include "common/ids.h"
 #include "common/prefetch.h"
 #include "common/row_terms.h"
@@ -43,7 +43,7 @@ class sorted_terms {
     template <class Id, class Wanted>
     void make(const id_list& ids, int64_t rows, const Wanted& wanted) {
         const auto* all = static_cast<const Id*>(ids.data);
-        first_fault<int64_t> fault;
+        first_bad_id bad;
         parallel_for(threads_, pieces_.size(), [&](size_t piece) {
             const size_t begin = piece_begin(piece, ids.count);
             const size_t end = piece_begin(piece + 1, ids.count);
@@ -51,7 +51,7 @@ class sorted_terms {
             size_t kept = begin;
             for (size_t i = begin; i < end; ++i) {
                 const int64_t id = all[i];
-                if (id < 0 || id >= rows) return fault.report(static_cast<int64_t>(i), id);
+                if (id < 0 || id >= rows) return bad.report(i, id);
                 if (i % line_terms == 0) prefetch_line<true>(reinterpret_cast<uintptr_t>(to_ + i));
                 const bool is_wanted = wanted(id);
                 from_[kept] = make_term(id, i);
@@ -60,11 +60,8 @@ class sorted_terms {
             }
             pieces_[piece] = {from_ + begin, kept - begin};
         });
-        if (fault) {
-            bad_ = bad_id{static_cast<size_t>(fault.position()), fault.detail()};
-        } else {
-            sort();
-        }
+        bad_ = bad.found();
+        if (!bad_) sort();
     }
 
     // What the first pass writes to is asked for while the terms are made: it comes from memory, and in no order.
@@ -81,6 +78,7 @@ class sorted_terms {
 
     // Of terms whose first digits are counted.
     void sort();
+    void sort_by_digits(size_t kept);
     void count(int shift);
     void move(int shift);
 

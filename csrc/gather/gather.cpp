@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "common/fault.h"
+#include "common/first_bad_id.h"
 #include "common/huge_pages.h"
 #include "common/threads.h"
 #include "common/variant.h"
@@ -36,15 +36,14 @@ std::optional<bad_id> gather_rows(const row_table& table, const id_list& ids, st
         if (end == ids.count) return std::nullopt;
         return bad_id{end, ids[end]};
     }
-    first_fault<int64_t> fault;
+    first_bad_id bad;
     parallel_for(threads, tasks, [&](size_t task) {
         const size_t first = task * rows_per_task;
         const size_t last = std::min(first + rows_per_task, ids.count);
         const size_t end = copy(job, first, last);
-        if (end != last) fault.report(static_cast<int64_t>(end), ids[end]);
+        if (end != last) bad.report(end, ids[end]);
     });
-    if (!fault) return std::nullopt;
-    return bad_id{static_cast<size_t>(fault.position()), fault.detail()};
+    return bad.found();
 }
 
 std::optional<bad_id> find_bad_id(const id_list& ids, int64_t rows) noexcept {

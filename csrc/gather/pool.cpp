@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "common/fault.h"
+#include "common/first_bad_id.h"
 #include "common/huge_pages.h"
 #include "common/threads.h"
 #include "common/variant.h"
@@ -30,14 +30,13 @@ std::optional<bad_id> pool_bags(const pool_job& job, int threads) {
     const size_t bytes = job.ids.count * job.table.row_bytes;
     const size_t tasks = threads <= 1 ? 1 : std::clamp<size_t>(bytes / task_bytes, 1, job.bags.count);
     const size_t per_task = task_count(job.bags.count, tasks);
-    first_fault<int64_t> fault;
+    first_bad_id bad;
     parallel_for(threads, task_count(job.bags.count, per_task), [&](size_t task) {
         const size_t first = task * per_task;
         const size_t end = pool(job, first, std::min(first + per_task, job.bags.count));
-        if (end != job.ids.count) fault.report(static_cast<int64_t>(end), job.ids[end]);
+        if (end != job.ids.count) bad.report(end, job.ids[end]);
     });
-    if (!fault) return std::nullopt;
-    return bad_id{static_cast<size_t>(fault.position()), fault.detail()};
+    return bad.found();
 }
 
 bool are_bag_offsets(const id_list& offsets, size_t ids, bool with_end) noexcept {
