@@ -26,6 +26,8 @@ NUMBERS = {
     "decay": 0.05,
     "shrink": 0.9,
 }
+# Nothing decays.
+PLAIN = {"decay": 0.0, "shrink": 1.0}
 
 
 class Table:
@@ -77,12 +79,12 @@ class Table:
         )
 
 
-def check(rule: str, ids: Tensor, grads: Tensor, rows: int, scale: float = 1.0) -> None:
+def check(rule: str, ids: Tensor, grads: Tensor, rows: int, scale: float = 1.0, **changed: float) -> None:
     dim = grads.size(1)
     table = Table(rule, rows, dim, grads.dtype)
     lists: Any = [tensor.double().tolist() for tensor in table.tensors()]
-    table.step(ids, grads, scale=scale)
-    reference.update(rule, ids.tolist(), grads.double().tolist(), *lists, scale=scale, **NUMBERS)
+    table.step(ids, grads, scale=scale, **changed)
+    reference.update(rule, ids.tolist(), grads.double().tolist(), *lists, scale=scale, **{**NUMBERS, **changed})
     eps = max(EPS[grads.dtype], EPS[table.second.dtype])
     for found, expected in zip(table.tensors(), lists, strict=True):
         wide = torch.tensor(expected, dtype=torch.float64).reshape(found.shape)
@@ -95,6 +97,17 @@ def check(rule: str, ids: Tensor, grads: Tensor, rows: int, scale: float = 1.0) 
 def test_every_width_equals_the_reference(rule: str, dtype: torch.dtype, dim: int) -> None:
     ids = torch.randint(0, 11, (29,), generator=torch.Generator().manual_seed(dim))
     check(rule, ids, torch.randn(29, dim, generator=torch.Generator().manual_seed(dim)).to(dtype), 11, 0.5)
+
+
+@pytest.mark.parametrize("rule", RULES)
+@pytest.mark.parametrize("dtype", EPS)
+@pytest.mark.parametrize("dim", [1, 3, 4, 5, 7, 8, 9, 31, 32, 33, 67])
+def test_every_width_of_plain_steps_equals_the_reference(rule: str, dtype: torch.dtype, dim: int) -> None:
+    # Some rows have one gradient, some have more.
+    ids = torch.randint(0, 40, (29,), generator=torch.Generator().manual_seed(dim))
+    grads = torch.randn(29, dim, generator=torch.Generator().manual_seed(dim)).to(dtype)
+    assert 0 < (torch.bincount(ids) == 1).sum() < (torch.bincount(ids) > 0).sum()
+    check(rule, ids, grads, 40, **PLAIN)
 
 
 @pytest.mark.parametrize("count", [0, 1, 2, 63, 64, 65, 129, 255, 256, 257, 1000])
@@ -188,17 +201,18 @@ def data(dtype: torch.dtype, seed: int) -> tuple[Tensor, Tensor]:
 
 
 @pytest.mark.parametrize("rule", RULES)
+@pytest.mark.parametrize("plain", [False, True])
 @pytest.mark.parametrize(
     ("dtype", "stochastic"), [*((dtype, False) for dtype in EPS), (torch.bfloat16, True), (torch.float16, True)]
 )
 def test_neither_threads_nor_variants_change_a_bit(
-    rule: str, dtype: torch.dtype, stochastic: bool, variant: str
+    rule: str, plain: bool, dtype: torch.dtype, stochastic: bool, variant: str
 ) -> None:
     found = []
     for name, threads in ((variant, 1), (variant, 2), (variant, 3), (variant, 8), ("serial", 1)):
         _core.use_variant(name)
         table = Table(rule, 3000, 77, dtype, catches_up=True)
-        changed = {"decay": 0.0, "eps": 1e-3} if rule in ("adam", "amsgrad") else {}
+        changed = PLAIN if plain else {"decay": 0.0, "eps": 1e-3} if rule in ("adam", "amsgrad") else {}
         for step in range(3):
             ids, grads = data(dtype, step)
             if stochastic:

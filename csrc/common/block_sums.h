@@ -10,36 +10,40 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <type_traits>
+#include <utility>
 
 #include "common/row_terms.h"
 
 namespace embrow {
 namespace {
 
-// The sums of neighboring columns: `vectors` of `Lanes::sums`.
-template <class Lanes, size_t vectors>
-struct column_sums {
-    typename Lanes::sums of[vectors] = {};
+// Calls body(0) to body(count - 1), each number as a type. Arrays that are indexed by nothing else stay in registers,
+// which loops that the compiler may unroll do not ensure.
+template <size_t count, class Body>
+[[gnu::always_inline]] inline void unrolled(const Body& body) noexcept {
+    [&]<size_t... i>(std::index_sequence<i...>) __attribute__((always_inline)) {
+        (body(std::integral_constant<size_t, i>{}), ...);
+    }(std::make_index_sequence<count>{});
+}
 
-    void operator+=(const column_sums& other) noexcept {
-        for (size_t v = 0; v < vectors; ++v) of[v] += other.of[v];
-    }
-};
-
-// The sum of `count` terms, of which `block(begin, end)` adds up at most `block_terms`. A Sum{} is zero.
-template <class Sum, class Block>
-[[gnu::always_inline]] inline Sum sum_blocks(size_t count, const Block& block) noexcept {
-    if (count <= block_terms) return block(0, count);
-    Sum total{};
+// The sums of `vectors` neighboring vectors of columns over `count` terms. `sum_block(begin, end, sums)` finds those of
+// at most `block_terms` of them.
+template <size_t vectors, class Vector, class SumBlock>
+[[gnu::always_inline]] inline void sum_blocks(size_t count, Vector (&total)[vectors],
+                                              const SumBlock& sum_block) noexcept {
+    if (count <= block_terms) return sum_block(0, count, total);
+    unrolled<vectors>([&](auto v) { total[v] = Vector{}; });
     for (size_t first = 0; first < count; first += super_block_terms) {
         const size_t last = std::min(first + super_block_terms, count);
-        Sum of_blocks{};
+        Vector of_blocks[vectors] = {};
         for (size_t begin = first; begin < last; begin += block_terms) {
-            of_blocks += block(begin, std::min(begin + block_terms, last));
+            Vector block[vectors];
+            sum_block(begin, std::min(begin + block_terms, last), block);
+            unrolled<vectors>([&](auto v) { of_blocks[v] += block[v]; });
         }
-        total += of_blocks;
+        unrolled<vectors>([&](auto v) { total[v] += of_blocks[v]; });
     }
-    return total;
 }
 
 }  // namespace

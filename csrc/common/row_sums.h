@@ -31,11 +31,6 @@
 namespace embrow {
 namespace {
 
-template <class T>
-struct single_column {
-    using sums = typename sum_of<T>::type;
-};
-
 // The memory of columns of the row that is asked for while row i is added.
 template <class Rows>
 [[gnu::always_inline]] inline void ask_ahead(const Rows& rows, size_t i, size_t first_column, size_t columns) noexcept {
@@ -47,30 +42,29 @@ template <class Rows>
 void sum_rows_serial(const Rows& rows, size_t divisor, typename Rows::value* out, size_t first_column,
                      size_t last_column) noexcept {
     using value = typename Rows::value;
-    using lane = single_column<value>;
-    using sum = typename lane::sums;
+    using sum = typename sum_of<value>::type;
     constexpr size_t width = 64;
     for (size_t column = first_column; column < last_column; column += width) {
         const size_t columns = std::min(width, last_column - column);
-        auto total = sum_blocks<column_sums<lane, width>>(rows.size(), [&](size_t begin, size_t end) noexcept {
-            column_sums<lane, width> block;
+        sum total[width];
+        sum_blocks(rows.size(), total, [&](size_t begin, size_t end, auto& block) noexcept {
+            std::fill_n(block, width, sum{});
             for (size_t i = begin; i < end; ++i) {
                 if (!rows.counts(i)) continue;
                 ask_ahead(rows, i, column, columns);
                 const value* row = rows.row(i) + column;
                 if constexpr (Rows::weighted) {
                     const sum weight = rows.weight(i);
-                    for (size_t j = 0; j < columns; ++j) block.of[j] += weight * static_cast<sum>(row[j]);
+                    for (size_t j = 0; j < columns; ++j) block[j] += weight * static_cast<sum>(row[j]);
                 } else {
-                    for (size_t j = 0; j < columns; ++j) block.of[j] += static_cast<sum>(row[j]);
+                    for (size_t j = 0; j < columns; ++j) block[j] += static_cast<sum>(row[j]);
                 }
             }
-            return block;
         });
         if (divisor != 1) {
-            for (size_t j = 0; j < columns; ++j) total.of[j] /= static_cast<sum>(divisor);
+            for (size_t j = 0; j < columns; ++j) total[j] /= static_cast<sum>(divisor);
         }
-        for (size_t j = 0; j < columns; ++j) out[column + j] = narrow<value>(total.of[j]);
+        for (size_t j = 0; j < columns; ++j) out[column + j] = narrow<value>(total[j]);
     }
 }
 

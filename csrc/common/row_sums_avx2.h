@@ -11,12 +11,15 @@ namespace {
 
 // Sums `vectors` vectors of columns from `column` on.
 template <class Lanes, size_t vectors, class Rows>
-inline void sum_vectors(const Rows& rows, size_t divisor, typename Lanes::value* out, size_t column) noexcept {
+inline void sum_vectors(const Rows& all, size_t divisor, typename Lanes::value* out, size_t column) noexcept {
     using value = typename Lanes::value;
     using sum = typename sum_of<value>::type;
     constexpr size_t vector_bytes = Lanes::lanes * sizeof(value);
-    auto total = sum_blocks<column_sums<Lanes, vectors>>(rows.size(), [&](size_t begin, size_t end) noexcept {
-        column_sums<Lanes, vectors> block;
+    typename Lanes::sums total[vectors];
+    sum_blocks(all.size(), total, [&](size_t begin, size_t end, auto& block) noexcept {
+        const Rows rows = all;
+        typename Lanes::sums sums[vectors];
+        unrolled<vectors>([&](auto v) { sums[v] = typename Lanes::sums{}; });
         for (size_t i = begin; i < end; ++i) {
             if (!rows.counts(i)) continue;
             const auto* row = rows.row(i) + column;
@@ -25,23 +28,23 @@ inline void sum_vectors(const Rows& rows, size_t divisor, typename Lanes::value*
             // Between the additions, as many requests at once would queue.
             [[maybe_unused]] uintptr_t ahead = 0;
             if constexpr (Rows::asks_ahead) ahead = rows.ahead(i) + column * sizeof(value);
-            for (size_t v = 0; v < vectors; ++v) {
+            unrolled<vectors>([&](auto v) {
                 if (Rows::asks_ahead && v * vector_bytes % cache_line == 0) prefetch_line(ahead + v * vector_bytes);
                 const auto loaded = Lanes::load(row + v * Lanes::lanes);
                 if constexpr (Rows::weighted) {
-                    block.of[v] += weight * loaded;
+                    sums[v] += weight * loaded;
                 } else {
-                    block.of[v] += loaded;
+                    sums[v] += loaded;
                 }
-            }
+            });
             if constexpr (Rows::asks_ahead) prefetch_line(ahead + vectors * vector_bytes - 1);
         }
-        return block;
+        unrolled<vectors>([&](auto v) { block[v] = sums[v]; });
     });
     if (divisor != 1) {
-        for (size_t v = 0; v < vectors; ++v) total.of[v] /= static_cast<sum>(divisor);
+        unrolled<vectors>([&](auto v) { total[v] /= static_cast<sum>(divisor); });
     }
-    for (size_t v = 0; v < vectors; ++v) Lanes::store(out + column + v * Lanes::lanes, total.of[v]);
+    unrolled<vectors>([&](auto v) { Lanes::store(out + column + v * Lanes::lanes, total[v]); });
 }
 
 // As many steps of `vectors` as there is room for; returns the column behind them.
@@ -53,23 +56,28 @@ size_t sum_steps(const Rows& rows, size_t divisor, typename Lanes::value* out, s
     return column;
 }
 
-// Twelve sums leave registers for the weight and what is loaded. The columns that the steps leave over take one step
-// more, which reaches back into columns before them and finds the same sums there.
+// Twelve sums leave registers for the weight and what is loaded; steps are as few as that allows, and about as wide as
+// each other. The columns that they leave over take one step more, which reaches back into columns before them and
+// finds the same sums there.
 template <class Lanes, class Rows>
 void sum_rows_avx2(const Rows& rows, size_t divisor, typename Lanes::value* out, size_t first_column,
                    size_t last_column) noexcept {
     constexpr size_t lanes = Lanes::lanes;
     const size_t vectors = (last_column - first_column) / lanes;
+    const size_t steps = std::max<size_t>((vectors + 11) / 12, 1);
+    const size_t per_step = (vectors + steps - 1) / steps;
     size_t column = first_column;
-    if (vectors >= 12) {
+    if (per_step >= 12) {
         column = sum_steps<Lanes, 12>(rows, divisor, out, column, last_column);
-    } else if (vectors >= 8) {
+    } else if (per_step >= 10) {
+        column = sum_steps<Lanes, 10>(rows, divisor, out, column, last_column);
+    } else if (per_step >= 8) {
         column = sum_steps<Lanes, 8>(rows, divisor, out, column, last_column);
-    } else if (vectors >= 4) {
+    } else if (per_step >= 4) {
         column = sum_steps<Lanes, 4>(rows, divisor, out, column, last_column);
-    } else if (vectors >= 2) {
+    } else if (per_step >= 2) {
         column = sum_steps<Lanes, 2>(rows, divisor, out, column, last_column);
-    } else if (vectors == 1) {
+    } else if (per_step == 1) {
         column = sum_steps<Lanes, 1>(rows, divisor, out, column, last_column);
     } else {
         return sum_rows_serial(rows, divisor, out, column, last_column);

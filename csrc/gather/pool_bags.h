@@ -72,6 +72,15 @@ void max_rows(const Rows& rows, typename Rows::value* out, int64_t* winners, siz
     }
 }
 
+// The first of ids [first, last) that is no row of the table, or `last`.
+template <class Id>
+size_t first_outside(const Id* ids, size_t first, size_t last, int64_t rows) noexcept {
+    const auto is_outside = [&](Id id) { return static_cast<uint64_t>(id) >= static_cast<uint64_t>(rows); };
+    bool any = false;
+    for (size_t i = first; i < last; ++i) any |= is_outside(ids[i]);  // in vectors
+    return any ? static_cast<size_t>(std::find_if(ids + first, ids + last, is_outside) - ids) : last;
+}
+
 template <class Sum, class T, class Id, bool has_weights>
 size_t pool_each(const pool_job& job, size_t first, size_t last) noexcept {
     const row_table& table = job.table;
@@ -80,21 +89,20 @@ size_t pool_each(const pool_job& job, size_t first, size_t last) noexcept {
     const size_t distance = std::clamp<size_t>(ahead_bytes / std::max<size_t>(table.row_bytes, 1), 2, most_rows_ahead);
     const size_t stop = job.bags.end(last - 1);
     const size_t start = job.bags.begin(first);
+    const size_t bad = first_outside(ids, start, stop, table.rows);
+    if (bad != stop) return bad;
     for (size_t i = start; i < std::min(start + distance, stop); ++i) {
         prefetch_row(table.address_of(ids[i]), table.row_bytes);
     }
     for (size_t bag = first; bag < last; ++bag) {
         const size_t begin = job.bags.begin(bag);
         const size_t end = job.bags.end(bag);
-        size_t kept = 0;
-        for (size_t i = begin; i < end; ++i) {
-            if (ids[i] < 0 || ids[i] >= table.rows) return i;
-            if (ids[i] != job.padding_idx) {
-                ++kept;
-            } else if (i + distance < stop) {
-                // No addition does it.
-                prefetch_row(table.address_of(ids[i + distance]), table.row_bytes);
-            }
+        size_t kept = end - begin;
+        for (size_t i = begin; job.padding_idx >= 0 && i < end; ++i) {
+            if (ids[i] != job.padding_idx) continue;
+            --kept;
+            // No addition does it.
+            if (i + distance < stop) prefetch_row(table.address_of(ids[i + distance]), table.row_bytes);
         }
         const bag_rows<T, Id, has_weights> rows{
             .table = table,

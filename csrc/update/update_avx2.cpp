@@ -4,6 +4,7 @@
 #include <cmath>
 #include <cstring>
 #include <iterator>
+#include <vector>
 
 #include "common/lanes_avx2.h"
 #include "common/variant.h"
@@ -64,7 +65,7 @@ struct vector_of : Loads {
 }  // namespace
 
 void update_rows_avx2(const update_job& job, std::span<const row_term> terms, size_t begin, size_t end,
-                      bool has_grads) noexcept {
+                      bool has_grads) {
     switch (job.type) {
         case element::float32:
             return update_with<vector_of<float32_lanes>>(job, terms, begin, end, has_grads);

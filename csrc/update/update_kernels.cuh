@@ -234,28 +234,33 @@ struct row_part {
 };
 
 // For each row of a tile `direct`, which its gradients decide. Eight lanes to a row add up the squares of every eighth
-// column, as update_rows.h does, then the eight sums in double.
+// column in four parts, then the 32 parts, as update_rows.h does.
 template <class T>
 __device__ void divide_by_means(const update_job& job, const wanted_rows& wanted, int tile,
                                 found_row<column_lane<T>>* rows) {
     using wide = typename sum_of<T>::type;
-    constexpr int parts = 8;
+    constexpr int lanes = 8;
+    constexpr int parts = 4;  // of a lane
     const auto lane = static_cast<int>(threadIdx.x % warp_lanes);
-    for (int at = lane / parts; at < tile; at += warp_lanes / parts) {
+    for (int at = lane / lanes; at < tile; at += warp_lanes / lanes) {
         found_row<column_lane<T>>& mine = rows[at];
-        wide sum = 0;
-        for (size_t column = lane % parts; mine.wanted && column < job.dim; column += parts) {
-            wide grad = sum_grads<T, 1>(job, wanted, mine.terms, column).at[0];
-            if (job.numbers.decay != 0) {
-                grad += static_cast<wide>(job.numbers.decay) * widen(row_at<T>(job.table, mine.row)[column]);
+        wide sums[parts] = {};
+        for (size_t first = lane % lanes; mine.wanted && first < job.dim; first += lanes * parts) {
+#pragma unroll
+            for (int part = 0; part < parts; ++part) {
+                const size_t column = first + part * lanes;
+                if (column >= job.dim) continue;
+                wide grad = sum_grads<T, 1>(job, wanted, mine.terms, column).at[0];
+                if (job.numbers.decay != 0) {
+                    grad += static_cast<wide>(job.numbers.decay) * widen(row_at<T>(job.table, mine.row)[column]);
+                }
+                sums[part] += grad * grad;
             }
-            sum += grad * grad;
         }
-        double total = 0;
-        for (int part = 0; part < parts; ++part) {
-            total += static_cast<double>(__shfl_sync(all_lanes, sum, part, parts));
-        }
-        if (lane % parts != 0 || !mine.wanted) continue;
+        double total = (static_cast<double>(sums[0]) + static_cast<double>(sums[2])) +
+                       (static_cast<double>(sums[1]) + static_cast<double>(sums[3]));
+        for (int half = lanes / 2; half > 0; half /= 2) total += __shfl_down_sync(all_lanes, total, half, lanes);
+        if (lane % lanes != 0 || !mine.wanted) continue;
         float& of_row = *row_at<float>(job.second, mine.row);
         of_row += static_cast<float>(total / static_cast<double>(job.dim));
         mine.direct = static_cast<wide>(job.numbers.size / (std::sqrt(static_cast<double>(of_row)) + job.numbers.eps));

@@ -7,6 +7,7 @@
 #include <cmath>
 #include <cstring>
 #include <iterator>
+#include <vector>
 
 #include "common/block_sums.h"
 #include "common/prefetch.h"
@@ -97,47 +98,82 @@ class lookahead {
     bool has_grads_;
 };
 
-// One row: its gradients, the row of the table and those of its state.
-template <class Lanes, update_rule rule>
+// The gradient of a row: load() gives its `vectors` sets of lanes of columns from `column` on.
+
+template <class T>
+const T* gradient_of(const update_job& job, row_term term) noexcept {
+    return reinterpret_cast<const T*>(job.grads + term_position(term) * job.grad_stride_bytes);
+}
+
+// That of its only term, which is not scaled.
+template <class T>
+struct only_gradient {
+    const T* row;
+
+    template <class Lanes, size_t vectors>
+    [[gnu::always_inline]] void load(size_t column, typename Lanes::wide (&grads)[vectors]) const noexcept {
+        unrolled<vectors>([&](auto v) { grads[v] = Lanes::load(row + column + v * Lanes::lanes); });
+    }
+};
+
+// The sum of its terms' gradients, times the scale.
+template <class T>
+class term_gradient {
+  public:
+    term_gradient(const update_job& job, std::span<const row_term> terms) noexcept : job_(job), terms_(terms) {}
+
+    template <class Lanes, size_t vectors>
+    [[gnu::always_inline]] void load(size_t column, typename Lanes::wide (&total)[vectors]) const noexcept {
+        sum_blocks(terms_.size(), total, [&](size_t begin, size_t end, auto& block) {
+            typename Lanes::wide sums[vectors];
+            unrolled<vectors>([&](auto v) { sums[v] = Lanes::all(0); });
+            for (size_t i = begin; i < end; ++i) {
+                const T* from = gradient_of<T>(job_, terms_[i]) + column;
+                unrolled<vectors>([&](auto v) { sums[v] += Lanes::load(from + v * Lanes::lanes); });
+            }
+            unrolled<vectors>([&](auto v) { block[v] = sums[v]; });
+        });
+        if (job_.scale != 1) {
+            for (auto& one : total) one = one * Lanes::all(job_.scale);
+        }
+    }
+
+  private:
+    const update_job& job_;
+    std::span<const row_term> terms_;
+};
+
+// That which was found before and kept.
+template <class T>
+struct kept_gradient {
+    const typename sum_of<T>::type* sums;
+
+    template <class Lanes, size_t vectors>
+    [[gnu::always_inline]] void load(size_t column, typename Lanes::wide (&total)[vectors]) const noexcept {
+        std::memcpy(total, sums + column, sizeof total);
+    }
+};
+
+// Whether steps are no more than a gradient and a rule: nothing is scaled, decays or is rounded stochastically.
+bool are_plain(const update_job& job, bool has_grads) noexcept {
+    return has_grads && job.scale == 1 && job.numbers.decay == 0 && job.numbers.shrink == 1 && !job.rounding.on;
+}
+
+// One row: its gradient, the row of the table and those of its state. `plain`: the steps are, and the row missed none.
+template <class Lanes, update_rule rule, bool plain, class Gradient>
 class row_update {
   public:
     using value = typename Lanes::value;
     using wide = typename Lanes::wide;
 
-    row_update(const update_job& job, std::span<const row_term> terms) noexcept
+    row_update(const update_job& job, uint32_t id, const Gradient& gradient) noexcept
         : job_(job),
-          terms_(terms),
-          id_(term_row(terms[0])),
+          gradient_(gradient),
+          id_(id),
           table_(row_of<value>(job.table, id_)),
           first_(row_of<value>(job.first, id_)),
           second_(row_of<value>(job.second, id_)),
           greatest_(row_of<value>(job.greatest, id_)) {}
-
-    // The sums of the gradients over `vectors` sets of lanes of columns from `column` on.
-    template <size_t vectors>
-    [[gnu::always_inline]] void sum(size_t column, wide (&total)[vectors]) const noexcept {
-        const auto grads_of = [&](row_term term) {
-            const std::byte* row = job_.grads + term_position(term) * job_.grad_stride_bytes;
-            return reinterpret_cast<const value*>(row) + column;
-        };
-        // Most rows have one gradient.
-        const auto* only = grads_of(terms_[0]);
-        for (size_t v = 0; v < vectors; ++v) total[v] = Lanes::load(only + v * Lanes::lanes);
-        if (terms_.size() > 1) {
-            const auto sums = sum_blocks<column_sums<Lanes, vectors>>(terms_.size(), [&](size_t begin, size_t end) {
-                column_sums<Lanes, vectors> block;
-                for (size_t i = begin; i < end; ++i) {
-                    const auto* from = grads_of(terms_[i]);
-                    for (size_t v = 0; v < vectors; ++v) block.of[v] += Lanes::load(from + v * Lanes::lanes);
-                }
-                return block;
-            });
-            for (size_t v = 0; v < vectors; ++v) total[v] = sums.of[v];
-        }
-        if (job_.scale != 1) {
-            for (auto& one : total) one = one * Lanes::all(job_.scale);
-        }
-    }
 
     // What `vectors` sets of lanes of columns from `column` on become.
     template <size_t vectors>
@@ -146,7 +182,7 @@ class row_update {
                                         row_lanes<Lanes> (&rows)[vectors]) const noexcept {
         wide grads[vectors];
         for (auto& one : grads) one = Lanes::all(0);
-        if (has_grads) sum(column, grads);
+        if (plain || has_grads) gradient_.template load<Lanes>(column, grads);
         for (size_t v = 0; v < vectors; ++v) {
             const size_t at = column + v * Lanes::lanes;
             row_lanes<Lanes>& row = rows[v];
@@ -155,8 +191,10 @@ class row_update {
             if constexpr (has_second<rule>) row.second = Lanes::load(second_ + at);
             if constexpr (rule == update_rule::amsgrad) row.greatest = Lanes::load(greatest_ + at);
         }
-        if (missed) catch_up<Lanes, rule>(rows, job_.clock, missed);
-        if (!has_grads) return;
+        if constexpr (!plain) {
+            if (missed) catch_up<Lanes, rule>(rows, job_.clock, missed);
+            if (!has_grads) return;
+        }
         for (size_t v = 0; v < vectors; ++v) take_step<Lanes, rule>(rows[v], grads[v], numbers);
     }
 
@@ -174,7 +212,7 @@ class row_update {
     template <uint32_t tensor, size_t vectors>
     [[gnu::always_inline]] void store_part(value* to, size_t column, const row_lanes<Lanes> (&rows)[vectors],
                                            wide row_lanes<Lanes>::* part) const noexcept {
-        if constexpr (sizeof(value) == 2) {
+        if constexpr (sizeof(value) == 2 && !plain) {
             if (job_.rounding.on) {
                 random_words<Lanes> random{};
                 for (size_t v = 0; v < vectors; ++v) {
@@ -191,7 +229,7 @@ class row_update {
     }
 
     const update_job& job_;
-    std::span<const row_term> terms_;
+    Gradient gradient_;
     uint32_t id_;
     value* table_;
     value* first_;
@@ -199,12 +237,13 @@ class row_update {
     value* greatest_;
 };
 
-template <class Lanes, update_rule rule>
-void update_columns(const update_job& job, std::span<const row_term> terms, const step_numbers& step,
+template <class Lanes, update_rule rule, bool plain, class Gradient>
+void update_columns(const update_job& job, uint32_t id, const Gradient& gradient, const step_numbers& step,
                     const missed_steps& missed, bool has_grads) noexcept {
     using rest = single<typename Lanes::value>;
-    const row_update<Lanes, rule> update(job, terms);
-    const lane_numbers<Lanes> numbers(step);
+    const row_update<Lanes, rule, plain, Gradient> update(job, id, gradient);
+    lane_numbers<Lanes> numbers(step);
+    if constexpr (plain) numbers.decays = numbers.shrinks = false;
     const lane_missed<Lanes> lanes_missed(missed);
     const auto run = [&]<size_t vectors>(size_t column) {
         row_lanes<Lanes> rows[vectors];
@@ -213,7 +252,7 @@ void update_columns(const update_job& job, std::span<const row_term> terms, cons
     };
     // The last vector overlaps the one before it, so it is read before that is written and finds the same numbers. The
     // bits of stochastic rounding come in vectors that begin at multiples of eight.
-    const bool overlaps = job.dim % Lanes::lanes != 0 && job.dim > Lanes::lanes && !job.rounding.on;
+    const bool overlaps = job.dim % Lanes::lanes != 0 && job.dim > Lanes::lanes && (plain || !job.rounding.on);
     row_lanes<Lanes> last[1];
     if (overlaps) update.compute(job.dim - Lanes::lanes, numbers, lanes_missed, has_grads, last);
     size_t column = 0;
@@ -222,86 +261,134 @@ void update_columns(const update_job& job, std::span<const row_term> terms, cons
     if (overlaps) return update.store(job.dim - Lanes::lanes, last);
     for (; column < job.dim; ++column) {
         row_lanes<rest> rows[1];
-        const row_update<rest, rule> one(job, terms);
+        const row_update<rest, rule, plain, Gradient> one(job, id, gradient);
         one.compute(column, lane_numbers<rest>(step), lane_missed<rest>(missed), has_grads, rows);
         one.store(column, rows);
     }
 }
 
-// Adds up squares in eight partial sums, whatever the lanes, so that all of them give the same bits.
-template <class Lanes>
-struct squares {
-    using number = typename sum_of<typename Lanes::value>::type;
-    static constexpr size_t parts = 8;
-    number sums[parts] = {};
+// Adds the second half of 2 * half numbers to the first, until one is left.
+template <size_t half>
+[[gnu::always_inline]] inline void halve(double* totals) noexcept {
+    unrolled<half>([&](auto i) { totals[i] += totals[i + half]; });
+    if constexpr (half > 1) halve<half / 2>(totals);
+}
 
-    void add(const update_job& job, std::span<const row_term> terms, size_t column) noexcept {
-        typename Lanes::wide grads[1];
-        row_update<Lanes, update_rule::sgd>(job, terms).sum(column, grads);
-        if (job.numbers.decay != 0) {
-            const auto* weights = row_of<typename Lanes::value>(job.table, term_row(terms[0]));
-            grads[0] = grads[0] + Lanes::all(job.numbers.decay) * Lanes::load(weights + column);
+// The sum of the squares of a row's gradient. Column c adds to part c % 32, whatever the lanes, and the parts are added
+// in double, the second half to the first until one is left; so all variants and devices give the same bits. What is
+// found of the gradient is left in `kept`, unless that is null.
+template <class Lanes, class Gradient>
+double sum_squares(const update_job& job, uint32_t id, const Gradient& gradient,
+                   typename sum_of<typename Lanes::value>::type* kept) noexcept {
+    using value = typename Lanes::value;
+    using number = typename sum_of<value>::type;
+    using rest = single<value>;
+    constexpr size_t parts = 32;
+    constexpr size_t vectors = parts / Lanes::lanes;
+    const value* weights = row_of<value>(job.table, id);
+    const auto square = [&]<class Of, size_t count>(size_t column, typename Of::wide(&of)[count]) {
+        gradient.template load<Of>(column, of);
+        if (kept != nullptr) std::memcpy(kept + column, of, sizeof of);
+        for (size_t v = 0; v < count; ++v) {
+            if (job.numbers.decay != 0) {
+                of[v] = of[v] + Of::all(job.numbers.decay) * Of::load(weights + column + v * Of::lanes);
+            }
+            of[v] = of[v] * of[v];
         }
-        typename Lanes::wide part;
-        number* at = sums + column % parts;
-        std::memcpy(&part, at, sizeof part);
-        part = part + grads[0] * grads[0];
-        std::memcpy(at, &part, sizeof part);
-    }
-
-    double total() const noexcept {
-        double of_all = 0;
-        for (number sum : sums) of_all += static_cast<double>(sum);
-        return of_all;
-    }
-};
-
-// The gradients are summed twice, which costs less than keeping the sums of wide rows.
-template <class Lanes>
-void update_row_by_mean(const update_job& job, std::span<const row_term> terms) noexcept {
-    squares<Lanes> of_row;
+    };
+    typename Lanes::wide sums[vectors];
+    unrolled<vectors>([&](auto v) { sums[v] = Lanes::all(0); });
     size_t column = 0;
-    for (; column + Lanes::lanes <= job.dim; column += Lanes::lanes) of_row.add(job, terms, column);
-    squares<single<typename Lanes::value>> of_rest;
-    std::copy(std::begin(of_row.sums), std::end(of_row.sums), of_rest.sums);
-    for (; column < job.dim; ++column) of_rest.add(job, terms, column);
-    float& sum = *row_of<float>(job.second, term_row(terms[0]));
-    sum += static_cast<float>(of_rest.total() / static_cast<double>(job.dim));
+    for (; column + parts <= job.dim; column += parts) {
+        typename Lanes::wide of[vectors];
+        square.template operator()<Lanes>(column, of);
+        unrolled<vectors>([&](auto v) { sums[v] = sums[v] + of[v]; });
+    }
+    const size_t whole = column;
+    unrolled<vectors>([&](auto v) {
+        if (whole + (v + 1) * Lanes::lanes > job.dim) return;
+        typename Lanes::wide of[1];
+        square.template operator()<Lanes>(column, of);
+        sums[v] = sums[v] + of[0];
+        column += Lanes::lanes;
+    });
+    number of_parts[parts];
+    std::memcpy(of_parts, sums, sizeof of_parts);
+    for (; column < job.dim; ++column) {
+        number of[1];
+        square.template operator()<rest>(column, of);
+        of_parts[column % parts] += of[0];
+    }
+    double totals[parts];
+    for (size_t i = 0; i < parts; ++i) totals[i] = static_cast<double>(of_parts[i]);
+    halve<parts / 2>(totals);
+    return totals[0];
+}
+
+// `kept` has room for a row.
+template <class Lanes>
+void update_row_by_mean(const update_job& job, std::span<const row_term> terms, bool plain,
+                        typename sum_of<typename Lanes::value>::type* kept) noexcept {
+    using value = typename Lanes::value;
+    const uint32_t id = term_row(terms[0]);
+    float& sum = *row_of<float>(job.second, id);
     step_numbers numbers = job.numbers;
-    numbers.direct = numbers.size / (std::sqrt(static_cast<double>(sum)) + numbers.eps);
-    update_columns<Lanes, update_rule::sgd>(job, terms, numbers, {}, true);
+    const auto add_mean = [&](const auto& gradient, auto* keep) {
+        sum += static_cast<float>(sum_squares<Lanes>(job, id, gradient, keep) / static_cast<double>(job.dim));
+        numbers.direct = numbers.size / (std::sqrt(static_cast<double>(sum)) + numbers.eps);
+    };
+    if (plain && terms.size() == 1) {
+        const only_gradient<value> gradient{gradient_of<value>(job, terms[0])};
+        add_mean(gradient, static_cast<decltype(kept)>(nullptr));
+        update_columns<Lanes, update_rule::sgd, true>(job, id, gradient, numbers, {}, true);
+    } else {
+        add_mean(term_gradient<value>(job, terms), kept);
+        update_columns<Lanes, update_rule::sgd, false>(job, id, kept_gradient<value>{kept}, numbers, {}, true);
+    }
 }
 
 template <class Lanes, update_rule rule>
-void update_row(const update_job& job, std::span<const row_term> terms, bool has_grads) noexcept {
+void update_row(const update_job& job, std::span<const row_term> terms, bool has_grads, bool plain,
+                [[maybe_unused]] std::vector<typename sum_of<typename Lanes::value>::type>& kept) noexcept {
+    using value = typename Lanes::value;
     if constexpr (rule == update_rule::rowwise_adagrad) {
-        if (has_grads && job.dim > 0) update_row_by_mean<Lanes>(job, terms);
+        if (has_grads && job.dim > 0) update_row_by_mean<Lanes>(job, terms, plain, kept.data());
     } else {
+        const uint32_t id = term_row(terms[0]);
         missed_steps missed;
         if (job.clock.steps != nullptr) {
-            int32_t& row_step = job.row_steps[term_row(terms[0])];
+            int32_t& row_step = job.row_steps[id];
             missed = job.clock.missed(row_step);
             row_step = static_cast<int32_t>(job.clock.step() + (has_grads ? 1 : 0));
         }
-        update_columns<Lanes, rule>(job, terms, job.numbers, missed, has_grads);
+        if (!plain || missed.steps > 0) {
+            const term_gradient<value> gradient(job, terms);
+            update_columns<Lanes, rule, false>(job, id, gradient, job.numbers, missed, has_grads);
+        } else if (terms.size() == 1) {
+            const only_gradient<value> gradient{gradient_of<value>(job, terms[0])};
+            update_columns<Lanes, rule, true>(job, id, gradient, job.numbers, missed, true);
+        } else {
+            const term_gradient<value> gradient(job, terms);
+            update_columns<Lanes, rule, true>(job, id, gradient, job.numbers, missed, true);
+        }
     }
 }
 
 template <class Lanes, update_rule rule>
-void update_run(const update_job& job, std::span<const row_term> terms, size_t begin, size_t end,
-                bool has_grads) noexcept {
+void update_run(const update_job& job, std::span<const row_term> terms, size_t begin, size_t end, bool has_grads) {
+    std::vector<typename sum_of<typename Lanes::value>::type> kept(rule == update_rule::rowwise_adagrad ? job.dim : 0);
+    const bool plain = are_plain(job, has_grads);
     lookahead<Lanes, rule> ahead(job, terms, begin, has_grads);
     while (begin < end) {
         const size_t next = run_end(terms, begin);
         ahead.reach(&terms[begin]);
-        update_row<Lanes, rule>(job, terms.subspan(begin, next - begin), has_grads);
+        update_row<Lanes, rule>(job, terms.subspan(begin, next - begin), has_grads, plain, kept);
         begin = next;
     }
 }
 
 template <class Lanes>
-void update_with(const update_job& job, std::span<const row_term> terms, size_t begin, size_t end,
-                 bool has_grads) noexcept {
+void update_with(const update_job& job, std::span<const row_term> terms, size_t begin, size_t end, bool has_grads) {
     switch (job.rule) {
         case update_rule::sgd:
             return update_run<Lanes, update_rule::sgd>(job, terms, begin, end, has_grads);

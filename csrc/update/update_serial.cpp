@@ -4,7 +4,7 @@
 namespace embrow {
 
 void update_rows_serial(const update_job& job, std::span<const row_term> terms, size_t begin, size_t end,
-                        bool has_grads) noexcept {
+                        bool has_grads) {
     switch (job.type) {
         case element::float32:
             return update_with<single<float>>(job, terms, begin, end, has_grads);
