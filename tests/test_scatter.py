@@ -100,6 +100,28 @@ def test_padding_and_frequency(padding_idx: int, scale_grad_by_freq: bool) -> No
     assert not found[padding_idx].any()
 
 
+@pytest.mark.parametrize("threads", [1, 3])
+@pytest.mark.parametrize("count", [0, 7, 3000])
+@pytest.mark.parametrize("rows", [9, 40_000])
+def test_what_memory_held_before_is_gone(
+    rows: int, count: int, threads: int, set_threads: Callable[[int], None]
+) -> None:
+    set_threads(threads)
+    ids, grads = torch.randint(0, rows, (count,)), torch.randn(count, 5, dtype=torch.float32)
+    expected = torch.zeros(rows, 5, dtype=torch.float32).index_add_(0, ids, grads)
+    # PyTorch then fills new memory with NaN.
+    torch.use_deterministic_algorithms(True)
+    try:
+        assert torch.empty(3).isnan().all()
+        found = table_grad(ids, grads, rows)
+        pooled = torch.zeros(rows, 5, dtype=torch.float32, requires_grad=True)
+        F.embedding_bag(ids.unsqueeze(1), pooled, mode="sum").backward(grads)
+    finally:
+        torch.use_deterministic_algorithms(False)
+    torch.testing.assert_close(found, expected)
+    torch.testing.assert_close(pooled.grad, expected)
+
+
 def test_a_batch_of_padding_only_gives_zeros() -> None:
     assert not table_grad(torch.full((400,), 2), torch.randn(400, 3), 5, padding_idx=2).any()
 

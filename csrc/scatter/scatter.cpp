@@ -1,6 +1,7 @@
 #include "scatter/scatter.h"
 
 #include <algorithm>
+#include <cstring>
 #include <mutex>
 #include <vector>
 
@@ -26,6 +27,9 @@ constexpr candidate<scatter_kernel> kernels[] = {
 #endif
     {variant::serial, scatter_sum_serial},
 };
+
+// Waking a thread costs about as much as clearing this much.
+constexpr size_t cleared_bytes = 512 << 10;
 
 // How far ahead memory is asked for the rows to be read and written, which only the ids foretell.
 constexpr size_t ahead_bytes = 4096;
@@ -77,13 +81,23 @@ void choose_page_size(const scatter_job& job, std::span<const row_term> terms) n
     if (written >= table_bytes / small / 5) prefer_huge_pages(job.out, table_bytes);
 }
 
+// By the threads that sum next. PyTorch's would go on to spin for a while where those are to run.
+void clear(std::byte* table, size_t bytes, int threads) {
+    parallel_for(threads, task_count(bytes, cleared_bytes), [&](size_t task) {
+        const size_t begin = task * cleared_bytes;
+        std::memset(table + begin, 0, std::min(cleared_bytes, bytes - begin));
+    });
+}
+
 }  // namespace
 
 std::optional<bad_id> scatter_rows(const scatter_job& job, int threads) {
     const sorted_terms sorted(job.ids, job.rows, threads, [&](int64_t id) { return id != job.padding_idx; });
     const std::span<const row_term> terms = sorted.terms();
-    if (terms.empty()) return sorted.bad();
-
+    if (sorted.bad()) return sorted.bad();
+    const size_t table_bytes = static_cast<size_t>(job.rows) * job.dim * element_bytes(job.type);
+    if (!job.untouched) clear(job.out, table_bytes, threads);
+    if (terms.empty()) return std::nullopt;
     if (job.untouched) choose_page_size(job, terms);
 
     scatter_kernel* sum = choose(kernels);

@@ -2,9 +2,9 @@
 //
 // ids     count, int32 or int64, contiguous
 // grads   count x dim, rows `grad_stride_bytes` apart, elements contiguous; with `sources`, bags x dim
-// out     rows x dim, contiguous, all zero on entry; must not overlap the inputs
+// out     rows x dim, contiguous; must not overlap the inputs
 //
-// Only the rows seen are written, each once, by one thread. A row's terms are added in the order of the batch, in
+// Each row is summed once, by one thread. A row's terms are added in the order of the batch, in
 // blocks (see `block_terms`), so that neither the thread count nor the variant changes a bit. bfloat16 and float16 are
 // summed in float32 and rounded once.
 #pragma once
@@ -33,7 +33,7 @@ struct scatter_job {
     element type;
     int64_t padding_idx;  // its row stays zero; -1: none
     bool mean;            // divide each row by its number of terms
-    bool untouched;       // `out` is a mapping fresh from the system: no page of it exists yet
+    bool untouched;       // `out` is a mapping fresh from the system, zero, no page of it there yet; else it is cleared
 };
 
 // Sums the terms of one row over columns [first_column, last_column) into out.
@@ -44,7 +44,7 @@ scatter_kernel scatter_sum_serial;
 scatter_kernel scatter_sum_avx2;
 #endif
 
-// Returns the first bad id, in which case nothing has been written.
+// Returns the first bad id, in which case nothing has been summed.
 std::optional<bad_id> scatter_rows(const scatter_job& job, int threads);
 
 // The gradient of pool_bags for sums and means, whose `weights` these are; sets the sources of `job`.

@@ -23,10 +23,11 @@ scatter_job make_job(uintptr_t ids, size_t count, bool ids_are_int64, uintptr_t 
     return job;
 }
 
-// Small batches are summed without handing the GIL over.
+// What is little work is done without handing the GIL over.
 template <class Scatter>
 std::optional<bad_id> run(const scatter_job& job, int threads, const Scatter& sum) {
-    if (job.ids.count * job.dim * element_bytes(job.type) < gil_bytes) return sum(1);
+    const size_t cleared = job.untouched ? 0 : static_cast<size_t>(job.rows);
+    if ((job.ids.count + cleared) * job.dim * element_bytes(job.type) < gil_bytes) return sum(1);
     const py::gil_scoped_release released;
     return sum(threads);
 }

@@ -1,6 +1,6 @@
 // ids, row gradients -> table gradient on a GPU, with the bits of the CPU's kernels.
 //
-// The same contract as scatter.h, all of it in memory that the device reaches; `untouched` says nothing here. The
+// The same contract as scatter.h, all of it in memory that the device reaches, but `out` is zero on entry. The
 // launches go to the caller's stream, allocate nothing and wait for nothing, so that they can be captured in a graph.
 // With a bad id nothing is written, and the first one is recorded. Ids and rows are below 2^31.
 #pragma once

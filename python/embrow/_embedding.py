@@ -22,7 +22,7 @@ from embrow._eager import (
     is_plain,
     row_stride_bytes,
 )
-from embrow._table_memory import is_large, zero_table
+from embrow._table_memory import is_large, scatter_table
 
 _is_grad_enabled = torch.is_grad_enabled
 _get_num_threads = torch.get_num_threads
@@ -212,7 +212,7 @@ def is_gradient_served(grad: Tensor) -> bool:
 def _scatter(grad: Tensor, ids: Tensor, rows: int, padding_idx: int, by_freq: bool) -> Tensor:
     grad = grad.contiguous()
     count, dim = ids.numel(), grad.size(-1)
-    out, untouched = zero_table(rows, dim, grad.dtype, grad.device)
+    out, untouched = scatter_table(rows, dim, grad.dtype, grad.device)
     kind = (rows, dim, elements[grad.dtype])
     job = (
         ids.data_ptr(),

@@ -22,7 +22,7 @@ from embrow._eager import (
     row_stride_bytes,
 )
 from embrow._embedding import embedding, embedding_backward, is_gradient_served
-from embrow._table_memory import zero_table
+from embrow._table_memory import scatter_table, zero_table
 
 _is_grad_enabled = torch.is_grad_enabled
 _get_num_threads = torch.get_num_threads
@@ -267,7 +267,7 @@ _apply: Callable[..., Any] = super(torch.autograd.Function, _BagLookup).apply
 
 def _scatter(grad: Tensor, weights: Tensor | None, bags: _Bags, settings: _Settings) -> Tensor:
     grad = grad.contiguous()
-    out, untouched = zero_table(settings.rows, settings.dim, grad.dtype, grad.device)
+    out, untouched = scatter_table(settings.rows, settings.dim, grad.dtype, grad.device)
     kind = (settings.rows, settings.dim, elements[grad.dtype])
     job = (
         *bags.arguments(),
@@ -325,7 +325,7 @@ def _scatter_to_winners(grad: Tensor, winners: Tensor, rows: int, in_place: bool
     terms = grad.masked_fill(empty, 0).to(wide).reshape(-1)
     # One dimension, which PyTorch adds up in order: by columns it is many times slower.
     places = (winners.masked_fill(empty, 0) * dim + torch.arange(dim, device=grad.device)).reshape(-1)
-    table, _ = zero_table(rows, dim, wide, grad.device)
+    table = zero_table(rows, dim, wide, grad.device)
     if not grad.is_cpu:
         # On a GPU this, by sorting, is what adds up in a fixed order.
         table = table.view(-1).index_put((places,), terms, accumulate=True).view(rows, dim)

@@ -16,15 +16,22 @@ from embrow._sharding import local_rows
 _lazy_bytes = 32 << 20
 
 
-def zero_table(rows: int, dim: int, dtype: torch.dtype, device: torch.device) -> tuple[Tensor, bool]:
-    """Make a table of zeros; tell whether it is fresh from the system, no page of it there until it is written."""
+def zero_table(rows: int, dim: int, dtype: torch.dtype, device: torch.device) -> Tensor:
+    """Make a table of zeros."""
     if device.type != "cpu" or not is_large(rows * dim * dtype.itemsize):
-        return torch.zeros((rows, dim), dtype=dtype, device=device), False
+        return torch.zeros((rows, dim), dtype=dtype, device=device)
     # torch.zeros writes all of them.
     pages = mmap.mmap(-1, rows * dim * dtype.itemsize, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
     flat = torch.frombuffer(pages, dtype=dtype)
     # Not a view of `flat`, since what becomes .grad may have to be detached in place.
-    return torch.empty(0, dtype=dtype, device="cpu").set_(flat.untyped_storage(), 0, (rows, dim), (dim, 1)), True
+    return torch.empty(0, dtype=dtype, device="cpu").set_(flat.untyped_storage(), 0, (rows, dim), (dim, 1))
+
+
+def scatter_table(rows: int, dim: int, dtype: torch.dtype, device: torch.device) -> tuple[Tensor, bool]:
+    """Make a table for the scattering kernels to fill; tell those of the CPU whether they find zeros in it."""
+    if device.type == "cpu" and not is_large(rows * dim * dtype.itemsize):
+        return torch.empty((rows, dim), dtype=dtype, device=device), False
+    return zero_table(rows, dim, dtype, device), True
 
 
 def is_large(table_bytes: int) -> bool:
