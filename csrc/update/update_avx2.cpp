@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
-#include <iterator>
+#include <span>
 #include <vector>
 
 #include "common/lanes_avx2.h"
@@ -11,7 +11,7 @@
 #include "update/update.h"
 
 EMBROW_BEGIN_TARGET("avx2,bmi,bmi2,lzcnt,fma,f16c")
-#include "update/update_rows.h"
+#include "update/update_variant.h"
 
 namespace embrow {
 namespace {

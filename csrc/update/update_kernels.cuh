@@ -234,7 +234,7 @@ struct row_part {
 };
 
 // For each row of a tile `direct`, which its gradients decide. Eight lanes to a row add up the squares of every eighth
-// column in four parts, then the 32 parts, as update_rows.h does.
+// column in four parts, in the order of row_means.h.
 template <class T>
 __device__ void divide_by_means(const update_job& job, const wanted_rows& wanted, int tile,
                                 found_row<column_lane<T>>* rows) {
@@ -244,22 +244,32 @@ __device__ void divide_by_means(const update_job& job, const wanted_rows& wanted
     const auto lane = static_cast<int>(threadIdx.x % warp_lanes);
     for (int at = lane / lanes; at < tile; at += warp_lanes / lanes) {
         found_row<column_lane<T>>& mine = rows[at];
+        const auto square = [&](size_t column) {
+            wide grad = sum_grads<T, 1>(job, wanted, mine.terms, column).at[0];
+            if (job.numbers.decay != 0) {
+                grad += static_cast<wide>(job.numbers.decay) * widen(row_at<T>(job.table, mine.row)[column]);
+            }
+            return grad * grad;
+        };
         wide sums[parts] = {};
-        for (size_t first = lane % lanes; mine.wanted && first < job.dim; first += lanes * parts) {
+        wide last = 0;
+        const size_t whole = job.dim / lanes * lanes;
+        for (size_t first = 0; mine.wanted && first < job.dim; first += lanes * parts) {
 #pragma unroll
             for (int part = 0; part < parts; ++part) {
-                const size_t column = first + part * lanes;
-                if (column >= job.dim) continue;
-                wide grad = sum_grads<T, 1>(job, wanted, mine.terms, column).at[0];
-                if (job.numbers.decay != 0) {
-                    grad += static_cast<wide>(job.numbers.decay) * widen(row_at<T>(job.table, mine.row)[column]);
+                const size_t column = first + part * lanes + lane % lanes;
+                if (column < whole) {
+                    sums[part] += square(column);
+                } else if (column < job.dim) {
+                    last = square(column);
                 }
-                sums[part] += grad * grad;
             }
         }
-        double total = (static_cast<double>(sums[0]) + static_cast<double>(sums[2])) +
-                       (static_cast<double>(sums[1]) + static_cast<double>(sums[3]));
+        auto total = static_cast<double>((sums[0] + sums[2]) + (sums[1] + sums[3]));
         for (int half = lanes / 2; half > 0; half /= 2) total += __shfl_down_sync(all_lanes, total, half, lanes);
+        for (int of_lane = 0; of_lane < lanes; ++of_lane) {
+            total += static_cast<double>(__shfl_sync(all_lanes, last, of_lane, lanes));
+        }
         if (lane % lanes != 0 || !mine.wanted) continue;
         float& of_row = *row_at<float>(job.second, mine.row);
         of_row += static_cast<float>(total / static_cast<double>(job.dim));

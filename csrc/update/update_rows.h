@@ -6,8 +6,6 @@
 #include <bit>
 #include <cmath>
 #include <cstring>
-#include <iterator>
-#include <vector>
 
 #include "common/block_sums.h"
 #include "common/prefetch.h"
@@ -267,142 +265,47 @@ void update_columns(const update_job& job, uint32_t id, const Gradient& gradient
     }
 }
 
-// Adds the second half of 2 * half numbers to the first, until one is left.
-template <size_t half>
-[[gnu::always_inline]] inline void halve(double* totals) noexcept {
-    unrolled<half>([&](auto i) { totals[i] += totals[i + half]; });
-    if constexpr (half > 1) halve<half / 2>(totals);
-}
-
-// The sum of the squares of a row's gradient. Column c adds to part c % 32, whatever the lanes, and the parts are added
-// in double, the second half to the first until one is left; so all variants and devices give the same bits. What is
-// found of the gradient is left in `kept`, unless that is null.
-template <class Lanes, class Gradient>
-double sum_squares(const update_job& job, uint32_t id, const Gradient& gradient,
-                   typename sum_of<typename Lanes::value>::type* kept) noexcept {
-    using value = typename Lanes::value;
-    using number = typename sum_of<value>::type;
-    using rest = single<value>;
-    constexpr size_t parts = 32;
-    constexpr size_t vectors = parts / Lanes::lanes;
-    const value* weights = row_of<value>(job.table, id);
-    const auto square = [&]<class Of, size_t count>(size_t column, typename Of::wide(&of)[count]) {
-        gradient.template load<Of>(column, of);
-        if (kept != nullptr) std::memcpy(kept + column, of, sizeof of);
-        for (size_t v = 0; v < count; ++v) {
-            if (job.numbers.decay != 0) {
-                of[v] = of[v] + Of::all(job.numbers.decay) * Of::load(weights + column + v * Of::lanes);
-            }
-            of[v] = of[v] * of[v];
-        }
-    };
-    typename Lanes::wide sums[vectors];
-    unrolled<vectors>([&](auto v) { sums[v] = Lanes::all(0); });
-    size_t column = 0;
-    for (; column + parts <= job.dim; column += parts) {
-        typename Lanes::wide of[vectors];
-        square.template operator()<Lanes>(column, of);
-        unrolled<vectors>([&](auto v) { sums[v] = sums[v] + of[v]; });
-    }
-    const size_t whole = column;
-    unrolled<vectors>([&](auto v) {
-        if (whole + (v + 1) * Lanes::lanes > job.dim) return;
-        typename Lanes::wide of[1];
-        square.template operator()<Lanes>(column, of);
-        sums[v] = sums[v] + of[0];
-        column += Lanes::lanes;
-    });
-    number of_parts[parts];
-    std::memcpy(of_parts, sums, sizeof of_parts);
-    for (; column < job.dim; ++column) {
-        number of[1];
-        square.template operator()<rest>(column, of);
-        of_parts[column % parts] += of[0];
-    }
-    double totals[parts];
-    for (size_t i = 0; i < parts; ++i) totals[i] = static_cast<double>(of_parts[i]);
-    halve<parts / 2>(totals);
-    return totals[0];
-}
-
-// `kept` has room for a row.
-template <class Lanes>
-void update_row_by_mean(const update_job& job, std::span<const row_term> terms, bool plain,
-                        typename sum_of<typename Lanes::value>::type* kept) noexcept {
+template <class Lanes, update_rule rule>
+void update_row(const update_job& job, std::span<const row_term> terms, bool has_grads, bool plain) noexcept {
     using value = typename Lanes::value;
     const uint32_t id = term_row(terms[0]);
-    float& sum = *row_of<float>(job.second, id);
-    step_numbers numbers = job.numbers;
-    const auto add_mean = [&](const auto& gradient, auto* keep) {
-        sum += static_cast<float>(sum_squares<Lanes>(job, id, gradient, keep) / static_cast<double>(job.dim));
-        numbers.direct = numbers.size / (std::sqrt(static_cast<double>(sum)) + numbers.eps);
-    };
-    if (plain && terms.size() == 1) {
+    missed_steps missed;
+    if (job.clock.steps != nullptr) {
+        int32_t& row_step = job.row_steps[id];
+        missed = job.clock.missed(row_step);
+        row_step = static_cast<int32_t>(job.clock.step() + (has_grads ? 1 : 0));
+    }
+    if (!plain || missed.steps > 0) {
+        const term_gradient<value> gradient(job, terms);
+        update_columns<Lanes, rule, false>(job, id, gradient, job.numbers, missed, has_grads);
+    } else if (terms.size() == 1) {
         const only_gradient<value> gradient{gradient_of<value>(job, terms[0])};
-        add_mean(gradient, static_cast<decltype(kept)>(nullptr));
-        update_columns<Lanes, update_rule::sgd, true>(job, id, gradient, numbers, {}, true);
+        update_columns<Lanes, rule, true>(job, id, gradient, job.numbers, missed, true);
     } else {
-        add_mean(term_gradient<value>(job, terms), kept);
-        update_columns<Lanes, update_rule::sgd, false>(job, id, kept_gradient<value>{kept}, numbers, {}, true);
+        const term_gradient<value> gradient(job, terms);
+        update_columns<Lanes, rule, true>(job, id, gradient, job.numbers, missed, true);
     }
 }
 
-template <class Lanes, update_rule rule>
-void update_row(const update_job& job, std::span<const row_term> terms, bool has_grads, bool plain,
-                [[maybe_unused]] std::vector<typename sum_of<typename Lanes::value>::type>& kept) noexcept {
-    using value = typename Lanes::value;
-    if constexpr (rule == update_rule::rowwise_adagrad) {
-        if (has_grads && job.dim > 0) update_row_by_mean<Lanes>(job, terms, plain, kept.data());
-    } else {
-        const uint32_t id = term_row(terms[0]);
-        missed_steps missed;
-        if (job.clock.steps != nullptr) {
-            int32_t& row_step = job.row_steps[id];
-            missed = job.clock.missed(row_step);
-            row_step = static_cast<int32_t>(job.clock.step() + (has_grads ? 1 : 0));
-        }
-        if (!plain || missed.steps > 0) {
-            const term_gradient<value> gradient(job, terms);
-            update_columns<Lanes, rule, false>(job, id, gradient, job.numbers, missed, has_grads);
-        } else if (terms.size() == 1) {
-            const only_gradient<value> gradient{gradient_of<value>(job, terms[0])};
-            update_columns<Lanes, rule, true>(job, id, gradient, job.numbers, missed, true);
-        } else {
-            const term_gradient<value> gradient(job, terms);
-            update_columns<Lanes, rule, true>(job, id, gradient, job.numbers, missed, true);
-        }
+// Calls update(terms) for each row of terms [begin, end).
+template <class Lanes, update_rule rule, class Update>
+void for_each_row(const update_job& job, std::span<const row_term> terms, size_t begin, size_t end, bool has_grads,
+                  const Update& update) {
+    lookahead<Lanes, rule> ahead(job, terms, begin, has_grads);
+    while (begin < end) {
+        const size_t next = run_end(terms, begin);
+        ahead.reach(&terms[begin]);
+        update(terms.subspan(begin, next - begin));
+        begin = next;
     }
 }
 
 template <class Lanes, update_rule rule>
 void update_run(const update_job& job, std::span<const row_term> terms, size_t begin, size_t end, bool has_grads) {
-    std::vector<typename sum_of<typename Lanes::value>::type> kept(rule == update_rule::rowwise_adagrad ? job.dim : 0);
     const bool plain = are_plain(job, has_grads);
-    lookahead<Lanes, rule> ahead(job, terms, begin, has_grads);
-    while (begin < end) {
-        const size_t next = run_end(terms, begin);
-        ahead.reach(&terms[begin]);
-        update_row<Lanes, rule>(job, terms.subspan(begin, next - begin), has_grads, plain, kept);
-        begin = next;
-    }
-}
-
-template <class Lanes>
-void update_with(const update_job& job, std::span<const row_term> terms, size_t begin, size_t end, bool has_grads) {
-    switch (job.rule) {
-        case update_rule::sgd:
-            return update_run<Lanes, update_rule::sgd>(job, terms, begin, end, has_grads);
-        case update_rule::momentum:
-            return update_run<Lanes, update_rule::momentum>(job, terms, begin, end, has_grads);
-        case update_rule::adagrad:
-            return update_run<Lanes, update_rule::adagrad>(job, terms, begin, end, has_grads);
-        case update_rule::rowwise_adagrad:
-            return update_run<Lanes, update_rule::rowwise_adagrad>(job, terms, begin, end, has_grads);
-        case update_rule::adam:
-            return update_run<Lanes, update_rule::adam>(job, terms, begin, end, has_grads);
-        case update_rule::amsgrad:
-            return update_run<Lanes, update_rule::amsgrad>(job, terms, begin, end, has_grads);
-    }
+    for_each_row<Lanes, rule>(job, terms, begin, end, has_grads, [&](std::span<const row_term> of_row) {
+        update_row<Lanes, rule>(job, of_row, has_grads, plain);
+    });
 }
 
 }  // namespace

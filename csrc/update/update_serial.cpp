@@ -1,5 +1,5 @@
 // One element at a time.
-#include "update/update_rows.h"
+#include "update/update_variant.h"
 
 namespace embrow {
 

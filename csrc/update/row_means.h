@@ -1,0 +1,108 @@
+// Row-wise Adagrad: the update of rows by steps that their gradients' mean squares divide. Included as update_rows.h
+// is.
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <span>
+#include <vector>
+
+#include "update/update_rows.h"
+
+namespace embrow {
+namespace {
+
+// The sum of the squares of a row's gradient, the same bits of all variants and devices. Column c adds to part c % 32;
+// the second half of the parts is added to the first until eight are left, and those, in double, until one is. The last
+// dim % 8 columns are added to that, one after another. What is found of the gradient is left in `kept`, unless that is
+// null.
+template <class Lanes, class Gradient>
+double sum_squares(const update_job& job, uint32_t id, const Gradient& gradient,
+                   typename sum_of<typename Lanes::value>::type* kept) noexcept {
+    using value = typename Lanes::value;
+    using number = typename sum_of<value>::type;
+    using rest = single<value>;
+    constexpr size_t parts = 32;
+    constexpr size_t last_parts = 8;
+    constexpr size_t vectors = parts / Lanes::lanes;
+    constexpr size_t last_vectors = last_parts / Lanes::lanes;
+    const value* weights = row_of<value>(job.table, id);
+    const auto square = [&]<class Of, size_t count>(size_t column, typename Of::wide(&of)[count]) {
+        gradient.template load<Of>(column, of);
+        if (kept != nullptr) std::memcpy(kept + column, of, sizeof of);
+        unrolled<count>([&](auto v) {
+            if (job.numbers.decay != 0) {
+                of[v] = of[v] + Of::all(job.numbers.decay) * Of::load(weights + column + v * Of::lanes);
+            }
+            of[v] = of[v] * of[v];
+        });
+    };
+    typename Lanes::wide sums[vectors];
+    unrolled<vectors>([&](auto v) { sums[v] = Lanes::all(0); });
+    size_t column = 0;
+    for (; column + parts <= job.dim; column += parts) {
+        typename Lanes::wide of[vectors];
+        square.template operator()<Lanes>(column, of);
+        unrolled<vectors>([&](auto v) { sums[v] = sums[v] + of[v]; });
+    }
+    unrolled<parts / last_parts>([&](auto group) {
+        if (column + last_parts > job.dim) return;
+        typename Lanes::wide of[last_vectors];
+        square.template operator()<Lanes>(column, of);
+        unrolled<last_vectors>([&](auto v) {
+            auto& sum = sums[group * last_vectors + v];
+            sum = sum + of[v];
+        });
+        column += last_parts;
+    });
+    double last = 0;
+    for (; column < job.dim; ++column) {
+        number of[1];
+        square.template operator()<rest>(column, of);
+        last += static_cast<double>(of[0]);
+    }
+    unrolled<vectors / 2>([&](auto v) { sums[v] = sums[v] + sums[v + vectors / 2]; });
+    unrolled<vectors / 4>([&](auto v) { sums[v] = sums[v] + sums[v + vectors / 4]; });
+    number s[last_parts];
+    std::memcpy(s, sums, sizeof s);
+    const auto pair = [&](size_t i) { return static_cast<double>(s[i]) + static_cast<double>(s[i + 4]); };
+    return (pair(0) + pair(2)) + (pair(1) + pair(3)) + last;
+}
+
+template <class Lanes>
+void update_by_means(const update_job& job, std::span<const row_term> terms, size_t begin, size_t end, bool has_grads) {
+    using value = typename Lanes::value;
+    using number = typename sum_of<value>::type;
+    constexpr update_rule rule = update_rule::sgd;
+    if (!has_grads || job.dim == 0) return;
+    const bool plain = are_plain(job, true);
+    step_numbers numbers = job.numbers;
+    const auto add_mean = [&](uint32_t id, const auto& gradient, number* kept) {
+        float& sum = *row_of<float>(job.second, id);
+        const double squares = sum_squares<Lanes>(job, id, gradient, kept);
+        sum += static_cast<float>(squares / static_cast<double>(job.dim));
+        numbers.direct = numbers.size / (std::sqrt(static_cast<double>(sum)) + numbers.eps);
+    };
+    std::vector<number> sums(job.dim);
+    const kept_gradient<value> kept{sums.data()};
+    for_each_row<Lanes, update_rule::rowwise_adagrad>(
+        job, terms, begin, end, true, [&](std::span<const row_term> of_row) {
+            const uint32_t id = term_row(of_row[0]);
+            if (plain && of_row.size() == 1) {
+                const only_gradient<value> gradient{gradient_of<value>(job, of_row[0])};
+                add_mean(id, gradient, nullptr);
+                update_columns<Lanes, rule, true>(job, id, gradient, numbers, {}, true);
+                return;
+            }
+            add_mean(id, term_gradient<value>(job, of_row), sums.data());
+            if (plain) {
+                update_columns<Lanes, rule, true>(job, id, kept, numbers, {}, true);
+            } else {
+                update_columns<Lanes, rule, false>(job, id, kept, numbers, {}, true);
+            }
+        });
+}
+
+}  // namespace
+}  // namespace embrow
