@@ -69,6 +69,27 @@ def test_batches_larger_than_the_cache_are_torch_s_to_the_bit(threads: int) -> N
     assert torch.equal(F.embedding(ids, table), torch.nn.functional.embedding(ids, table))
 
 
+# Rows of bytes that the stores around the caches take, alone, in pairs and before or after pairs, and do not take.
+@pytest.mark.parametrize("dim", [4, 8, 12, 20, 30, 100])
+@pytest.mark.parametrize("skipped", [0, 1, 4])
+def test_results_that_no_cache_holds(dim: int, skipped: int, threads: int) -> None:
+    table = torch.randn(999, dim)
+    count = (32 << 20) // (4 * dim) + 5
+    ids = torch.randint(0, 999, (count,), dtype=torch.int32)
+    memory = torch.full((skipped + count * dim + 1,), torch.nan)
+    F.embedding(ids, table, out=memory[skipped:-1].view(count, dim))
+    assert torch.equal(memory[skipped:-1].view(count, dim), table[ids])
+    assert memory[:skipped].isnan().all()
+    assert memory[-1].isnan()
+
+
+def test_an_id_outside_the_table_is_named_in_a_large_batch(threads: int) -> None:
+    ids = torch.zeros(1 << 17, dtype=torch.int64)
+    ids[100_003:] = 7
+    with pytest.raises(IndexError, match="position 100003 of the ids is 7,"):
+        F.embedding(ids, torch.zeros(7, 64))
+
+
 def test_nan_payloads_survive(lookup: Lookup) -> None:
     bits = torch.tensor([[0x7FA00001, -1, 0x7F800000, -0x80000000]], dtype=torch.int32)
     found = lookup(torch.tensor([0, 0]), bits.view(torch.float32))

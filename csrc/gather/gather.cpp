@@ -13,8 +13,15 @@ namespace {
 // Some microseconds' work: a thread that is woken late is left less to do, and all are done at about the same time.
 constexpr size_t task_bytes = 32 << 10;
 
+// To end a task is to wait for the stores that went around the caches.
+constexpr size_t streamed_task_bytes = 256 << 10;
+
 // Up to this much one thread is done as soon as two that share it.
 constexpr size_t inline_bytes = 512 << 10;
+
+// What is written of so much is out of the caches before it can be read, so stores go around them where they can: the
+// caches first read what they are to write.
+constexpr size_t streamed_bytes = 32 << 20;
 
 constexpr candidate<gather_kernel> kernels[] = {
 #if defined(__x86_64__)
@@ -28,8 +35,10 @@ constexpr candidate<gather_kernel> kernels[] = {
 std::optional<bad_id> gather_rows(const row_table& table, const id_list& ids, std::byte* out, int threads) {
     prefer_huge_pages(out, ids.count * table.row_bytes);
     gather_kernel* copy = choose(kernels);
-    const gather_job job{.table = table, .ids = ids, .out = out};
-    const size_t rows_per_task = std::max<size_t>(task_bytes / std::max<size_t>(table.row_bytes, 8), 1);
+    const gather_job job{
+        .table = table, .ids = ids, .out = out, .streams = ids.count * table.row_bytes >= streamed_bytes};
+    const size_t per_task = job.streams ? streamed_task_bytes : task_bytes;
+    const size_t rows_per_task = std::max<size_t>(per_task / std::max<size_t>(table.row_bytes, 8), 1);
     const size_t tasks = task_count(ids.count, rows_per_task);
     if (threads <= 1 || ids.count * table.row_bytes <= inline_bytes) {
         const size_t end = copy(job, 0, ids.count);
