@@ -47,16 +47,16 @@ EMBROW_TARGET_AVX2 inline void copy_row(std::byte* to, const std::byte* from, si
     }
 }
 
-// The same around the caches, of whole sixteens of bytes, to an address that is one.
+EMBROW_TARGET_AVX2 inline void stream_half(std::byte* to, const std::byte* from) noexcept {
+    _mm_stream_si128(reinterpret_cast<__m128i*>(to), _mm_loadu_si128(reinterpret_cast<const __m128i*>(from)));
+}
+
+// As copy_row but around the caches, of whole sixteens of bytes, to an address that is one.
 EMBROW_TARGET_AVX2 inline void stream_row(std::byte* to, const std::byte* from, size_t bytes) noexcept {
-    constexpr size_t half = vector / 2;
-    const auto stream_half = [](std::byte* target, const std::byte* source) EMBROW_TARGET_AVX2 {
-        _mm_stream_si128(reinterpret_cast<__m128i*>(target), _mm_loadu_si128(reinterpret_cast<const __m128i*>(source)));
-    };
     size_t done = 0;
     if (reinterpret_cast<uintptr_t>(to) % vector != 0 && bytes > 0) {
         stream_half(to, from);
-        done = half;
+        done = vector / 2;
     }
     for (; done + vector <= bytes; done += vector) {
         _mm256_stream_si256(reinterpret_cast<__m256i*>(to + done),
