@@ -72,10 +72,11 @@ def test_batches_larger_than_the_cache_are_torch_s_to_the_bit(threads: int) -> N
 # Rows of bytes that the stores around the caches take, alone, in pairs and before or after pairs, and do not take.
 @pytest.mark.parametrize("dim", [4, 8, 12, 20, 30, 100])
 @pytest.mark.parametrize("skipped", [0, 1, 4])
-def test_results_that_no_cache_holds(dim: int, skipped: int, threads: int) -> None:
+@pytest.mark.parametrize("id_type", [torch.int32, torch.int64])
+def test_results_that_no_cache_holds(dim: int, skipped: int, id_type: torch.dtype, threads: int) -> None:
     table = torch.randn(999, dim)
     count = (32 << 20) // (4 * dim) + 5
-    ids = torch.randint(0, 999, (count,), dtype=torch.int32)
+    ids = torch.randint(0, 999, (count,), dtype=id_type)
     memory = torch.full((skipped + count * dim + 1,), torch.nan)
     F.embedding(ids, table, out=memory[skipped:-1].view(count, dim))
     assert torch.equal(memory[skipped:-1].view(count, dim), table[ids])

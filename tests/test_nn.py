@@ -355,8 +355,9 @@ def test_few_rows_are_torch_s_to_look_up(kernel_calls: list[str], monkeypatch: p
         (1000, 64, torch.float32, {}, False),
         (1001, 64, torch.float32, {}, True),  # with threads of PyTorch's
         (10_923, 64, torch.float32, {}, False),  # 32,769 elements to clear
-        (1 << 21, 64, torch.float32, {"padding_idx": 1}, False),  # 24 MB
-        (1 << 22, 64, torch.float32, {}, True),  # 48 MB
+        ((8 << 20) // 12, 64, torch.float32, {"padding_idx": 1}, False),
+        ((8 << 20) // 12 + 1, 64, torch.float32, {}, True),  # more than 8 MB
+        (1 << 22, 64, torch.float32, {}, True),  # more than 32 MB, fresh from the system
     ],
 )
 def test_the_gradient_of_few_rows_is_torch_s(

@@ -110,6 +110,14 @@ def test_every_width_of_plain_steps_equals_the_reference(rule: str, dtype: torch
     check(rule, ids, grads, 40, **PLAIN)
 
 
+@pytest.mark.parametrize("rule", RULES)
+@pytest.mark.parametrize("plain", [False, True])
+@pytest.mark.parametrize("count", [64, 65, 129, 5000])
+def test_a_row_of_many_terms_equals_the_reference(rule: str, plain: bool, count: int) -> None:
+    grads = torch.randn(count, 41, dtype=torch.float64, generator=torch.Generator().manual_seed(count))
+    check(rule, torch.full((count,), 2), grads / count, 3, **(PLAIN if plain else {}))
+
+
 @pytest.mark.parametrize("count", [0, 1, 2, 63, 64, 65, 129, 255, 256, 257, 1000])
 def test_every_count_equals_the_reference(count: int) -> None:
     check("adam", torch.randint(0, 300, (count,)), torch.randn(count, 10, dtype=torch.float64), 300)
@@ -223,6 +231,17 @@ def test_neither_threads_nor_variants_change_a_bit(
         found.append(table.tensors())
     for other in found[1:]:
         assert all(torch.equal(a, b) for a, b in zip(found[0], other, strict=True))
+
+
+@pytest.mark.parametrize("shrink", [1.0, 0.5])
+@pytest.mark.parametrize("dim", [1, 8, 33])
+def test_a_single_gradient_keeps_its_sign_of_zero(dim: int, shrink: float) -> None:
+    table = Table("sgd", 2, dim, torch.float32)
+    table.weight.fill_(-0.0)
+    table.step(torch.tensor([0, 1, 1]), torch.full((3, dim), -0.0), decay=0.0, shrink=shrink)
+    # -0 - -0 is 0, and the sum of two of them begins with 0.
+    assert not torch.signbit(table.weight[0]).any()
+    assert torch.signbit(table.weight[1]).all()
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])

@@ -65,7 +65,8 @@ void sum_rows_avx2(const Rows& rows, size_t divisor, typename Lanes::value* out,
     constexpr size_t lanes = Lanes::lanes;
     const size_t vectors = (last_column - first_column) / lanes;
     const size_t steps = std::max<size_t>((vectors + 11) / 12, 1);
-    const size_t per_step = (vectors + steps - 1) / steps;
+    const size_t share = (vectors + steps - 1) / steps;
+    const size_t per_step = steps == 1 ? share : share <= 8 ? 8 : share <= 10 ? 10 : 12;
     size_t column = first_column;
     if (per_step >= 12) {
         column = sum_steps<Lanes, 12>(rows, divisor, out, column, last_column);

@@ -32,7 +32,7 @@ struct gather_job {
     row_table table;
     id_list ids;
     std::byte* out;
-    bool streams;  // whether stores may go around the caches
+    bool streams = false;  // whether stores may go around the caches
 };
 
 // Copies rows [first, last) of `job`; returns the first position whose id is outside the table, else `last`.

@@ -4,9 +4,9 @@
 // grads   count x dim, rows `grad_stride_bytes` apart, elements contiguous; with `sources`, bags x dim
 // out     rows x dim, contiguous; must not overlap the inputs
 //
-// Each row is summed once, by one thread. A row's terms are added in the order of the batch, in
-// blocks (see `block_terms`), so that neither the thread count nor the variant changes a bit. bfloat16 and float16 are
-// summed in float32 and rounded once.
+// Each row is summed once, by one thread. A row's terms are added in the order of the batch, in blocks (see
+// `block_terms`), so that neither the thread count nor the variant changes a bit. bfloat16 and float16 are summed in
+// float32 and rounded once.
 #pragma once
 
 #include <cstddef>
@@ -44,7 +44,7 @@ scatter_kernel scatter_sum_serial;
 scatter_kernel scatter_sum_avx2;
 #endif
 
-// Returns the first bad id, in which case nothing has been summed.
+// Returns the first bad id, in which case nothing has been written.
 std::optional<bad_id> scatter_rows(const scatter_job& job, int threads);
 
 // The gradient of pool_bags for sums and means, whose `weights` these are; sets the sources of `job`.

@@ -26,8 +26,8 @@ scatter_job make_job(uintptr_t ids, size_t count, bool ids_are_int64, uintptr_t 
 // What is little work is done without handing the GIL over.
 template <class Scatter>
 std::optional<bad_id> run(const scatter_job& job, int threads, const Scatter& sum) {
-    const size_t cleared = job.untouched ? 0 : static_cast<size_t>(job.rows);
-    if ((job.ids.count + cleared) * job.dim * element_bytes(job.type) < gil_bytes) return sum(1);
+    const size_t cleared_rows = job.untouched ? 0 : static_cast<size_t>(job.rows);
+    if ((job.ids.count + cleared_rows) * job.dim * element_bytes(job.type) < gil_bytes) return sum(1);
     const py::gil_scoped_release released;
     return sum(threads);
 }

@@ -2,7 +2,6 @@
 // is.
 #pragma once
 
-#include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <span>
@@ -56,25 +55,28 @@ double sum_squares(const update_job& job, uint32_t id, const Gradient& gradient,
         });
         column += last_parts;
     });
-    double last = 0;
+    const size_t whole = column;
+    number last[last_parts];
     for (; column < job.dim; ++column) {
         number of[1];
         square.template operator()<rest>(column, of);
-        last += static_cast<double>(of[0]);
+        last[column - whole] = of[0];
     }
     unrolled<vectors / 2>([&](auto v) { sums[v] = sums[v] + sums[v + vectors / 2]; });
     unrolled<vectors / 4>([&](auto v) { sums[v] = sums[v] + sums[v + vectors / 4]; });
     number s[last_parts];
     std::memcpy(s, sums, sizeof s);
     const auto pair = [&](size_t i) { return static_cast<double>(s[i]) + static_cast<double>(s[i + 4]); };
-    return (pair(0) + pair(2)) + (pair(1) + pair(3)) + last;
+    double total = (pair(0) + pair(2)) + (pair(1) + pair(3));
+    for (size_t i = 0; whole + i < job.dim; ++i) total += static_cast<double>(last[i]);
+    return total;
 }
 
 template <class Lanes>
 void update_by_means(const update_job& job, std::span<const row_term> terms, size_t begin, size_t end, bool has_grads) {
     using value = typename Lanes::value;
     using number = typename sum_of<value>::type;
-    constexpr update_rule rule = update_rule::sgd;
+    constexpr update_rule step_rule = update_rule::sgd;
     if (!has_grads || job.dim == 0) return;
     const bool plain = are_plain(job, true);
     step_numbers numbers = job.numbers;
@@ -92,14 +94,14 @@ void update_by_means(const update_job& job, std::span<const row_term> terms, siz
             if (plain && of_row.size() == 1) {
                 const only_gradient<value> gradient{gradient_of<value>(job, of_row[0])};
                 add_mean(id, gradient, nullptr);
-                update_columns<Lanes, rule, true>(job, id, gradient, numbers, {}, true);
+                update_columns<Lanes, step_rule, true>(job, id, gradient, numbers, {}, true);
                 return;
             }
             add_mean(id, term_gradient<value>(job, of_row), sums.data());
             if (plain) {
-                update_columns<Lanes, rule, true>(job, id, kept, numbers, {}, true);
+                update_columns<Lanes, step_rule, true>(job, id, kept, numbers, {}, true);
             } else {
-                update_columns<Lanes, rule, false>(job, id, kept, numbers, {}, true);
+                update_columns<Lanes, step_rule, false>(job, id, kept, numbers, {}, true);
             }
         });
 }

@@ -122,15 +122,20 @@ class term_gradient {
 
     template <class Lanes, size_t vectors>
     [[gnu::always_inline]] void load(size_t column, typename Lanes::wide (&total)[vectors]) const noexcept {
-        sum_blocks(terms_.size(), total, [&](size_t begin, size_t end, auto& block) {
-            typename Lanes::wide sums[vectors];
-            unrolled<vectors>([&](auto v) { sums[v] = Lanes::all(0); });
-            for (size_t i = begin; i < end; ++i) {
-                const T* from = gradient_of<T>(job_, terms_[i]) + column;
-                unrolled<vectors>([&](auto v) { sums[v] += Lanes::load(from + v * Lanes::lanes); });
-            }
-            unrolled<vectors>([&](auto v) { block[v] = sums[v]; });
-        });
+        if (terms_.size() == 1) {
+            // It stays as it is, so that -0 does.
+            only_gradient<T>{gradient_of<T>(job_, terms_[0])}.template load<Lanes>(column, total);
+        } else {
+            sum_blocks(terms_.size(), total, [&](size_t begin, size_t end, auto& block) {
+                typename Lanes::wide sums[vectors];
+                unrolled<vectors>([&](auto v) { sums[v] = Lanes::all(0); });
+                for (size_t i = begin; i < end; ++i) {
+                    const T* from = gradient_of<T>(job_, terms_[i]) + column;
+                    unrolled<vectors>([&](auto v) { sums[v] += Lanes::load(from + v * Lanes::lanes); });
+                }
+                unrolled<vectors>([&](auto v) { block[v] = sums[v]; });
+            });
+        }
         if (job_.scale != 1) {
             for (auto& one : total) one = one * Lanes::all(job_.scale);
         }

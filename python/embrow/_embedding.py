@@ -22,7 +22,7 @@ from embrow._eager import (
     is_plain,
     row_stride_bytes,
 )
-from embrow._table_memory import is_large, scatter_table
+from embrow._table_memory import scatter_table
 
 _is_grad_enabled = torch.is_grad_enabled
 _get_num_threads = torch.get_num_threads
@@ -37,6 +37,8 @@ _few_elements = 32768
 _few_terms = 64
 _summed_as_is = (torch.float32, torch.float64)
 _few_table_rows = 1000
+# Larger ones our kernels clear sooner.
+_few_table_bytes = 8 << 20
 # Unlike embedding_dense_backward it can be differentiated when sparse, too.
 embedding_backward = torch.ops.aten.embedding_backward
 _ops = torch.ops.embrow
@@ -106,9 +108,9 @@ def _is_few(ids: Tensor, weight: Tensor, by_freq: bool, sparse: bool) -> bool:
         count <= _few_terms
         and not by_freq
         and weight.dtype in _summed_as_is
-        # Of more elements than few either's table of zeros is several threads' work.
+        # Of more elements than few PyTorch's table of zeros is several threads' work, and still sooner done.
         and (rows <= _few_table_rows or rows * dim >= _few_elements)
-        and not is_large(rows * dim * weight.itemsize)
+        and rows * dim * weight.itemsize <= _few_table_bytes
     )
 
 

@@ -34,6 +34,20 @@ def test_every_dim(rule: str, dim: int, dtype: str, device: ModuleType, kernels:
     both.check()
 
 
+def test_the_squares_of_a_row_add_up_in_one_order(device: ModuleType, kernels: ModuleType) -> None:
+    table = Table("rowwise_adagrad", 1, 10)
+    table.parts[2][:] = 0
+    both = Both(table, device, kernels)
+    # Their last two together are half of the sum's last place, and one alone is none of it.
+    both.step(np.array([0]), np.array([[3, 1, *[2.0**-11] * 2, *[2.0**-12] * 2, 0, 0, *[2.0**-25] * 2]], np.float32))
+    both.check()
+    for dim in (7, 15, 39, 41, 95):
+        both = Both(Table("rowwise_adagrad", 50, dim, "float64"), device, kernels)
+        generator = np.random.default_rng(dim)
+        both.step(np.arange(50), generator.standard_normal((50, dim)) * 2.0 ** generator.uniform(-9, 0, (50, dim)))
+        both.check()
+
+
 @pytest.mark.parametrize("count", [0, 1, 31, 32, 33, 63, 64, 65, 127, 128, 129, 4095, 4096, 4097, 4161])
 def test_every_count_of_one_row(count: int, device: ModuleType, kernels: ModuleType) -> None:
     table = Table("sgd", 5, 2)
