@@ -90,16 +90,20 @@ def calls(threads: int, folder: Path) -> Iterator[tuple[str, Call]]:
     model.write_bytes(Model().to_bytes())
     yield "fasttext", lambda: list(load_vectors(model)["unseen"])
 
-    def trained(forward: Callable[[torch.Tensor], torch.Tensor]) -> Any:
+    def trained(forward: Callable[[torch.Tensor], torch.Tensor], make: Callable[..., Any] = optim.Adam) -> Any:
         table = torch.nn.Parameter(TABLE.clone())
         forward(table).square().sum().backward()
-        optimizer = optim.Adam([table], lr=0.1)
+        optimizer = make([table], lr=0.1)
         optimizer.step()
         return table.tolist()
 
     yield "gather", lambda: functional.embedding(IDS, TABLE).tolist()
     yield "scatter", lambda: trained(lambda table: functional.embedding(IDS, table))
     yield "update", lambda: trained(lambda table: functional.embedding(IDS, table, sparse=True))
+    yield (
+        "update by means",
+        lambda: trained(lambda table: functional.embedding(IDS, table, sparse=True), optim.RowwiseAdagrad),
+    )
     yield "pool", lambda: trained(lambda table: functional.embedding_bag(IDS.view(-1, 40), table, mode="sum"))
 
 

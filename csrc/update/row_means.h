@@ -5,7 +5,6 @@
 #include <cmath>
 #include <cstring>
 #include <span>
-#include <vector>
 
 #include "update/update_rows.h"
 
@@ -73,21 +72,22 @@ double sum_squares(const update_job& job, uint32_t id, const Gradient& gradient,
 }
 
 template <class Lanes>
-void update_by_means(const update_job& job, std::span<const row_term> terms, size_t begin, size_t end, bool has_grads) {
+void update_by_means(const update_job& job, std::span<const row_term> terms, size_t begin, size_t end, bool has_grads,
+                     std::byte* kept) noexcept {
     using value = typename Lanes::value;
     using number = typename sum_of<value>::type;
     constexpr update_rule step_rule = update_rule::sgd;
     if (!has_grads || job.dim == 0) return;
     const bool plain = are_plain(job, true);
     step_numbers numbers = job.numbers;
-    const auto add_mean = [&](uint32_t id, const auto& gradient, number* kept) {
+    const auto add_mean = [&](uint32_t id, const auto& gradient, number* to_keep) {
         float& sum = *row_of<float>(job.second, id);
-        const double squares = sum_squares<Lanes>(job, id, gradient, kept);
+        const double squares = sum_squares<Lanes>(job, id, gradient, to_keep);
         sum += static_cast<float>(squares / static_cast<double>(job.dim));
         numbers.direct = numbers.size / (std::sqrt(static_cast<double>(sum)) + numbers.eps);
     };
-    std::vector<number> sums(job.dim);
-    const kept_gradient<value> kept{sums.data()};
+    auto* const sums = reinterpret_cast<number*>(kept);
+    const kept_gradient<value> found{sums};
     for_each_row<Lanes, update_rule::rowwise_adagrad>(
         job, terms, begin, end, true, [&](std::span<const row_term> of_row) {
             const uint32_t id = term_row(of_row[0]);
@@ -97,11 +97,11 @@ void update_by_means(const update_job& job, std::span<const row_term> terms, siz
                 update_columns<Lanes, step_rule, true>(job, id, gradient, numbers, {}, true);
                 return;
             }
-            add_mean(id, term_gradient<value>(job, of_row), sums.data());
+            add_mean(id, term_gradient<value>(job, of_row), sums);
             if (plain) {
-                update_columns<Lanes, step_rule, true>(job, id, kept, numbers, {}, true);
+                update_columns<Lanes, step_rule, true>(job, id, found, numbers, {}, true);
             } else {
-                update_columns<Lanes, step_rule, false>(job, id, kept, numbers, {}, true);
+                update_columns<Lanes, step_rule, false>(job, id, found, numbers, {}, true);
             }
         });
 }

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <vector>
 
 #include "common/sorted_terms.h"
 #include "common/threads.h"
@@ -34,8 +35,16 @@ size_t rows_per_task(const update_job& job) noexcept {
 void update_terms(const update_job& job, std::span<const row_term> terms, bool has_grads, int threads) {
     update_kernel* update = choose(kernels);
     if (terms.size() * job.dim * element_bytes(job.type) <= inline_bytes) threads = 1;
-    for_each_piece(threads, terms, rows_per_task(job),
-                   [&](size_t begin, size_t end) { update(job, terms, begin, end, has_grads); });
+    const size_t per_task = rows_per_task(job);
+    const size_t sums_bytes = job.dim * std::max(element_bytes(job.type), sizeof(float));
+    const bool keeps = has_grads && job.rule == update_rule::rowwise_adagrad;
+    // For every piece, before anything is written.
+    std::vector<std::byte> kept(keeps ? task_count(terms.size(), per_task) * sums_bytes : 0);
+    for_each_piece(threads, terms, per_task, [&](size_t begin, size_t end) {
+        // A piece that has terms begins within its own task's.
+        std::byte* const sums = keeps && begin < end ? kept.data() + begin / per_task * sums_bytes : nullptr;
+        update(job, terms, begin, end, has_grads, sums);
+    });
 }
 
 }  // namespace
@@ -76,7 +85,7 @@ size_t catch_up_all(const update_job& job, int threads) {
                 job.row_steps[row] = now;
             }
             if (kept == chunk || (row + 1 == end && kept > 0)) {
-                update(job, {terms, kept}, 0, kept, false);
+                update(job, {terms, kept}, 0, kept, false, nullptr);
                 behind.fetch_add(kept, std::memory_order_relaxed);
                 kept = 0;
             }

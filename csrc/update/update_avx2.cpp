@@ -4,7 +4,6 @@
 #include <cmath>
 #include <cstring>
 #include <span>
-#include <vector>
 
 #include "common/lanes_avx2.h"
 #include "common/variant.h"
@@ -64,17 +63,17 @@ struct vector_of : Loads {
 
 }  // namespace
 
-void update_rows_avx2(const update_job& job, std::span<const row_term> terms, size_t begin, size_t end,
-                      bool has_grads) {
+void update_rows_avx2(const update_job& job, std::span<const row_term> terms, size_t begin, size_t end, bool has_grads,
+                      std::byte* kept) noexcept {
     switch (job.type) {
         case element::float32:
-            return update_with<vector_of<float32_lanes>>(job, terms, begin, end, has_grads);
+            return update_with<vector_of<float32_lanes>>(job, terms, begin, end, has_grads, kept);
         case element::float64:
-            return update_with<vector_of<float64_lanes>>(job, terms, begin, end, has_grads);
+            return update_with<vector_of<float64_lanes>>(job, terms, begin, end, has_grads, kept);
         case element::bfloat16:
-            return update_with<vector_of<bfloat16_lanes>>(job, terms, begin, end, has_grads);
+            return update_with<vector_of<bfloat16_lanes>>(job, terms, begin, end, has_grads, kept);
         case element::float16:
-            return update_with<vector_of<float16_lanes>>(job, terms, begin, end, has_grads);
+            return update_with<vector_of<float16_lanes>>(job, terms, begin, end, has_grads, kept);
     }
 }
 

@@ -295,7 +295,7 @@ void update_row(const update_job& job, std::span<const row_term> terms, bool has
 // Calls update(terms) for each row of terms [begin, end).
 template <class Lanes, update_rule rule, class Update>
 void for_each_row(const update_job& job, std::span<const row_term> terms, size_t begin, size_t end, bool has_grads,
-                  const Update& update) {
+                  const Update& update) noexcept {
     lookahead<Lanes, rule> ahead(job, terms, begin, has_grads);
     while (begin < end) {
         const size_t next = run_end(terms, begin);
@@ -306,7 +306,8 @@ void for_each_row(const update_job& job, std::span<const row_term> terms, size_t
 }
 
 template <class Lanes, update_rule rule>
-void update_run(const update_job& job, std::span<const row_term> terms, size_t begin, size_t end, bool has_grads) {
+void update_run(const update_job& job, std::span<const row_term> terms, size_t begin, size_t end,
+                bool has_grads) noexcept {
     const bool plain = are_plain(job, has_grads);
     for_each_row<Lanes, rule>(job, terms, begin, end, has_grads, [&](std::span<const row_term> of_row) {
         update_row<Lanes, rule>(job, of_row, has_grads, plain);

@@ -10,7 +10,8 @@ namespace embrow {
 namespace {
 
 template <class Lanes>
-void update_with(const update_job& job, std::span<const row_term> terms, size_t begin, size_t end, bool has_grads) {
+void update_with(const update_job& job, std::span<const row_term> terms, size_t begin, size_t end, bool has_grads,
+                 std::byte* kept) noexcept {
     switch (job.rule) {
         case update_rule::sgd:
             return update_run<Lanes, update_rule::sgd>(job, terms, begin, end, has_grads);
@@ -19,7 +20,7 @@ void update_with(const update_job& job, std::span<const row_term> terms, size_t 
         case update_rule::adagrad:
             return update_run<Lanes, update_rule::adagrad>(job, terms, begin, end, has_grads);
         case update_rule::rowwise_adagrad:
-            return update_by_means<Lanes>(job, terms, begin, end, has_grads);
+            return update_by_means<Lanes>(job, terms, begin, end, has_grads, kept);
         case update_rule::adam:
             return update_run<Lanes, update_rule::adam>(job, terms, begin, end, has_grads);
         case update_rule::amsgrad:
