@@ -251,19 +251,20 @@ __device__ void divide_by_means(const update_job& job, const wanted_rows& wanted
             }
             return grad * grad;
         };
+        // The first is the one that the next column adds to.
         wide sums[parts] = {};
         wide last = 0;
-        const size_t whole = job.dim / lanes * lanes;
-        for (size_t first = 0; mine.wanted && first < job.dim; first += lanes * parts) {
-#pragma unroll
-            for (int part = 0; part < parts; ++part) {
-                const size_t column = first + part * lanes + lane % lanes;
-                if (column < whole) {
-                    sums[part] += square(column);
-                } else if (column < job.dim) {
-                    last = square(column);
-                }
-            }
+        const auto dim = static_cast<uint32_t>(job.dim);
+        const uint32_t whole = dim / lanes * lanes;
+        const uint32_t turns = (dim + lanes * parts - 1) / (lanes * parts) * parts;
+#pragma unroll 1
+        for (uint32_t turn = 0; turn < turns; ++turn) {
+            const uint32_t column = turn * lanes + lane % lanes;
+            const wide squared = mine.wanted && column < dim ? square(column) : 0;
+            const wide sum = sums[0] + (column < whole ? squared : 0);
+            for (int part = 1; part < parts; ++part) sums[part - 1] = sums[part];
+            sums[parts - 1] = sum;
+            if (column >= whole && column < dim) last = squared;
         }
         auto total = static_cast<double>((sums[0] + sums[2]) + (sums[1] + sums[3]));
         for (int half = lanes / 2; half > 0; half /= 2) total += __shfl_down_sync(all_lanes, total, half, lanes);
