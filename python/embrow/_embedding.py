@@ -214,7 +214,7 @@ def is_gradient_served(grad: Tensor) -> bool:
 def _scatter(grad: Tensor, ids: Tensor, rows: int, padding_idx: int, by_freq: bool) -> Tensor:
     grad = grad.contiguous()
     count, dim = ids.numel(), grad.size(-1)
-    out, untouched = scatter_table(rows, dim, grad.dtype, grad.device)
+    out, untouched = scatter_table(rows, dim, grad)
     kind = (rows, dim, elements[grad.dtype])
     job = (
         ids.data_ptr(),

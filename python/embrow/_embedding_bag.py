@@ -267,7 +267,7 @@ _apply: Callable[..., Any] = super(torch.autograd.Function, _BagLookup).apply
 
 def _scatter(grad: Tensor, weights: Tensor | None, bags: _Bags, settings: _Settings) -> Tensor:
     grad = grad.contiguous()
-    out, untouched = scatter_table(settings.rows, settings.dim, grad.dtype, grad.device)
+    out, untouched = scatter_table(settings.rows, settings.dim, grad)
     kind = (settings.rows, settings.dim, elements[grad.dtype])
     job = (
         *bags.arguments(),

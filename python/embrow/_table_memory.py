@@ -7,7 +7,7 @@ import mmap
 import torch
 from torch import Tensor
 
-from embrow import _core
+from embrow import _core, _gpu
 from embrow._eager import is_plain
 from embrow._sharding import local_rows
 
@@ -27,11 +27,14 @@ def zero_table(rows: int, dim: int, dtype: torch.dtype, device: torch.device) ->
     return torch.empty(0, dtype=dtype, device="cpu").set_(flat.untyped_storage(), 0, (rows, dim), (dim, 1))
 
 
-def scatter_table(rows: int, dim: int, dtype: torch.dtype, device: torch.device) -> tuple[Tensor, bool]:
-    """Make a table for the scattering kernels to fill; tell those of the CPU whether they find zeros in it."""
-    if device.type == "cpu" and not is_large(rows * dim * dtype.itemsize):
-        return torch.empty((rows, dim), dtype=dtype, device=device), False
-    return zero_table(rows, dim, dtype, device), True
+def scatter_table(rows: int, dim: int, grad: Tensor) -> tuple[Tensor, bool]:
+    """Make a table for the scattering kernels to fill; tell those of the CPU whether they find zeros in it.
+
+    Those of a GPU always do.
+    """
+    if _gpu.holds(grad) or is_large(rows * dim * grad.itemsize):
+        return zero_table(rows, dim, grad.dtype, grad.device), True
+    return torch.empty((rows, dim), dtype=grad.dtype, device=grad.device), False
 
 
 def is_large(table_bytes: int) -> bool:
