@@ -16,10 +16,12 @@ from embrow.vectors import WordVectors
 from packed import pack
 from vector_files import write
 
-# The child says that it has begun, then works on the same file until the signal comes.
+# The child says that it has begun, then works on the same file until the signal comes. It hears it also where a shell
+# began pytest in the background and so deaf to it.
 CHILD = """
-import sys, threading
+import signal, sys, threading
 from embrow.vectors import load_vectors
+signal.signal(signal.SIGINT, signal.default_int_handler)
 begun = False
 def progress(done, total):
     global begun
