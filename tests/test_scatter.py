@@ -58,7 +58,7 @@ def set_threads() -> Iterator[Callable[[int], None]]:
 
 
 @pytest.mark.parametrize("dtype", EPS)
-@pytest.mark.parametrize("dim", [0, 1, 3, 7, 8, 9, 31, 32, 33, 63, 64, 65, 130])
+@pytest.mark.parametrize("dim", [0, 1, 3, 7, 8, 9, 31, 32, 33, 63, 64, 65, 99, 130, 150])
 def test_every_width_equals_the_reference(dim: int, dtype: torch.dtype) -> None:
     check(torch.randint(0, 11, (3, 29)), torch.randn(3, 29, dim).to(dtype), 11)
 

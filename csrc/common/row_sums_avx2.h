@@ -17,6 +17,7 @@ inline void sum_vectors(const Rows& all, size_t divisor, typename Lanes::value* 
     constexpr size_t vector_bytes = Lanes::lanes * sizeof(value);
     typename Lanes::sums total[vectors];
     sum_blocks(all.size(), total, [&](size_t begin, size_t end, auto& block) noexcept {
+        // A copy, whose parts stay in registers, as the sums do.
         const Rows rows = all;
         typename Lanes::sums sums[vectors];
         unrolled<vectors>([&](auto v) { sums[v] = typename Lanes::sums{}; });

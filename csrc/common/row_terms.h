@@ -47,11 +47,12 @@ inline size_t row_bound(std::span<const row_term> terms, size_t at) noexcept {
     return static_cast<size_t>(std::ranges::upper_bound(terms, term_row(terms[at]), {}, term_row) - terms.begin());
 }
 
-// Calls body(begin, end) on pieces of about `per_task` terms that are cut where a row's terms begin.
+// Calls body(piece, begin, end) on pieces of about `per_task` terms, task_count(terms.size(), per_task) of them, that
+// are cut where a row's terms begin.
 template <class Body>
 void for_each_piece(int threads, std::span<const row_term> terms, size_t per_task, const Body& body) {
     parallel_for(threads, task_count(terms.size(), per_task), [&](size_t task) {
-        body(row_bound(terms, task * per_task), row_bound(terms, (task + 1) * per_task));
+        body(task, row_bound(terms, task * per_task), row_bound(terms, (task + 1) * per_task));
     });
 }
 

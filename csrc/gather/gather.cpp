@@ -1,6 +1,7 @@
 #include "gather/gather.h"
 
 #include <algorithm>
+#include <span>
 
 #include "common/first_bad_id.h"
 #include "common/huge_pages.h"
@@ -30,13 +31,26 @@ constexpr candidate<gather_kernel> kernels[] = {
     {variant::serial, gather_copy_serial},
 };
 
+// All ids are looked at without a branch for each, then those before the first bad one again.
+template <class Id>
+std::optional<bad_id> find_among(const id_list& list, int64_t rows) noexcept {
+    const std::span ids(static_cast<const Id*>(list.data), list.count);
+    const auto is_bad = [&](Id id) { return static_cast<uint64_t>(id) >= static_cast<uint64_t>(rows); };
+    bool any = false;
+    for (const Id id : ids) any |= is_bad(id);
+    if (!any) return std::nullopt;
+    const auto first = std::ranges::find_if(ids, is_bad);
+    return bad_id{static_cast<size_t>(first - ids.begin()), *first};
+}
+
 }  // namespace
 
 std::optional<bad_id> gather_rows(const row_table& table, const id_list& ids, std::byte* out, int threads) {
     prefer_huge_pages(out, ids.count * table.row_bytes);
     gather_kernel* copy = choose(kernels);
-    const gather_job job{
-        .table = table, .ids = ids, .out = out, .streams = ids.count * table.row_bytes >= streamed_bytes};
+    const bool streams = ids.count * table.row_bytes >= streamed_bytes && table.row_bytes % streamed_unit == 0 &&
+                         reinterpret_cast<uintptr_t>(out) % streamed_unit == 0;
+    const gather_job job{.table = table, .ids = ids, .out = out, .streams = streams};
     const size_t per_task = job.streams ? streamed_task_bytes : task_bytes;
     const size_t rows_per_task = std::max<size_t>(per_task / std::max<size_t>(table.row_bytes, 8), 1);
     const size_t tasks = task_count(ids.count, rows_per_task);
@@ -56,11 +70,7 @@ std::optional<bad_id> gather_rows(const row_table& table, const id_list& ids, st
 }
 
 std::optional<bad_id> find_bad_id(const id_list& ids, int64_t rows) noexcept {
-    for (size_t i = 0; i < ids.count; ++i) {
-        const int64_t id = ids[i];
-        if (id < 0 || id >= rows) return bad_id{i, id};
-    }
-    return std::nullopt;
+    return ids.is_int64 ? find_among<int64_t>(ids, rows) : find_among<int32_t>(ids, rows);
 }
 
 }  // namespace embrow

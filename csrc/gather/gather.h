@@ -28,11 +28,14 @@ struct row_table {
     }
 };
 
+// The bytes that stores around the caches come in, at addresses that are whole ones of them.
+constexpr size_t streamed_unit = 16;
+
 struct gather_job {
     row_table table;
     id_list ids;
     std::byte* out;
-    bool streams = false;  // whether stores may go around the caches
+    bool streams = false;  // around the caches, if the kernel can: `out` and its rows are whole streamed_units
 };
 
 // Copies rows [first, last) of `job`; returns the first position whose id is outside the table, else `last`.

@@ -47,16 +47,18 @@ EMBROW_TARGET_AVX2 inline void copy_row(std::byte* to, const std::byte* from, si
     }
 }
 
+static_assert(streamed_unit == vector / 2);
+
 EMBROW_TARGET_AVX2 inline void stream_half(std::byte* to, const std::byte* from) noexcept {
     _mm_stream_si128(reinterpret_cast<__m128i*>(to), _mm_loadu_si128(reinterpret_cast<const __m128i*>(from)));
 }
 
-// As copy_row but around the caches, of whole sixteens of bytes, to an address that is one.
+// As copy_row but around the caches, of whole units to a place that is one.
 EMBROW_TARGET_AVX2 inline void stream_row(std::byte* to, const std::byte* from, size_t bytes) noexcept {
     size_t done = 0;
-    if (reinterpret_cast<uintptr_t>(to) % vector != 0 && bytes > 0) {
+    if (reinterpret_cast<uintptr_t>(to) % vector != 0) {
         stream_half(to, from);
-        done = vector / 2;
+        done = streamed_unit;
     }
     for (; done + vector <= bytes; done += vector) {
         _mm256_stream_si256(reinterpret_cast<__m256i*>(to + done),
@@ -92,8 +94,7 @@ EMBROW_TARGET_AVX2 size_t copy_rows(const gather_job& job, size_t first, size_t 
 }  // namespace
 
 size_t gather_copy_avx2(const gather_job& job, size_t first, size_t last) noexcept {
-    const bool streams = job.streams && job.table.row_bytes % 16 == 0 && reinterpret_cast<uintptr_t>(job.out) % 16 == 0;
-    if (streams) {
+    if (job.streams) {
         return job.ids.is_int64 ? copy_rows<int64_t, true>(job, first, last)
                                 : copy_rows<int32_t, true>(job, first, last);
     }

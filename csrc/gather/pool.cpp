@@ -33,8 +33,11 @@ std::optional<bad_id> pool_bags(const pool_job& job, int threads) {
     first_bad_id bad;
     parallel_for(threads, task_count(job.bags.count, per_task), [&](size_t task) {
         const size_t first = task * per_task;
-        const size_t end = pool(job, first, std::min(first + per_task, job.bags.count));
-        if (end != job.ids.count) bad.report(end, job.ids[end]);
+        const size_t last = std::min(first + per_task, job.bags.count);
+        const size_t begin = job.bags.begin(first);
+        const auto outside = find_bad_id(job.ids.part(begin, job.bags.end(last - 1)), job.table.rows);
+        if (outside) return bad.report(begin + outside->position, outside->value);
+        pool(job, first, last);
     });
     return bad.found();
 }

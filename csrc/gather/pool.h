@@ -35,8 +35,8 @@ struct pool_job {
     int64_t* winners;
 };
 
-// Pools bags [first, last); returns the first position whose id is outside the table, else how many ids there are.
-using pool_kernel = size_t(const pool_job& job, size_t first, size_t last) noexcept;
+// Pools bags [first, last), all of whose ids are rows of the table.
+using pool_kernel = void(const pool_job& job, size_t first, size_t last) noexcept;
 pool_kernel pool_bags_serial;
 #if defined(__x86_64__)
 pool_kernel pool_bags_avx2;

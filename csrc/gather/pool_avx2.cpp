@@ -34,8 +34,8 @@ struct vector_sum {
 
 }  // namespace
 
-size_t pool_bags_avx2(const pool_job& job, size_t first, size_t last) noexcept {
-    return pool_with<vector_sum>(job, first, last);
+void pool_bags_avx2(const pool_job& job, size_t first, size_t last) noexcept {
+    pool_with<vector_sum>(job, first, last);
 }
 
 }  // namespace embrow

@@ -72,25 +72,14 @@ void max_rows(const Rows& rows, typename Rows::value* out, int64_t* winners, siz
     }
 }
 
-// The first of ids [first, last) that is no row of the table, or `last`.
-template <class Id>
-size_t first_outside(const Id* ids, size_t first, size_t last, int64_t rows) noexcept {
-    const auto is_outside = [&](Id id) { return static_cast<uint64_t>(id) >= static_cast<uint64_t>(rows); };
-    bool any = false;
-    for (size_t i = first; i < last; ++i) any |= is_outside(ids[i]);  // in vectors
-    return any ? static_cast<size_t>(std::find_if(ids + first, ids + last, is_outside) - ids) : last;
-}
-
 template <class Sum, class T, class Id, bool has_weights>
-size_t pool_each(const pool_job& job, size_t first, size_t last) noexcept {
+void pool_each(const pool_job& job, size_t first, size_t last) noexcept {
     const row_table& table = job.table;
     const auto* ids = static_cast<const Id*>(job.ids.data);
     const size_t dim = table.row_bytes / sizeof(T);
     const size_t distance = std::clamp<size_t>(ahead_bytes / std::max<size_t>(table.row_bytes, 1), 2, most_rows_ahead);
     const size_t stop = job.bags.end(last - 1);
     const size_t start = job.bags.begin(first);
-    const size_t bad = first_outside(ids, start, stop, table.rows);
-    if (bad != stop) return bad;
     for (size_t i = start; i < std::min(start + distance, stop); ++i) {
         prefetch_row(table.address_of(ids[i]), table.row_bytes);
     }
@@ -123,11 +112,10 @@ size_t pool_each(const pool_job& job, size_t first, size_t last) noexcept {
             if (winners != nullptr) std::fill_n(winners, dim, -1);
         }
     }
-    return job.ids.count;
 }
 
 template <class Sum, class T>
-size_t pool_elements(const pool_job& job, size_t first, size_t last) noexcept {
+void pool_elements(const pool_job& job, size_t first, size_t last) noexcept {
     if (job.weights != nullptr) {
         return job.ids.is_int64 ? pool_each<Sum, T, int64_t, true>(job, first, last)
                                 : pool_each<Sum, T, int32_t, true>(job, first, last);
@@ -137,7 +125,7 @@ size_t pool_elements(const pool_job& job, size_t first, size_t last) noexcept {
 }
 
 template <class Sum>
-size_t pool_with(const pool_job& job, size_t first, size_t last) noexcept {
+void pool_with(const pool_job& job, size_t first, size_t last) noexcept {
     switch (job.type) {
         case element::float32:
             return pool_elements<Sum, float>(job, first, last);
@@ -148,7 +136,6 @@ size_t pool_with(const pool_job& job, size_t first, size_t last) noexcept {
         case element::float16:
             return pool_elements<Sum, float16>(job, first, last);
     }
-    return job.ids.count;
 }
 
 }  // namespace

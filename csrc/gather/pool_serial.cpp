@@ -13,8 +13,8 @@ struct serial_sum {
 
 }  // namespace
 
-size_t pool_bags_serial(const pool_job& job, size_t first, size_t last) noexcept {
-    return pool_with<serial_sum>(job, first, last);
+void pool_bags_serial(const pool_job& job, size_t first, size_t last) noexcept {
+    pool_with<serial_sum>(job, first, last);
 }
 
 }  // namespace embrow

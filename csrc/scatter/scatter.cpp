@@ -105,7 +105,7 @@ std::optional<bad_id> scatter_rows(const scatter_job& job, int threads) {
     const size_t terms_per_task = std::max<size_t>(task_bytes / row_bytes, 1);
     std::mutex hot_mutex;
     std::vector<std::span<const row_term>> hot;
-    for_each_piece(threads, terms, terms_per_task, [&](size_t begin, size_t last) {
+    for_each_piece(threads, terms, terms_per_task, [&](size_t, size_t begin, size_t last) {
         lookahead ahead(job, terms, begin);
         while (begin < last) {
             const size_t end = run_end(terms, begin);

@@ -40,10 +40,8 @@ void update_terms(const update_job& job, std::span<const row_term> terms, bool h
     const bool keeps = has_grads && job.rule == update_rule::rowwise_adagrad;
     // For every piece, before anything is written.
     std::vector<std::byte> kept(keeps ? task_count(terms.size(), per_task) * sums_bytes : 0);
-    for_each_piece(threads, terms, per_task, [&](size_t begin, size_t end) {
-        // A piece that has terms begins within its own task's.
-        std::byte* const sums = keeps && begin < end ? kept.data() + begin / per_task * sums_bytes : nullptr;
-        update(job, terms, begin, end, has_grads, sums);
+    for_each_piece(threads, terms, per_task, [&](size_t piece, size_t begin, size_t end) {
+        update(job, terms, begin, end, has_grads, keeps ? kept.data() + piece * sums_bytes : nullptr);
     });
 }
 
