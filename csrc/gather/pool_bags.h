@@ -12,7 +12,7 @@ namespace {
 
 // How far ahead memory is asked for rows, which only the ids foretell. A row is asked for column by column, while the
 // same columns of an earlier one are summed: asked for at once, rows would queue for the core's few miss buffers.
-constexpr size_t ahead_bytes = 16384;
+constexpr size_t ahead_bytes = 20480;
 constexpr size_t most_rows_ahead = 64;
 
 template <class T, class Id, bool has_weights>
