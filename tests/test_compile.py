@@ -10,7 +10,9 @@ import torch
 from torch import Tensor
 
 import embrow.functional as F
+from embrow import optim
 from embrow.nn import Embedding, EmbeddingBag
+from sparse_training import Model, assert_same, batches
 
 DTYPES = [torch.float32, torch.float64, torch.bfloat16, torch.float16]
 IDS = torch.tensor([[1, 2, 2], [9, 3, 1]])
@@ -169,3 +171,35 @@ def test_operators_are_registered_soundly(dtype: torch.dtype, padding_idx: int) 
     for mode in ("sum", "mean"):
         torch.library.opcheck(ops.pool.default, (weight, IDS, mode, padding_idx))
         torch.library.opcheck(ops.scatter_pooled.default, (torch.randn(2, 4, dtype=dtype), IDS, 10, mode, padding_idx))
+
+
+# Dynamo looks at the rows that its first graph hands to its second.
+@pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor that is not a leaf")
+@pytest.mark.usefixtures("unchecked")
+@pytest.mark.parametrize("compiled", ["optimizer", "training"])
+@pytest.mark.parametrize("parameters", ["table", "all", "linear"])
+@pytest.mark.parametrize("catch_up", [False, True])
+@pytest.mark.parametrize("name", ["SGD", "Adagrad", "RowwiseAdagrad", "Adam", "AdamW"])
+def test_steps_are_taken_outside_of_graphs(name: str, catch_up: bool, parameters: str, compiled: str) -> None:
+    if name == "RowwiseAdagrad" and catch_up:
+        pytest.skip("rows of RowwiseAdagrad have nothing to catch up with")
+    trained = []
+    for compile_it in (True, False):
+        model = Model(True)
+        chosen = {"table": model.table, "all": model, "linear": model.linear}[parameters]
+        one = getattr(optim, name)(chosen.parameters(), lr=0.1, **({"catch_up": True} if catch_up else {}))
+        if catch_up and parameters != "linear":
+            one.attach(model.table)
+        take_step = torch.compile(one.step, backend="eager") if compile_it and compiled == "optimizer" else one.step
+
+        def train(ids: Tensor, model: Model = model, one: Any = one, take_step: Callable[[], Any] = take_step) -> None:
+            one.zero_grad()
+            model(ids).backward()
+            take_step()
+
+        step = torch.compile(train, backend="eager") if compile_it and compiled == "training" else train
+        for ids in batches(6):
+            step(ids)
+        one.catch_up()
+        trained.append(model)
+    assert_same(*trained, 0.0)

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.optim.optimizer import register_optimizer_step_post_hook, register_optimizer_step_pre_hook
 
 from embrow import optim
 from sparse_training import ROWS, Model, assert_same, batches, train
@@ -158,6 +159,74 @@ def test_a_profiler_sees_gradients_reset(all_threads: bool) -> None:
         one.zero_grad()
     assert "Optimizer.zero_grad#SGD.zero_grad" in {event.key for event in profile.key_averages()}
     assert model.table.weight.grad is None
+
+
+@pytest.mark.parametrize("dense", [False, True])
+@pytest.mark.parametrize("name", ["SGD", "Adagrad", "RowwiseAdagrad", "Adam", "AdamW"])
+def test_steps_serve_hooks_once_and_are_named_to_profilers(name: str, dense: bool) -> None:
+    """Whether PyTorch's own step is left anything to do or not, and its own class has been used or not."""
+    model = Model(True)
+    kind = getattr(optim, name)
+    ones = [kind(model.groups() if dense else [model.table.weight])]
+    if hasattr(torch.optim, name):
+        getattr(torch.optim, name)(model.groups())
+        ones.append(kind(model.groups() if dense else [model.table.weight]))
+    for one in ones:
+        model(torch.tensor([[1, 2, 2]])).backward()
+        # In the order in which PyTorch calls them.
+        hooks = {
+            "before any": register_optimizer_step_pre_hook,
+            "before": one.register_step_pre_hook,
+            "after": one.register_step_post_hook,
+            "after any": register_optimizer_step_post_hook,
+        }
+        for called in (*[[when] for when in hooks], list(hooks), []):
+            calls: list[Any] = []
+            handles = [hooks[when](lambda me, *_, when=when, calls=calls: calls.append((me, when))) for when in called]
+            before = model.table.weight.detach().clone()
+            one.step()
+            for handle in handles:
+                handle.remove()
+            assert calls == [(one, when) for when in called]
+            assert not torch.equal(model.table.weight, before)
+        with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU]) as profile:
+            one.step()
+        names = [event.name for event in profile.events() if event.name.startswith("Optimizer.step#")]
+        assert names == [f"Optimizer.step#{name}.step"]
+        one.zero_grad()
+
+
+def test_a_hook_may_give_a_step_its_closure() -> None:
+    model = Model(True)
+    one = optim.SGD([model.table.weight], lr=0.5)
+
+    def closure() -> Tensor:
+        loss: Tensor = model(torch.tensor([[1, 2]]))
+        loss.backward()
+        return loss
+
+    one.register_step_pre_hook(lambda me, args, kwargs: ((me, closure), {}))
+    before = model.table.weight.detach().clone()
+    assert isinstance(one.step(), Tensor)
+    assert (model.table.weight != before).any(1).nonzero().ravel().tolist() == [1, 2]
+
+
+@pytest.mark.parametrize("dense", [False, True])
+def test_a_class_of_its_own_may_step_around_ours(dense: bool) -> None:
+    class Counting(optim.Adam):
+        steps = 0
+
+        def step(self, closure: Any = None) -> Any:
+            self.steps += 1
+            return super().step(closure)
+
+    ours, theirs = Model(True), Model(True)
+    one = Counting(ours.groups() if dense else [ours.table.weight], lr=0.01)
+    two = optim.Adam(theirs.groups() if dense else [theirs.table.weight], lr=0.01)
+    train(ours, [one], batches(10), schedule=True)
+    train(theirs, [two], batches(10), schedule=True)
+    assert one.steps == 10
+    assert_same(ours, theirs, 0.0)
 
 
 def test_rowwise_adagrad_by_hand() -> None:

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from embrow import _core, _gpu
 from embrow._eager import elements
+from embrow._outside_graphs import outside_graphs
 from embrow._sharding import is_shared, local_rows
 
 _get_num_threads = torch.get_num_threads
@@ -144,6 +145,7 @@ class Table:
         if self.row_steps is not None and self._kernel.remembered >= _most_remembered:
             self.catch_up()
 
+    @outside_graphs
     def catch_up(self, ids: Tensor | None = None) -> None:
         if self.row_steps is None:
             return

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 import operator
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.autograd import profiler
+from torch.optim import optimizer as _torch_optimizer
 from torch.utils.hooks import RemovableHandle
 
 from embrow import _core, _gpu
 from embrow._eager import elements
+from embrow._outside_graphs import outside_graphs
 from embrow._row_table import Numbers, Table, row_count
 from embrow._sharding import first_row, is_shared, is_split_by_rows, local_rows
 
@@ -214,6 +217,68 @@ class SparseRows(torch.optim.Optimizer):
             for parameter in group["params"]:
                 parameter.grad = None
         return None
+
+    @staticmethod
+    def profile_hook_step(func: Callable[..., Any]) -> Callable[..., Any]:
+        """Return a step that serves hooks and profilers, as PyTorch's does; each class's step becomes one."""
+        watched = torch.optim.Optimizer.profile_hook_step(func)
+
+        @functools.wraps(func)
+        def step(self: SparseRows, *args: Any, **kwargs: Any) -> Any:
+            # PyTorch's costs a third of a small step where there is nobody to serve.
+            if _is_profiled() or self._has_hooks():
+                return watched(self, *args, **kwargs)
+            return func(self, *args, **kwargs)
+
+        # A graph would hold what PyTorch's kernels do, and nothing of what ours did while it was made.
+        return outside_graphs(step)
+
+    def _has_hooks(self) -> bool:
+        return bool(
+            self._optimizer_step_pre_hooks
+            or self._optimizer_step_post_hooks
+            or _torch_optimizer._global_optimizer_pre_hooks
+            or _torch_optimizer._global_optimizer_post_hooks
+        )
+
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:
+        """Take one step. `torch.compile` leaves it out of its graphs.
+
+        Parameters
+        ----------
+        closure : callable, optional
+            Evaluates the model again and returns the loss.
+
+        Returns
+        -------
+        What `closure` returned, or None
+        """
+        by_rows = self._all_by_rows() if closure is None else None
+        if by_rows is None:
+            return self._step_all(closure)
+        with torch.no_grad():
+            for parameter, group in by_rows:
+                self._step_rows(parameter, group)
+        return None
+
+    def _all_by_rows(self) -> list[tuple[Tensor, dict[str, Any]]] | None:
+        """Return the parameters that have gradients, with their groups, where a step of all is the kernels' work."""
+        found = []
+        for group in self.param_groups:
+            for parameter in group["params"]:
+                if self._goes_by_rows(parameter):
+                    found.append((parameter, group))
+                elif parameter.grad is not None:
+                    return None
+        return found
+
+    def _step_all(self, closure: Callable[[], Any] | None) -> Any:
+        """Take PyTorch's step, which asks `_init_group` for the parameters that are left to it."""
+        step: Any = super().step
+        if hasattr(step, "hooked"):
+            # Its class has been used, too; hooks and profilers are served already.
+            return step.__wrapped__(self, closure)
+        return step(closure)
 
     def _has(self, parameter: Tensor) -> bool:
         return any(p is parameter for group in self.param_groups for p in group["params"])

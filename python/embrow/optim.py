@@ -259,18 +259,7 @@ class RowwiseAdagrad(SparseRows):
         )
 
     @torch.no_grad()
-    def step(self, closure: Callable[[], Any] | None = None) -> Any:
-        """Take one step.
-
-        Parameters
-        ----------
-        closure : callable, optional
-            Evaluates the model again and returns the loss.
-
-        Returns
-        -------
-        What `closure` returned, or None
-        """
+    def _step_all(self, closure: Callable[[], Any] | None) -> Any:
         loss = None
         if closure is not None:
             with torch.enable_grad():
