@@ -203,3 +203,16 @@ def test_steps_are_taken_outside_of_graphs(name: str, catch_up: bool, parameters
         one.catch_up()
         trained.append(model)
     assert_same(*trained, 0.0)
+
+
+@pytest.mark.parametrize("mode", ["sum", "mean"])
+@pytest.mark.parametrize("padding_idx", [None, 2])
+def test_gradients_of_bags_can_be_differentiated_again(mode: str, padding_idx: int | None) -> None:
+    """Where the backend leaves autograd to PyTorch."""
+    bag = EmbeddingBag(10, 4, mode=mode, padding_idx=padding_idx)
+    seconds = []
+    for layer in (bag, torch.compile(bag, backend="eager")):
+        (first,) = torch.autograd.grad(layer(IDS).pow(3).sum(), bag.weight, create_graph=True)
+        seconds.append(torch.autograd.grad(first.pow(2).sum(), bag.weight)[0])
+    assert seconds[0].any()
+    torch.testing.assert_close(*seconds)

@@ -653,3 +653,14 @@ def test_forward_mode() -> None:
     with forward_ad.dual_level():
         out = F.embedding(torch.tensor([4, 1]), forward_ad.make_dual(weight, tangent))
         assert torch.equal(forward_ad.unpack_dual(out).tangent, tangent[[4, 1]])
+
+
+def test_tangents_of_a_gradient_are_kept() -> None:
+    tangents = []
+    for layer in twins(1000, 4):
+        rows = layer(torch.arange(500) % 7)
+        with forward_ad.dual_level():
+            dual = forward_ad.make_dual(torch.ones_like(rows), torch.full_like(rows, 2.0))
+            (gradient,) = torch.autograd.grad(rows, layer.weight, dual)
+            tangents.append(forward_ad.unpack_dual(gradient).tangent)
+    assert torch.equal(*tangents)

@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor, nn
+from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.optim.optimizer import register_optimizer_step_post_hook, register_optimizer_step_pre_hook
+from torch.testing._internal.two_tensor import TwoTensor
 
 from embrow import optim
 from sparse_training import ROWS, Model, assert_same, batches, train
@@ -546,3 +548,208 @@ def test_a_table_whose_dtype_changed() -> None:
     layer(torch.tensor([1])).sum().backward()
     with pytest.raises(TypeError, match="make the optimizer after changing a module's dtype"):
         optimizer.step()
+
+
+def attached() -> tuple[nn.Embedding, Any]:
+    """A layer of which the optimizer has left rows behind."""
+    torch.manual_seed(0)
+    layer = nn.Embedding(10, 4, sparse=True)
+    one = optim.Adam(layer.parameters(), lr=0.1, catch_up=True)
+    one.attach(layer)
+    for i in range(4):
+        one.zero_grad()
+        layer(torch.tensor([i])).sum().backward()
+        one.step()
+    return layer, one
+
+
+@pytest.mark.parametrize("to", ["bfloat16", "half", "double"])
+@pytest.mark.parametrize("through", ["state_dict", "forward", "optimizer's state_dict", "catch_up"])
+def test_rows_behind_catch_up_in_a_layer_of_another_dtype(to: str, through: str) -> None:
+    layer, one = attached()
+    expected, other = attached()
+    other.catch_up()
+    getattr(expected, to)()
+    getattr(layer, to)()
+    for _ in range(2):
+        {
+            "state_dict": layer.state_dict,
+            "forward": lambda: layer(torch.tensor([7])),
+            "optimizer's state_dict": one.state_dict,
+            "catch_up": one.catch_up,
+        }[through]()
+        # Of 16 bits the rows are rounded before they catch up, and after.
+        rtol = 0 if to == "double" else 2 * torch.finfo(getattr(torch, to)).eps
+        torch.testing.assert_close(layer.weight.detach(), expected.weight.detach(), rtol=rtol, atol=rtol)
+
+
+def test_rows_behind_catch_up_before_a_step_in_another_dtype() -> None:
+    weights = []
+    for kind in (optim.SGD, torch.optim.SGD):
+        ours = kind is optim.SGD
+        weight = nn.Parameter(torch.arange(1.0, 13).reshape(6, 2))
+        one = kind([weight], lr=0.1, weight_decay=0.5, **({"catch_up": True} if ours else {}))
+        for i in range(5):
+            if i == 4:
+                weight.data = weight.data.double()
+            if ours:
+                one.catch_up(weight, torch.tensor([i]))
+            one.zero_grad()
+            nn.functional.embedding(torch.tensor([i]), weight, sparse=ours).pow(2).sum().backward()
+            one.step()
+        if ours:
+            one.catch_up()
+        weights.append(weight.detach())
+    torch.testing.assert_close(*weights, rtol=1e-6, atol=0)
+
+
+@pytest.mark.parametrize("rows", [3, 3000])
+def test_rows_behind_in_a_table_of_another_shape_are_refused(rows: int) -> None:
+    layer, one = attached()
+    before = layer.weight.data
+    layer.weight.data = torch.ones(rows, 4)
+    message = rf"Adam: a parameter of shape \(10, 4\) has become one of \({rows}, 4\).*call catch_up\(\) before"
+    for read in (layer.state_dict, one.state_dict, one.catch_up, lambda: layer(torch.tensor([0]))):
+        with pytest.raises(ValueError, match=message):
+            read()
+    assert torch.equal(layer.weight.data, torch.ones(rows, 4))
+    layer.weight.data = before
+    one.catch_up()
+    layer.weight.data = torch.ones(rows, 4)
+    layer.state_dict()
+
+
+def step_rows(parameter: Tensor, one: Any, *ids: int) -> None:
+    one.zero_grad()
+    nn.functional.embedding(torch.tensor(ids), parameter, sparse=True).pow(2).sum().backward()
+    one.step()
+
+
+@pytest.mark.parametrize("kind", [optim.SGD, optim.Adagrad, optim.RowwiseAdagrad, optim.Adam])
+@pytest.mark.parametrize("rows", [6, 200000])
+def test_state_of_another_shape_is_refused(kind: Any, rows: int) -> None:
+    settings = {"momentum": 0.9} if kind is optim.SGD else {}
+    weight = nn.Parameter(torch.ones(10, 4))
+    one = kind([weight], lr=0.1, **settings)
+    step_rows(weight, one, 1, 2)
+    wanted = nn.Parameter(torch.ones(rows, 4))
+    other = kind([wanted], lr=0.1, **settings)
+    other.load_state_dict(one.state_dict())
+    refused = pytest.raises(
+        ValueError, match=rf"{kind.__name__}: the state of a parameter has shape \(10.*\({rows}, 4\)"
+    )
+    with refused:
+        step_rows(wanted, other, rows - 1)
+    weight.data = torch.ones(rows, 4)
+    with refused:
+        step_rows(weight, one, rows - 1)
+    assert torch.equal(wanted.detach(), torch.ones(rows, 4))
+    assert torch.equal(weight.detach(), torch.ones(rows, 4))
+
+
+def test_sums_of_another_kind_are_refused() -> None:
+    weight = nn.Parameter(torch.ones(10, 4))
+    one = optim.Adagrad([weight])
+    step_rows(weight, one, 1)
+    other = optim.RowwiseAdagrad([weight])
+    other.load_state_dict(one.state_dict())
+    with pytest.raises(ValueError, match=r"the state of a parameter has shape \(10, 4\) where \(10,\) belongs"):
+        step_rows(weight, other, 1)
+
+
+def test_tables_and_state_that_lose_their_layout_are_refused() -> None:
+    weight = nn.Parameter(torch.ones(6, 4))
+    one = optim.Adam([weight])
+    step_rows(weight, one, 1, 3)
+    sums = one.state[weight]["exp_avg"]
+    before = weight.detach().clone()
+    for name, make in (("state of a parameter", lambda: sums.t().contiguous().t()), ("state of", sums.bfloat16)):
+        one.state[weight]["exp_avg"] = make()
+        with pytest.raises((ValueError, TypeError), match=f"Adam: the {name}"):
+            step_rows(weight, one, 1)
+    one.state[weight]["exp_avg"] = sums
+    weight.data = weight.data.t().contiguous().t()
+    with pytest.raises(ValueError, match=r"Adam: a parameter of shape \(6, 4\) must have rows without gaps"):
+        step_rows(weight, one, 1)
+    assert torch.equal(weight.detach(), before)
+
+
+@pytest.mark.filterwarnings("ignore:Accessing the data pointer of FakeTensor")
+def test_what_has_no_memory_of_its_own_is_refused() -> None:
+    def wrapped(number: float) -> Tensor:
+        return TwoTensor(torch.full((5, 3), number), torch.full((5, 3), number))
+
+    plain = torch.zeros(5, 3)
+    for weight, grad in ((wrapped(0.0), wrapped(1.0)), (wrapped(0.0), plain), (plain, wrapped(1.0))):
+        parameter = nn.Parameter(weight)
+        one = optim.SGD([parameter], lr=0.1, rows={parameter: torch.ones(5, dtype=torch.bool)})
+        parameter.grad = grad
+        with pytest.raises(TypeError, match=r"SGD: .* a TwoTensor, has no memory of its own"):
+            one.step()
+    with FakeTensorMode():
+        parameter = nn.Parameter(torch.zeros(5, 3))
+        one = optim.SGD([parameter], lr=0.1, rows={parameter: torch.ones(5, dtype=torch.bool)})
+        parameter.grad = torch.ones(5, 3)
+        with pytest.raises(TypeError, match="has no memory of its own"):
+            one.step()
+
+
+def test_gradients_that_are_negated_views() -> None:
+    weight = nn.Parameter(torch.zeros(5, 4))
+    one = optim.SGD([weight], lr=1.0, rows={weight: torch.ones(5, dtype=torch.bool)})
+    weight.grad = torch._neg_view(torch.ones(5, 4))
+    one.step()
+    assert torch.equal(weight.detach(), torch.ones(5, 4))
+
+
+def test_steps_by_rows_cannot_be_differentiated() -> None:
+    weight = nn.Parameter(torch.zeros(5, 4))
+    one = optim.SGD([weight], lr=1.0, differentiable=True)
+    with pytest.raises(ValueError, match="SGD: differentiable=True is for dense gradients"):
+        step_rows(weight, one, 1)
+    assert not weight.detach().any()
+
+
+def test_a_parameter_leaves_the_settings_of_its_group_behind() -> None:
+    weight, other = nn.Parameter(torch.zeros(5, 4, dtype=torch.bfloat16)), nn.Parameter(torch.zeros(2))
+    mask = torch.tensor([True, False, True, True, True])
+    one = optim.SGD([{"params": [weight], "stochastic_rounding": True, "rows": mask}, {"params": [other]}], lr=1.0)
+    one.param_groups[0]["params"].clear()
+    one.add_param_group({"params": [weight]})
+    weight.grad = torch.ones(5, 4, dtype=torch.bfloat16)
+    # Half way between two numbers.
+    one.param_groups[-1]["lr"] = 1 + 2.0**-8
+    one.step()
+    assert torch.equal(weight.detach(), torch.full((5, 4), -1.0, dtype=torch.bfloat16))
+
+
+def test_copies_of_an_attached_layer_are_layers_of_their_own() -> None:
+    layer, one = attached()
+    one.catch_up()
+    average = torch.optim.swa_utils.AveragedModel(layer)
+    pickled = pickle.loads(pickle.dumps(layer))
+    for copied in (average.module, pickled, copy.deepcopy(layer)):
+        before = copied.weight.detach().clone()
+        step_rows(layer.weight, one, 8)
+        assert torch.equal(copied(torch.tensor([1])), before[1:2])
+        assert torch.equal(copied.state_dict()["weight"], before)
+    weight = torch.ones(10, 4)
+    assert torch.equal(torch.func.functional_call(layer, {"weight": weight}, torch.tensor([2])), weight[:1])
+    # The layer itself is still brought up to date.
+    behind = layer.weight.detach().clone()
+    assert not torch.equal(layer.state_dict()["weight"], behind)
+
+
+def test_a_layer_of_another_optimizer_cannot_be_attached() -> None:
+    one = optim.Adam(nn.Embedding(10, 4).parameters(), catch_up=True)
+    with pytest.raises(ValueError, match=r"attach: the weight of shape \(3, 4\) is not among the parameters"):
+        one.attach(nn.Embedding(3, 4))
+
+
+def test_steps_under_another_default_device() -> None:
+    weight = nn.Parameter(torch.zeros(5, 4))
+    one = optim.Adam([weight])
+    nn.functional.embedding(torch.tensor([1]), weight, sparse=True).sum().backward()
+    with torch.device("meta"):
+        one.step()
+    assert weight.detach()[1].all()

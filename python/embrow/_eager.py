@@ -45,7 +45,7 @@ def is_plain(tensor: Tensor) -> bool:
         and not tensor.is_nested
         and not tensor.is_neg()
         # Wrappers that hide behind the type Tensor have no memory of their own.
-        and _has_memory(tensor)
+        and has_memory(tensor)
     )
 
 
@@ -77,7 +77,8 @@ def are_plain_ids(ids: Tensor) -> bool:
     return is_plain(ids) and (ids.dtype is _int64 or ids.dtype is _int32)
 
 
-def _has_memory(tensor: Tensor) -> bool:
+def has_memory(tensor: Tensor) -> bool:
+    """Whether a tensor has memory of its own, or none to have."""
     try:
         return tensor.data_ptr() != 0 or tensor.numel() == 0
     except RuntimeError:

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch._C._functorch import is_legacy_batchedtensor
+from torch.autograd import forward_ad
 from torch.nn import Parameter
 from torch.nn.functional import embedding as _torch_embedding
 
@@ -208,7 +209,13 @@ def table_gradient(grad: Tensor, ids: Tensor, rows: int, padding_idx: int, by_fr
 def is_gradient_served(grad: Tensor) -> bool:
     """Whether our kernels may handle a gradient in a backward pass of ours."""
     # Grad mode is on only when the backward is to be differentiated in its turn.
-    return not _is_grad_enabled() and not is_legacy_batchedtensor(grad) and is_eager() and is_plain(grad)
+    return (
+        not _is_grad_enabled()
+        and not is_legacy_batchedtensor(grad)
+        and forward_ad._current_level < 0
+        and is_eager()
+        and is_plain(grad)
+    )
 
 
 def _scatter(grad: Tensor, ids: Tensor, rows: int, padding_idx: int, by_freq: bool) -> Tensor:

@@ -385,6 +385,15 @@ def _pool_backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None, None]:
     return _ops.scatter_pooled(grad, *ctx.saved_tensors, ctx.rows, *ctx.settings), None, None, None
 
 
+def _scatter_setup(ctx: Any, inputs: tuple[Tensor, Tensor, int, str, int], output: Tensor) -> None:
+    _, ids, _, *ctx.settings = inputs
+    ctx.save_for_backward(ids)
+
+
+def _scatter_backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None, None, None]:
+    return _ops.pool(grad, *ctx.saved_tensors, *ctx.settings), None, None, None, None
+
+
 define("pool(Tensor weight, Tensor ids, str mode, int padding_idx) -> Tensor", _pool_in_graph, _pool_fake)
 define(
     "scatter_pooled(Tensor grad, Tensor ids, SymInt rows, str mode, int padding_idx) -> Tensor",
@@ -392,3 +401,4 @@ define(
     _scatter_fake,
 )
 define_gradient("pool", _pool_backward, _pool_setup)
+define_gradient("scatter_pooled", _scatter_backward, _scatter_setup)

@@ -8,13 +8,14 @@ import torch
 from torch import Tensor
 
 from embrow import _core, _gpu
-from embrow._eager import elements
+from embrow._eager import elements, has_memory
 from embrow._outside_graphs import outside_graphs
 from embrow._sharding import is_shared, local_rows
 
 _get_num_threads = torch.get_num_threads
 _increment_version = torch.autograd.graph.increment_version
 _nowhere = (0, 0)
+_Place = tuple[int, torch.dtype, torch.Size, tuple[int, ...]]
 # size, direct, eps, beta1, beta2, gain, decay, shrink: the numbers of one step, as csrc/update/update.h uses them
 Numbers = tuple[float, float, float, float, float, float, float, float]
 
@@ -89,10 +90,14 @@ class _OnGpu:
 
 
 class Table:
-    """One parameter, its state tensors and the compiled kernel that updates both."""
+    """One parameter, its state tensors and the compiled kernel that updates both.
+
+    `name`, the optimizer's, is for errors.
+    """
 
     def __init__(
         self,
+        name: str,
         rule: _core.UpdateRule,
         parameter: Tensor,
         states: list[Tensor | None],
@@ -100,12 +105,13 @@ class Table:
         late: bool,
         trained: Tensor | None,
     ):
+        self._name = name
         here = local_rows(parameter)
         rows = row_count(here)
         device = parameter.device
         self._dim = here.numel() // rows if rows else 0
         self.parameter = parameter
-        self.dtype, self.shape, self.device = parameter.dtype, parameter.shape, device
+        self._made_for = _kind(parameter)
         self.states = states
         self.rule = rule
         self.row_steps = torch.full((rows,), step, dtype=torch.int32, device=device) if late else None
@@ -121,7 +127,7 @@ class Table:
         )
         held = [tensor for tensor in (self.row_steps, self.trained) if tensor is not None]
         self._kernel = _OnGpu(device, held, late, *job) if _gpu.holds(here) else _OnCpu(*job)
-        self._addresses: tuple[int, ...] = ()
+        self._places: list[_Place | None] = []
 
     def round_stochastically(self, seed: int, step: int) -> None:
         self._kernel.round_stochastically(seed, step)
@@ -133,13 +139,17 @@ class Table:
         else:
             count = row_count(grad)
             indices, values = torch.arange(count, device=grad.device), grad
-        if values.dtype is not self.dtype:
-            values = values.to(self.dtype)
+        if values.dtype is not self.parameter.dtype:
+            values = values.to(self.parameter.dtype)
         if values.dim() != 2 or values.stride(1) != 1:
             values = values.reshape(count, self._dim).contiguous()
+        if values.is_neg():
+            values = values.resolve_neg()
         if not indices.is_contiguous():
             indices = indices.contiguous()
-        self._place()
+        if not has_memory(values):
+            raise TypeError(f"{self._name}: the gradient, a {type(grad).__name__}, has no memory of its own to read")
+        self._place(self.parameter)
         self._kernel.step(indices, values, scale, numbers)
         self._written()
         if self.row_steps is not None and self._kernel.remembered >= _most_remembered:
@@ -149,24 +159,87 @@ class Table:
     def catch_up(self, ids: Tensor | None = None) -> None:
         if self.row_steps is None:
             return
-        self._place()
+        if self.has_changed():
+            return self._catch_up_as_it_was()
+        self._place(self.parameter)
         behind = self._kernel.catch_up_rows() if ids is None else self._kernel.catch_up(ids.contiguous())
         if behind:
             self._written()
 
-    def _place(self) -> None:
-        # Memory may have moved since the last call: share_memory_(), .data = ..., a module's .to().
-        tensors = [None if tensor is None else local_rows(tensor) for tensor in (self.parameter, *self.states)]
-        addresses = tuple([0 if tensor is None else tensor.data_ptr() for tensor in tensors])
-        if addresses != self._addresses:
-            self._kernel.place(
-                *(_nowhere if tensor is None else (tensor.data_ptr(), _row_bytes(tensor)) for tensor in tensors)
+    def has_changed(self) -> bool:
+        """Whether the parameter is of another type, shape or device than it was: half(), double(), cuda(), .data."""
+        return _kind(self.parameter) != self._made_for
+
+    def _catch_up_as_it_was(self) -> None:
+        """Bring all rows of a parameter that has changed up to date, with the state that it had."""
+        if self._kernel.remembered == 0:
+            return
+        dtype, shape, device = self._made_for
+        if self.parameter.shape != shape:
+            raise ValueError(
+                f"{self._name}: a parameter of shape {tuple(shape)} has become one of {tuple(self.parameter.shape)} "
+                "with rows that steps without a gradient have left behind; call catch_up() before changing it"
             )
-            self._addresses = addresses
+        with torch.no_grad():
+            here = local_rows(self.parameter)
+            before = here.to(device, dtype, copy=True, memory_format=torch.contiguous_format)
+            self._place(before)
+            if self._kernel.catch_up_rows():
+                here.copy_(before)
+
+    def _place(self, parameter: Tensor) -> None:
+        # Memory may have moved since the last call: share_memory_(), .data = ..., a module's .to().
+        tensors = [None if tensor is None else local_rows(tensor) for tensor in (parameter, *self.states)]
+        places = [
+            None if tensor is None else (tensor.data_ptr(), tensor.dtype, tensor.shape, tensor.stride())
+            for tensor in tensors
+        ]
+        if places == self._places:
+            return
+        here = tensors[0]
+        assert here is not None
+        for tensor in tensors:
+            if tensor is not None:
+                self._check_place(tensor, here)
+        self._kernel.place(
+            *(_nowhere if tensor is None else (tensor.data_ptr(), _row_bytes(tensor)) for tensor in tensors)
+        )
+        self._places = places
+
+    def _check_place(self, tensor: Tensor, parameter: Tensor) -> None:
+        """Raise for memory that the kernel would not read as what it is."""
+        is_state = tensor is not parameter
+        what = "the state of a parameter" if is_state else "a parameter"
+        dtype, shape = parameter.dtype, parameter.shape
+        if is_state and self.rule is _core.UpdateRule.rowwise_adagrad:
+            dtype, shape = torch.float32, torch.Size([row_count(parameter)])
+        if tensor.dtype != dtype:
+            raise TypeError(
+                f"{self._name}: {what} is {tensor.dtype} where {dtype} belongs to a parameter of {parameter.dtype}; "
+                "make the optimizer after changing a module's dtype"
+            )
+        if tensor.shape != shape:
+            raise ValueError(
+                f"{self._name}: {what} has shape {tuple(tensor.shape)} where {tuple(shape)} belongs to a parameter of "
+                f"shape {tuple(parameter.shape)}; make the optimizer, or load its state, for that shape"
+            )
+        if tensor.device != parameter.device:
+            raise ValueError(f"{self._name}: {what} lies on {tensor.device} and the parameter on {parameter.device}")
+        if not has_memory(tensor):
+            raise TypeError(f"{self._name}: {what}, a {type(tensor).__name__}, has no memory of its own to write")
+        if not (tensor.is_contiguous() or (tensor.dim() == 2 and tensor.stride(1) == 1)):
+            raise ValueError(
+                f"{self._name}: {what} of shape {tuple(tensor.shape)} must have rows without gaps, found strides "
+                f"{tensor.stride()}; use .contiguous()"
+            )
 
     def _written(self) -> None:
         written = [self.parameter, *(state for state in self.states if state is not None)]
         _increment_version([*written, *(local_rows(tensor) for tensor in written if is_shared(tensor))])
+
+
+def _kind(parameter: Tensor) -> tuple[torch.dtype, torch.Size, torch.device]:
+    return parameter.dtype, parameter.shape, parameter.device
 
 
 def row_count(tensor: Tensor) -> int:

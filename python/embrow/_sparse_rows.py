@@ -36,7 +36,7 @@ def _is_profiled() -> bool:
 def new_step(group: dict[str, Any]) -> Tensor:
     """Return a count of steps as PyTorch keeps it."""
     double = not group.get("fused") and torch.get_default_dtype() is torch.float64
-    return torch.zeros((), dtype=torch.float64 if double else torch.float32)
+    return torch.zeros((), dtype=torch.float64 if double else torch.float32, device="cpu")
 
 
 def _check_served(name: str, parameter: Tensor, grad: Tensor) -> None:
@@ -109,14 +109,21 @@ def _copy_mask(name: str, parameter: Tensor, mask: Any) -> Tensor:
     return copied
 
 
-def _check_states(name: str, parameter: Tensor, states: list[Tensor | None]) -> None:
-    """Raise for state that was made when the parameter had another dtype."""
-    for state in states:
-        if state is not None and state.dtype != parameter.dtype:
-            raise TypeError(
-                f"{name}: the state of a parameter is {state.dtype} and the parameter has become {parameter.dtype}; "
-                "make the optimizer after changing a module's dtype"
-            )
+class _Hook:
+    """A layer's hook; copies and pickles of the layer, which have a table of their own, hold one that does nothing."""
+
+    def __init__(self, call: Callable[..., None]) -> None:
+        self._call = call
+
+    def __call__(self, *args: Any, **kwargs: Any) -> None:
+        self._call(*args, **kwargs)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _Hook, (_nothing,)
+
+
+def _nothing(*args: Any, **kwargs: Any) -> None:
+    pass
 
 
 class SparseRows(torch.optim.Optimizer):
@@ -198,6 +205,10 @@ class SparseRows(torch.optim.Optimizer):
         except Exception:
             self.param_groups.pop()
             raise
+        # They may come from another group, whose settings they leave behind.
+        for parameter in parameters:
+            self._seeds.pop(parameter, None)
+            self._masks.pop(parameter, None)
         if stochastic:
             self._seeds.update(dict.fromkeys(parameters, operator.index(seed)))
         self._masks.update(masks)
@@ -311,6 +322,11 @@ class SparseRows(torch.optim.Optimizer):
                 f"{type(self).__name__}: a step with sparse gradients cannot become part of a CUDA graph, which would "
                 "repeat its learning rate and count of steps; capture the forward and backward passes alone"
             )
+        if group["differentiable"]:
+            raise ValueError(
+                f"{type(self).__name__}: differentiable=True is for dense gradients without a mask or stochastic "
+                f"rounding; a parameter of shape {tuple(parameter.shape)} goes by rows"
+            )
         found_inf = getattr(self, "found_inf", None)
         if found_inf is not None and found_inf.item():
             return
@@ -319,11 +335,8 @@ class SparseRows(torch.optim.Optimizer):
         table = self._tables.get(parameter)
         state = self.state[parameter]
         rule, states, count = self._rows_state(parameter, state, group)
-        # A module's half(), double() or cuda() changes a parameter in place.
-        now = (parameter.dtype, parameter.shape, parameter.device)
-        changed = table is not None and (table.dtype, table.shape, table.device) != now
-        if table is None or table.rule is not rule or changed:
-            if table is not None and not changed:
+        if table is None or table.rule is not rule or table.has_changed():
+            if table is not None:
                 table.catch_up()
             table = self._make_table(rule, parameter, states, count)
             self._tables[parameter] = table
@@ -355,8 +368,6 @@ class SparseRows(torch.optim.Optimizer):
         _check_served(name, parameter, parameter.grad)
         if parameter in self._seeds:
             _check_rounded(name, parameter)
-        if rule is not _core.UpdateRule.rowwise_adagrad:
-            _check_states(name, parameter, states)
         trained = self._masks.get(parameter)
         if trained is not None:
             # The parameter may have changed its shape.
@@ -365,7 +376,7 @@ class SparseRows(torch.optim.Optimizer):
                 first = first_row(parameter)
                 trained = trained[first : first + row_count(local_rows(parameter))]
         late = self._catches_up or rule is _core.UpdateRule.momentum
-        return Table(rule, parameter, states, count, late, trained)
+        return Table(name, rule, parameter, states, count, late, trained)
 
     @abstractmethod
     def _rows_state(self, parameter: Tensor, state: dict[str, Any], group: dict[str, Any]) -> RowsState:
@@ -379,8 +390,9 @@ class SparseRows(torch.optim.Optimizer):
         """Bring rows up to date with the steps in which they had no gradient.
 
         With `catch_up=True` this must come before rows are read: of the ids of a batch before its forward pass, of all
-        rows before a table is saved, copied or evaluated as a whole. `state_dict` and `step` see to it themselves, and
-        :meth:`attach` has an embedding layer do it. Otherwise it does nothing.
+        rows before a table is saved, copied, evaluated as a whole or given another shape, and before a state is loaded
+        under a table that stays. `state_dict` and `step` see to it themselves, and :meth:`attach` has an embedding
+        layer do it. Otherwise it does nothing.
 
         Parameters
         ----------
@@ -445,9 +457,21 @@ class SparseRows(torch.optim.Optimizer):
         ------
         TypeError
             It is another module, or its table is shared by processes and not made so by embrow.distributed.shard_rows.
+        ValueError
+            Its weight is not a parameter of this optimizer.
+
+        Notes
+        -----
+        Copies of the layer, as :class:`torch.optim.swa_utils.AveragedModel` makes, and pickles of it are of the rows as
+        they are: call :meth:`catch_up` before. The hooks do nothing there.
         """
         if not isinstance(module, (torch.nn.Embedding, torch.nn.EmbeddingBag)):
             raise TypeError(f"attach takes an Embedding or EmbeddingBag, found {type(module).__name__}")
+        if not self._has(module.weight):
+            raise ValueError(
+                f"attach: the weight of shape {tuple(module.weight.shape)} is not among the parameters of this "
+                f"{type(self).__name__}"
+            )
         register: Any = module.register_forward_pre_hook
         if is_shared(module.weight):
             register = getattr(module, "register_gather_pre_hook", None)
@@ -457,24 +481,29 @@ class SparseRows(torch.optim.Optimizer):
                     f"makes; found {type(module).__name__}"
                 )
 
-        def before_forward(module: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-            self.catch_up(module.weight, args[0] if args else kwargs["input"])
+        # The weight may be another for a while, as in torch.func.functional_call.
 
         def before_gather(weight: Tensor, rows: Tensor) -> None:
-            table = self._tables.get(weight)
-            if table is not None:
-                table.catch_up(rows)
+            if weight in self._tables:
+                self._tables[weight].catch_up(rows)
+
+        def before_forward(module: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+            if module.weight in self._tables:
+                self.catch_up(module.weight, args[0] if args else kwargs["input"])
 
         def before_others(module: Any, *_: Any) -> None:
-            self.catch_up(module.weight)
+            if module.weight in self._tables:
+                self.catch_up(module.weight)
 
         before_reading = (
-            register(before_gather) if is_shared(module.weight) else register(before_forward, with_kwargs=True)
+            register(_Hook(before_gather))
+            if is_shared(module.weight)
+            else register(_Hook(before_forward), with_kwargs=True)
         )
         return [
             before_reading,
-            module.register_state_dict_pre_hook(before_others),  # type: ignore[no-untyped-call]
-            module.register_load_state_dict_pre_hook(before_others),  # type: ignore[no-untyped-call]
+            module.register_state_dict_pre_hook(_Hook(before_others)),  # type: ignore[no-untyped-call]
+            module.register_load_state_dict_pre_hook(_Hook(before_others)),  # type: ignore[no-untyped-call]
         ]
 
     def state_dict(self) -> dict[str, Any]:
