@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 import unicodedata
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -226,6 +227,24 @@ def test_arrow_that_holds_no_text() -> None:
     pa = pytest.importorskip("pyarrow")
     with pytest.raises(TypeError, match=re.escape('Arrow type with format "l" holds no text')):
         embrow.Vocab(["<unk>"]).encode(pa.array([1, 2]))
+
+
+def test_arrow_that_has_been_read_already() -> None:
+    pa = pytest.importorskip("pyarrow")
+    vocab = embrow.Vocab(["a"])
+    capsule = pa.chunked_array([["a"]]).__arrow_c_stream__()
+    stream = SimpleNamespace(__arrow_c_stream__=lambda: capsule)
+    assert vocab.encode(stream).tolist() == [[0]]
+    with pytest.raises(ValueError, match="encode: the Arrow stream has been read already; export it anew"):
+        vocab.encode(stream)
+    pair = pa.array(["a"]).__arrow_c_array__()
+    array = SimpleNamespace(__arrow_c_array__=lambda: pair)
+    assert vocab.encode(array).tolist() == [[0]]
+    with pytest.raises(ValueError, match="encode: the Arrow schema has been read already; export it anew"):
+        vocab.encode(array)
+    array.__arrow_c_array__ = lambda: (pa.string().__arrow_c_schema__(), pair[1])
+    with pytest.raises(ValueError, match="encode: the Arrow array has been read already; export it anew"):
+        vocab.encode(array)
 
 
 @given(data=st.binary(max_size=40))

@@ -58,9 +58,14 @@ struct moved {
 };
 
 template <class Struct>
-Struct* from_capsule(const py::object& capsule, const char* name) {
+Struct* from_capsule(const py::object& capsule, const char* name, const char* what, const text_rules& rules) {
     auto* found = static_cast<Struct*>(PyCapsule_GetPointer(capsule.ptr(), name));
     if (!found) throw py::error_already_set();
+    // Who has moved a struct away leaves it released, and the rest of it unset.
+    if (!found->release) {
+        throw py::value_error(std::string(rules.doing) + ": the Arrow " + what +
+                              " has been read already; export it anew");
+    }
     return found;
 }
 
@@ -200,8 +205,9 @@ class reader {
     text_rows& rows_;
 };
 
-void read_stream(const py::object& capsule, reader& into, std::vector<moved<ArrowArray>>& chunks) {
-    moved<ArrowArrayStream> stream(from_capsule<ArrowArrayStream>(capsule, "arrow_array_stream"));
+void read_stream(const py::object& capsule, const text_rules& rules, reader& into,
+                 std::vector<moved<ArrowArray>>& chunks) {
+    moved<ArrowArrayStream> stream(from_capsule<ArrowArrayStream>(capsule, "arrow_array_stream", "stream", rules));
     const auto check = [&](int status) {
         if (status == 0) return;
         const char* said = stream.value.get_last_error(&stream.value);
@@ -232,11 +238,11 @@ bool read_arrow(py::handle texts, const text_rules& rules, borrowed_text& text) 
             if (!error.matches(PyExc_ImportError)) throw;
             return false;
         }
-        read_stream(capsule, into, *chunks);
+        read_stream(capsule, rules, into, *chunks);
     } else if (py::hasattr(texts, "__arrow_c_array__")) {
         const py::tuple pair = texts.attr("__arrow_c_array__")();
-        const moved<ArrowSchema> schema(from_capsule<ArrowSchema>(pair[0], "arrow_schema"));
-        chunks->emplace_back(from_capsule<ArrowArray>(pair[1], "arrow_array"));
+        const moved<ArrowSchema> schema(from_capsule<ArrowSchema>(pair[0], "arrow_schema", "schema", rules));
+        chunks->emplace_back(from_capsule<ArrowArray>(pair[1], "arrow_array", "array", rules));
         into.read(schema.value, chunks->back().value);
     } else {
         return false;
