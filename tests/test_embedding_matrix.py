@@ -121,6 +121,17 @@ def test_errors() -> None:
         embedding_matrix(["a"], VECTORS, oov="subword")
     with pytest.raises(TypeError, match="vocab must be a Vocab or a sequence of str, found str"):
         embedding_matrix("a", VECTORS)
+    with pytest.raises(TypeError, match="embedding_matrix: vocab is a set, which has no order; pass a sequence of str"):
+        embedding_matrix({"a", "b"}, VECTORS)
+    with pytest.raises(TypeError, match="embedding_matrix: vocab: token 1 is NoneType; tokens are str"):
+        embedding_matrix(["a", None], VECTORS)
+    with pytest.raises(ValueError, match="embedding_matrix: token 'b' has id 2; the ids of 2 tokens are 0 to 1"):
+        embedding_matrix({"a": 0, "b": 2}, VECTORS)
+
+
+def test_a_dict_is_laid_out_by_its_ids() -> None:
+    table = embedding_matrix({"w7": 1, "w3": 0}, VECTORS)
+    assert np.array_equal(table.weight, VECTORS.weight[[3, 7]])
 
 
 def test_empty_vocab() -> None:

@@ -154,6 +154,7 @@ def test_from_vectors(monkeypatch: pytest.MonkeyPatch) -> None:
     assert layer(torch.tensor([2])).tolist() == [[4.0, 5.0]]
     frozen = Embedding.from_vectors(vocab, "vectors.txt", freeze=True, padding_idx=1)
     assert not frozen.weight.requires_grad and frozen.padding_idx == 1
+    assert Embedding.from_vectors({"a": 0, "b": 1, "c": 2}, "vectors.txt").padding_idx is None
 
 
 def test_state_dict_goes_both_ways() -> None:

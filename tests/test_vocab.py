@@ -80,6 +80,9 @@ def test_tokens_from_a_dict() -> None:
         embrow.Vocab({"a": 0, "b": 2})
     with pytest.raises(ValueError, match=re.escape("tokens 'a' and 'b' both have id 0")):
         embrow.Vocab({"a": 0, "b": 0})
+    for ids in ({None: 0}, {"a": 1, None: 0, "b": 2}):
+        with pytest.raises(TypeError, match="Vocab: row 0 is None"):
+            embrow.Vocab(ids)
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -44,3 +44,19 @@ def int_dtype(dtype: Any) -> np.dtype[Any]:
     if name not in ("int32", "int64"):
         raise ValueError(f"dtype is {name}; ids are int32 or int64")
     return np.dtype(name)
+
+
+def in_id_order(doing: str, ids: Mapping[Any, int]) -> list[Any]:
+    """Return the keys of a mapping token -> id, of the ids 0 to n - 1, each once. `doing` is what errors begin with."""
+    ordered: list[Any] = [None] * len(ids)
+    taken = bytearray(len(ids))
+    for token, i in ids.items():
+        at = operator.index(i)
+        if not 0 <= at < len(ids):
+            raise ValueError(
+                f"{doing}: token {token!r} has id {at}; the ids of {len(ids)} tokens are 0 to {len(ids) - 1}"
+            )
+        if taken[at]:
+            raise ValueError(f"{doing}: tokens {ordered[at]!r} and {token!r} both have id {at}")
+        ordered[at], taken[at] = token, True
+    return ordered

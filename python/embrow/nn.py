@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABCMeta
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 try:
@@ -125,7 +126,7 @@ class Embedding(_torch_nn.Embedding, metaclass=_StandIn):
     @classmethod
     def from_vectors(
         cls,
-        vocab: Vocab,
+        vocab: Vocab | Sequence[str] | Mapping[str, int],
         vectors: WordVectors | str,
         *,
         oov: str = "normal",
@@ -137,8 +138,8 @@ class Embedding(_torch_nn.Embedding, metaclass=_StandIn):
 
         Parameters
         ----------
-        vocab : Vocab
-            Row i of the table belongs to token i.
+        vocab : Vocab, sequence of str, or dict of str to int
+            Row i of the table belongs to token i; see :func:`embrow.embedding_matrix`.
         vectors : WordVectors, or the path or name of a vectors file
         oov : str
             How rows of tokens without a vector are filled; see :func:`embrow.embedding_matrix`.
@@ -148,7 +149,7 @@ class Embedding(_torch_nn.Embedding, metaclass=_StandIn):
             Of the random rows.
         **kwargs
             Further arguments of `from_pretrained`: `max_norm`, `norm_type`, `scale_grad_by_freq`, `sparse`, and
-            `padding_idx`, which is `vocab.pad_id` unless given.
+            `padding_idx`, which is the Vocab's `pad_id` unless given.
 
         Returns
         -------
@@ -157,7 +158,7 @@ class Embedding(_torch_nn.Embedding, metaclass=_StandIn):
         from embrow.vectors import embedding_matrix
 
         matrix = embedding_matrix(vocab, vectors, oov=oov, seed=seed)
-        kwargs.setdefault("padding_idx", vocab.pad_id)
+        kwargs.setdefault("padding_idx", getattr(vocab, "pad_id", None))
         layer: Embedding = cls.from_pretrained(  # type: ignore[no-untyped-call]
             torch.from_numpy(matrix.weight), freeze=freeze, **kwargs
         )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import operator
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -11,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from embrow import _core
-from embrow._arguments import choice, int_dtype, non_negative, positive
+from embrow._arguments import choice, in_id_order, int_dtype, non_negative, positive
 from embrow._files import StrPath, written_atomically
 from embrow._tensors import check_device, import_torch, lies_on_gpu, result_of, target_of
 from embrow._text import Tokenizer, tokenize_rows
@@ -105,7 +104,7 @@ class Vocab:
         lowercase: bool = False,
     ) -> None:
         if isinstance(tokens, Mapping):
-            tokens = _in_id_order(tokens)
+            tokens = in_id_order("Vocab", tokens)
         self._set_up(_core.VocabTable(tokens), None, specials, pad_token, unk_token, tokenizer, lowercase)
 
     @classmethod
@@ -539,17 +538,3 @@ class Vocab:
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
         return self
-
-
-def _in_id_order(ids: Mapping[str, int]) -> list[str]:
-    ordered: list[str | None] = [None] * len(ids)
-    for token, i in ids.items():
-        at = operator.index(i)
-        if not 0 <= at < len(ids):
-            raise ValueError(
-                f"Vocab: token {token!r} has id {at}; the ids of {len(ids)} tokens are 0 to {len(ids) - 1}"
-            )
-        if ordered[at] is not None:
-            raise ValueError(f"Vocab: tokens {ordered[at]!r} and {token!r} both have id {at}")
-        ordered[at] = token
-    return [token for token in ordered if token is not None]

@@ -14,7 +14,7 @@ from embrow import _core
 from embrow._threads import resolve_num_threads
 from embrow.vectors._load import load_wanted
 from embrow.vectors._word_vectors import WordVectors
-from embrow.vectors._words import surrogates_named
+from embrow.vectors._words import surrogates_named, words_in_order
 
 _POLICIES = ("normal", "uniform", "zeros", "mean", "subword")
 _BLOCK_ROWS = 4096
@@ -74,8 +74,8 @@ def embedding_matrix(
 
     Parameters
     ----------
-    vocab : Vocab or sequence of str
-        Row i is for token i.
+    vocab : Vocab, sequence of str, or dict of str to int
+        Row i is for token i. Of a dict token -> id the ids are 0 to n - 1, each once.
     vectors_or_path : WordVectors, path or str
         A path is read with load_vectors, of which only the rows needed are kept.
     oov : {"normal", "uniform", "zeros", "mean", "subword"}
@@ -95,8 +95,10 @@ def embedding_matrix(
     Raises
     ------
     ValueError
-        `oov` is unknown, or "subword" for vectors without subwords; a token has a lone surrogate, which no file can
-        hold.
+        `oov` is unknown, or "subword" for vectors without subwords; the ids of a dict have gaps; a token has a lone
+        surrogate, which no file can hold.
+    TypeError
+        `vocab` is a set, which has no order, or a token is no str.
 
     Notes
     -----
@@ -118,9 +120,7 @@ def embedding_matrix(
     """
     if oov not in _POLICIES:
         raise ValueError(f"embedding_matrix: oov must be one of {', '.join(_POLICIES)}, found {oov!r}")
-    if isinstance(vocab, str | bytes):
-        raise TypeError(f"embedding_matrix: vocab must be a Vocab or a sequence of str, found {type(vocab).__name__}")
-    tokens: list[str] = list(getattr(vocab, "tokens", vocab))
+    tokens = words_in_order(vocab, "embedding_matrix", "vocab")
     with surrogates_named(tokens, "embedding_matrix: vocab"):
         return _lay_out(vocab, tokens, vectors_or_path, oov, case_fallback, seed)
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
+from embrow._arguments import in_id_order
 from embrow._compression import open_source
 from embrow.vectors._choice import Choice, choose_rows
 from embrow.vectors._request import Request
@@ -71,6 +73,20 @@ class _WordFile:
                 number += len(lines)
                 for line in lines:
                     yield line.removesuffix(b"\r")
+
+
+def words_in_order(words: Any, doing: str, argument: str) -> list[str]:
+    """Return the words that rows belong to, in their order: of a Vocab, a sequence, or a mapping word -> id."""
+    kind = type(words).__name__
+    if isinstance(words, str | bytes):
+        raise TypeError(f"{doing}: {argument} must be a Vocab or a sequence of str, found {kind}")
+    if isinstance(words, set | frozenset):
+        raise TypeError(f"{doing}: {argument} is a {kind}, which has no order; pass a sequence of str")
+    found = in_id_order(doing, words) if isinstance(words, Mapping) else list(getattr(words, "tokens", words))
+    if any(not issubclass(kind, str) for kind in set(map(type, found))):
+        number, word = next((i, word) for i, word in enumerate(found) if not isinstance(word, str))
+        raise TypeError(f"{doing}: {argument}: token {number} is {type(word).__name__}; tokens are str")
+    return found
 
 
 @contextmanager
