@@ -21,7 +21,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import embrow
-from embrow import _compression
+from embrow import Vocab, _compression
 from embrow.vectors import LoadReport, WordVectors, _source, _words, embedding_matrix, info, load_vectors
 from fasttext_files import MODELS
 from packed import PACKERS, pack, piped
@@ -106,6 +106,21 @@ def test_npy_orders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, order: str,
     assert same(load_vectors(tmp_path / "v.npy", ["t9", "t1"], tokens=tokens), ["t1", "t9"], array[[1, 9]].astype("f4"))
     (tmp_path / "list").write_text("\n".join(tokens))
     assert same(load_vectors(tmp_path / "v.npy", limit=5, tokens=tmp_path / "list"), tokens[:4], array[:4].astype("f4"))
+
+
+def test_words_of_an_array_given_in_any_way(tmp_path: Path) -> None:
+    path = tmp_path / "v.npy"
+    np.save(path, np.eye(3, dtype=np.float32))
+    for words in (Vocab(["a", "b", "c"]), {"b": 1, "a": 0, "c": 2}, np.array(["a", "b", "c"])):
+        assert same(load_vectors(path, tokens=words), ["a", "b", "c"], np.eye(3, dtype=np.float32))
+    with pytest.raises(TypeError, match="load_vectors: tokens: token 1 is NoneType; tokens are str"):
+        load_vectors(path, tokens=["a", None, b"c"])  # type: ignore[list-item]
+    with pytest.raises(TypeError, match="load_vectors: tokens is a frozenset, which has no order"):
+        load_vectors(path, tokens=frozenset("abc"))  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="load_vectors: tokens 'a' and 'b' both have id 0"):
+        load_vectors(path, tokens={"a": 0, "b": 0, "c": 2})
+    with pytest.raises(ValueError, match="load_vectors: tokens: token 2 has a lone surrogate at character 1"):
+        load_vectors(path, tokens=["a", "b", "c\ud800"])
 
 
 def test_binary_with_newlines_after_vectors(tmp_path: Path) -> None:
@@ -441,6 +456,7 @@ def test_a_failed_save_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.M
 
 MEASURE = """
 import sys
+from embrow import Vocab
 from embrow.vectors import load_vectors
 # Not getrusage, whose peak is that of the process that forked this one.
 def peak(): return int(next(line for line in open("/proc/self/status") if line.startswith("VmHWM")).split()[1]) >> 10

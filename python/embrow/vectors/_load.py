@@ -5,9 +5,9 @@ from __future__ import annotations
 import operator
 import os
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -23,7 +23,10 @@ from embrow.vectors._request import NO_LIMIT, Facts, Request
 from embrow.vectors._sniff import Layout, check_format, sniff
 from embrow.vectors._source import Window
 from embrow.vectors._word_vectors import WordVectors
-from embrow.vectors._words import surrogates_named
+from embrow.vectors._words import surrogates_named, words_in_order
+
+if TYPE_CHECKING:
+    from embrow.vocab import Vocab
 
 _HEAD_BYTES = 256 << 10
 
@@ -54,7 +57,7 @@ def load_vectors(
     limit: int | None = None,
     dtype: npt.DTypeLike = "float32",
     unicode_errors: str = "strict",
-    tokens: Sequence[str] | str | os.PathLike[str] | None = None,
+    tokens: Vocab | Sequence[str] | Mapping[str, int] | str | os.PathLike[str] | None = None,
     allow_pickle: bool = False,
     num_threads: int | None = None,
     progress: Progress | bool | None = None,
@@ -78,9 +81,10 @@ def load_vectors(
         Of the result. Text is read as float64, then rounded to it.
     unicode_errors : {"strict", "ignore", "replace"}
         What to do about a token that is not UTF-8, as in bytes.decode.
-    tokens : sequence of str, or path, optional
-        The words of a .npy array or of a safetensors file that `WordVectors.save` did not write, or a file of one word
-        a line. Default: the file beside it with suffix `.words`.
+    tokens : Vocab, sequence of str, dict of str to int, or path, optional
+        The words of a .npy array or of a safetensors file that `WordVectors.save` did not write, in the order of its
+        rows, which the ids of a dict are, or a file of one word a line. Default: the file beside it with suffix
+        `.words`.
     allow_pickle : bool
         Whether gensim's own files, which are pickles, may be read.
     num_threads : int, optional
@@ -101,6 +105,8 @@ def load_vectors(
         The file is cut short; names the byte offset and the number of the token, counted from 0.
     ValueError
         Another fault in the file, named likewise, or an argument that is none of those above.
+    TypeError
+        `tokens` is a set, which has no order, or one of them is no str.
     ModuleNotFoundError
         The named package is not installed.
 
@@ -139,6 +145,10 @@ def load_vectors(
     most = NO_LIMIT if limit is None else min(operator.index(limit), NO_LIMIT)
     if most < 0:
         raise ValueError(f"load_vectors: limit must be 0 or more, found {limit}")
+    if tokens is not None and not isinstance(tokens, str | os.PathLike):
+        tokens = words_in_order(tokens, "load_vectors", "tokens")
+        with surrogates_named(tokens, "load_vectors: tokens"):
+            "".join(tokens).encode()
     given = [] if vocab is None else _tokens_of(vocab)
     wanted = None if vocab is None else list(dict.fromkeys(given))
     arguments: dict[str, Any] = {
