@@ -71,6 +71,16 @@ def test_another_encoding(tmp_path: Path) -> None:
     assert np.load(tmp_path / "ids.npy").tolist() == [0, 2]
 
 
+def test_files_that_differ_behind_a_dot_have_offsets_of_their_own(tmp_path: Path) -> None:
+    assert offsets_path(tmp_path / "ids.npy") == tmp_path / "ids.offsets.npy"
+    assert offsets_path("ids") == Path("ids.offsets.npy")
+    for name, text in (("out.train", "a b\n"), ("out.test", "a\n")):
+        (tmp_path / "text").write_text(text, encoding="utf-8")
+        encode_file(embrow.Vocab(["a", "b"]), tmp_path / "text", tmp_path / name)
+    assert np.load(tmp_path / "out.train.offsets.npy").tolist() == [0, 2]
+    assert np.load(tmp_path / "out.test.offsets.npy").tolist() == [0, 1]
+
+
 def test_an_empty_file(tmp_path: Path) -> None:
     (tmp_path / "text").write_bytes(b"")
     assert encode_file(VOCAB, tmp_path / "text", tmp_path / "ids.npy") == (0, 0)

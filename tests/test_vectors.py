@@ -123,6 +123,15 @@ def test_words_of_an_array_given_in_any_way(tmp_path: Path) -> None:
         load_vectors(path, tokens=["a", "b", "c\ud800"])
 
 
+def test_arrays_that_differ_behind_a_dot_have_words_of_their_own(tmp_path: Path) -> None:
+    for name, word in (("n.1", "one"), ("n.2", "two"), ("n.npy", "all")):
+        WordVectors([word], np.ones((1, 2), np.float32)).save(tmp_path / name, format="npy")
+        write(tmp_path / f"{name}.gz", gzip.compress((tmp_path / name).read_bytes()))
+    assert [load_vectors(tmp_path / name).tokens for name in ("n.1", "n.2", "n.npy")] == [["one"], ["two"], ["all"]]
+    assert load_vectors(tmp_path / "n.1.gz").tokens == ["one"]
+    assert load_vectors(tmp_path / "n.npy.gz").tokens == ["all"]
+
+
 def test_binary_with_newlines_after_vectors(tmp_path: Path) -> None:
     make(tmp_path / "v", "word2vec-binary")
     header, rest = (tmp_path / "v").read_bytes().split(b"\n", 1)

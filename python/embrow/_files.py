@@ -56,6 +56,15 @@ class _Undone(Exception):
     pass
 
 
+def beside(path: StrPath, own: tuple[str, ...], suffix: str) -> Path:
+    """Return `path` with `suffix` in place of its own, or behind all of its name where that ends in none of `own`.
+
+    What else follows a dot is part of the name: `out.train` and `out.test` are two files, and so are those beside them.
+    """
+    path = Path(path)
+    return path.with_name((path.stem if path.suffix in own else path.name) + suffix)
+
+
 def name_of(path: StrPath) -> str:
     """Return what errors call a file; "-" is standard input."""
     return "standard input" if path == "-" else os.fspath(path)

@@ -9,13 +9,16 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from embrow._arguments import int_dtype, positive
-from embrow._files import WINDOW_BYTES, StrPath, lines_of, name_of, opened, settle, windows, written_atomically
+from embrow._files import WINDOW_BYTES, StrPath, beside, lines_of, name_of, opened, settle, windows, written_atomically
 from embrow.vocab import Vocab
 
 
 def offsets_path(output: StrPath) -> Path:
-    """Return where the offsets of ragged ids lie: `ids.npy` has `ids.offsets.npy` beside it."""
-    return Path(output).with_suffix(".offsets.npy")
+    """Return where the offsets of ragged ids lie.
+
+    `ids.npy` has `ids.offsets.npy` beside it, and a file of another suffix, `ids.train`, has `ids.train.offsets.npy`.
+    """
+    return beside(output, (".npy",), ".offsets.npy")
 
 
 def encode_file(

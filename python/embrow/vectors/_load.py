@@ -84,7 +84,7 @@ def load_vectors(
     tokens : Vocab, sequence of str, dict of str to int, or path, optional
         The words of a .npy array or of a safetensors file that `WordVectors.save` did not write, in the order of its
         rows, which the ids of a dict are, or a file of one word a line. Default: the file beside it with suffix
-        `.words`.
+        `.words`, which takes the place of `.npy`, `.safetensors` or what a compressed file ends in.
     allow_pickle : bool
         Whether gensim's own files, which are pickles, may be read.
     num_threads : int, optional

@@ -66,7 +66,7 @@ def save_vectors(path: str | os.PathLike[str], format: str | None, tokens: list[
 def _write(path: Path, format: str, tokens: list[str], weight: npt.NDArray[Any]) -> None:
     if format == "npy":
         words = words_path(path)
-        if words == path:
+        if path.suffix == words.suffix:
             raise ValueError("save: the suffix .words is the word list's; give the array another name")
         with written_atomically(path) as array_file, written_atomically(words) as words_file:
             head = {"descr": weight.dtype.str, "fortran_order": False, "shape": weight.shape}

@@ -214,8 +214,9 @@ class WordVectors:
         path : path
         format : {"word2vec-binary", "word2vec-text", "glove", "npy", "safetensors", "finalfusion"}, optional
             Default: by the suffix, `.bin`, `.vec`, `.npy`, `.safetensors` or `.fifu`. "npy" writes the tokens, one a
-            line, beside `path` under the suffix `.words`, where load_vectors finds them. "safetensors" holds tokens,
-            rows and an index of the tokens in one file, which load_vectors maps into memory within milliseconds.
+            line, beside `path` under the suffix `.words`, in place of `.npy` or behind another, where load_vectors
+            finds them. "safetensors" holds tokens, rows and an index of the tokens in one file, which load_vectors maps
+            into memory within milliseconds.
 
         Raises
         ------

@@ -10,6 +10,7 @@ from typing import Any
 
 from embrow._arguments import in_id_order
 from embrow._compression import open_source
+from embrow._files import beside
 from embrow.vectors._choice import Choice, choose_rows
 from embrow.vectors._request import Request
 from embrow.vectors._source import Window
@@ -19,14 +20,22 @@ _WINDOW_BYTES = 256 << 10
 
 def words_path(path: str | os.PathLike[str]) -> Path:
     """Return where the words of an array lie that has none itself."""
-    return Path(path).with_suffix(".words")
+    return beside(path, (".npy", ".safetensors"), ".words")
+
+
+def _words_of(request: Request) -> Path:
+    if request.source.compression is None:
+        return words_path(request.path)
+    # Its last suffix is what packed it.
+    replaced = Path(request.path).with_suffix(".words")
+    return replaced if replaced.is_file() else words_path(Path(request.path).with_suffix(""))
 
 
 def choose_words(request: Request, what: str) -> Choice:
     """Choose among the words of the array that is asked for. `what` the array is, for errors."""
     tokens = request.tokens
     if tokens is None:
-        tokens = words_path(request.path)
+        tokens = _words_of(request)
         if not tokens.is_file():
             raise ValueError(f"{what} has no words: pass tokens=, a list or the path of a file (no {tokens.name} here)")
     if not isinstance(tokens, str | os.PathLike):
