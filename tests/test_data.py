@@ -100,6 +100,18 @@ def test_lines_end_at_line_feeds_alone(tmp_path: Path) -> None:
         ("t.csv", "text,label,text\na,x,b\n", r"t\.csv: 2 columns 'text'"),
         ("t.csv", "text,label\na,x\nb, \n", r"t\.csv, line 3, column 'label': the label is blank"),
         ("t.csv", "text,label\na,x\nb\n", r"t\.csv, line 3: 1 columns, the first line has 2"),
+        ("t.csv", "text,label\na,x\nb,c,y\n", r"t\.csv, line 3: 3 columns, the first line has 2"),
+        (
+            "t.csv",
+            'text,label\na,x\n"b,y\nc,z\n',
+            r"t\.csv, line 3: a quote is not closed; quote the field whole and double the quotes in it",
+        ),
+        (
+            "t.csv",
+            'text,label\n"a\nb" c,x\nd,y\n',
+            r"t\.csv, line 2: ',' expected after '\"'; quote the field whole and double the quotes in it",
+        ),
+        ("t.csv", '"text,label\na,x\n', r"t\.csv, line 1: a quote is not closed"),
         ("t.csv", "text,label\n", r"t\.csv: no texts"),
         ("t.csv", "", r"t\.csv: no texts"),
         ("t.csv", b"text,label\na,x\n\xff,y\n", r"t\.csv, line 3: byte 15 \(0xff\) is not utf-8"),

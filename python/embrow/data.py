@@ -78,7 +78,8 @@ def read_labelled(
     Raises
     ------
     ValueError
-        Bytes that are not text, a column that is missing, a blank label, no rows; names file, line and column.
+        Bytes that are not text, a column that is missing, a row of CSV with more columns than the first or a quote out
+        of place, a blank label, no rows; names file, line and column.
     """
     text = read_text(path, encoding=encoding, encoding_errors=encoding_errors)
     name = name_of(path)
@@ -150,8 +151,10 @@ def _csv_rows(
     name: str, text: str, delimiter: str, text_column: str, label_column: str | None
 ) -> Iterator[tuple[int, str, str | None]]:
     limit = csv.field_size_limit(sys.maxsize)
+    line = 1
     try:
-        reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
+        # Else a quote that is never closed makes one field of all that follows.
+        reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
         header = next(reader, None)
         if header is None:
             raise ValueError(f"{name}: no texts; the file is empty")
@@ -161,12 +164,13 @@ def _csv_rows(
         line = reader.line_num + 1
         for row in reader:
             if row:
-                if len(row) <= needed:
+                if not needed < len(row) <= len(header):
                     raise ValueError(f"{name}, line {line}: {len(row)} columns, the first line has {len(header)}")
                 yield line, row[text_at], None if label_at is None else row[label_at]
             line = reader.line_num + 1
     except csv.Error as error:
-        raise ValueError(f"{name}, line {reader.line_num}: {error}") from error
+        what = "a quote is not closed" if str(error) == "unexpected end of data" else str(error)
+        raise ValueError(f"{name}, line {line}: {what}; quote the field whole and double the quotes in it") from error
     finally:
         csv.field_size_limit(limit)
 
