@@ -88,6 +88,13 @@ def test_an_empty_file(tmp_path: Path) -> None:
     assert np.load(tmp_path / "ids.offsets.npy").tolist() == [0]
 
 
+@pytest.mark.parametrize(("encoding", "errors"), [("utf-8", "replace"), ("utf_8", "ignore"), ("utf-16-le", "strict")])
+def test_a_byte_order_mark_in_any_encoding(tmp_path: Path, encoding: str, errors: str) -> None:
+    (tmp_path / "text").write_bytes("\ufeffto be\n".encode(encoding))
+    encode_file(VOCAB, tmp_path / "text", tmp_path / "ids.npy", encoding=encoding, errors=errors)
+    assert np.load(tmp_path / "ids.npy").tolist() == VOCAB.encode(["to be"])[0].tolist()
+
+
 def test_a_byte_order_mark_is_no_token(tmp_path: Path) -> None:
     (tmp_path / "text").write_bytes(gzip.compress("\ufeffto be".encode()))
     counter = embrow.TokenCounter()

@@ -141,11 +141,17 @@ class Recoded:
     def __init__(self, file: IO[bytes], name: str, encoding: str, errors: str) -> None:
         self._name = name
         self._text = io.TextIOWrapper(cast(BinaryIO, file), encoding, errors, newline="")
+        self._begun = False
 
     def read(self, size: int = -1) -> bytes:
         """Return up to `size` characters, or all; b"" at the end."""
         try:
-            return self._text.read(size).encode("utf-8", "surrogatepass")
+            text = self._text.read(size)
+            if not self._begun:
+                self._begun = True
+                # Not every codec takes a byte order mark for one.
+                text = text.removeprefix("\ufeff") or self._text.read(size)
+            return text.encode("utf-8", "surrogatepass")
         except UnicodeDecodeError as error:
             raise ValueError(f"{self._name}: {error}; give its encoding, or errors other than strict") from error
 
