@@ -100,6 +100,13 @@ def test_tensors() -> None:
         embrow.pad_sequences([torch.tensor([1.5])])
     with pytest.raises(TypeError, match="tensors have one dimension and an integer dtype"):
         embrow.pad_sequences([torch.tensor([1]), torch.tensor([[1]])])
+    for first in ([], [torch.tensor([1])]):
+        with pytest.raises(TypeError, match=f"row {len(first)} is a tensor of dtype torch.bool; rows are sequences of"):
+            embrow.pad_sequences([*first, torch.tensor([True])])
+    unsigned = [torch.tensor(row, dtype=torch.uint64) for row in ([1], [], [2, 2**63 + 5])]
+    with pytest.raises(ValueError, match="row 2 has a value beyond int64 at position 1, 9223372036854775813"):
+        embrow.pad_sequences(unsigned)
+    assert embrow.pad_sequences([*unsigned[:2], unsigned[2][:1]]).tolist() == [[1], [0], [2]]
     with pytest.raises(TypeError, match="rows are tensors and list; give rows of one kind"):
         embrow.pad_sequences([torch.tensor([1]), [1]])
 

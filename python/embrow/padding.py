@@ -133,8 +133,18 @@ def _ragged_of_tensors(rows: Any) -> tuple[Any, Any]:
         joined = torch.cat(list(rows)) if all(row.ndim == 1 for row in rows) else None
     if joined is None or joined.is_floating_point() or joined.is_complex():
         raise TypeError("pad_sequences: tensors have one dimension and an integer dtype")
+    # Joined with integers they are integers.
+    if torch.bool in set(map(operator.attrgetter("dtype"), rows)):
+        row = next(number for number, row in enumerate(rows) if row.dtype is torch.bool)
+        raise TypeError(f"pad_sequences: row {row} is a tensor of dtype torch.bool; rows are sequences of int")
     offsets = np.zeros(len(rows) + 1, dtype=np.int64)
     np.cumsum(np.fromiter(map(torch.numel, rows), dtype=np.int64, count=len(rows)), out=offsets[1:])
+    if joined.dtype is torch.uint64 and len(beyond := (joined.view(torch.int64) < 0).nonzero()):
+        at = int(beyond[0])
+        row = int(np.searchsorted(offsets, at, side="right")) - 1
+        raise ValueError(
+            f"pad_sequences: row {row} has a value beyond int64 at position {at - offsets[row]}, {joined[at].item()}"
+        )
     joined = joined.to(torch.int64)
     if lies_on_gpu(joined):
         return joined, torch.from_numpy(offsets).to(joined.device)
