@@ -276,6 +276,12 @@ def test_function_as_tokenizer_works_but_is_not_saved(tmp_path: Path) -> None:
         ("ab", ["x", "y"], TypeError, r"give \[text\]"),
         (["a", None], ["x", "y"], TypeError, "row 1"),
         (["a", "b"], None, ValueError, "requires y"),
+        (
+            {"a": 1, "b": 2},
+            ["x", "y"],
+            TypeError,
+            "fit: expected rows of text, found one dict; pass a list of its keys",
+        ),
     ],
 )
 def test_wrong_texts_and_labels(texts: object, labels: object, error: type[Exception], message: str) -> None:

@@ -7,7 +7,9 @@ import re
 import subprocess
 import sys
 import unicodedata
-from types import SimpleNamespace
+from collections import Counter
+from types import MappingProxyType, SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -161,6 +163,12 @@ def test_nulls(kind: str) -> None:
         ("one", TypeError, "encode: expected rows of text, found one str; pass [text]"),
         (b"one", TypeError, "encode: expected rows of text, found one bytes; pass [text]"),
         (7, TypeError, "encode: expected rows of text, found int"),
+        (
+            {"a": 1},
+            TypeError,
+            "encode: expected rows of text, found one dict; pass a list of its keys or of its values",
+        ),
+        (Counter("a"), TypeError, "encode: expected rows of text, found one Counter; pass a list of its keys or of"),
         (["a", 7], TypeError, "encode: row 1 is int; rows are str, bytes or lists of them, of one kind"),
         (["a", ["b"]], TypeError, "encode: row 1 is list; rows are str, bytes or lists of them, of one kind"),
         ([["a", 7]], TypeError, "encode: row 0, token 1 is int; tokens are str or bytes"),
@@ -203,6 +211,18 @@ def test_a_dictionary_is_encoded_as_its_rows_are() -> None:
         vocab.encode(bad)
 
 
+@pytest.mark.parametrize("tokenizer", ["whitespace", str.split])
+def test_mappings_and_tables_are_no_rows(tokenizer: Any) -> None:
+    pd = pytest.importorskip("pandas")
+    for rows_of_keys, message in (
+        (Counter(["a b"]), "expected rows of text, found one Counter; pass a list of its keys or of its values"),
+        (MappingProxyType({"a": 1}), "expected rows of text, found one mappingproxy"),
+        (pd.DataFrame({"text": ["a"]}), "holds no text" if tokenizer == "whitespace" else "found one DataFrame; pass"),
+    ):
+        with pytest.raises(TypeError, match=message):
+            embrow.Vocab.build(rows_of_keys, tokenizer=tokenizer)
+
+
 def test_pandas_without_pyarrow() -> None:
     code = """
 import sys
@@ -210,6 +230,12 @@ sys.modules["pyarrow"] = None
 import pandas, embrow
 for dtype in (object, "str"):
     assert embrow.Vocab.build(pandas.Series(["a b"], dtype=dtype)).tokens[2:] == ["a", "b"]
+try:
+    embrow.Vocab.build(pandas.DataFrame({"text": ["a b"]}))
+except TypeError as error:
+    assert "found one DataFrame; pass one of its columns" in str(error)
+else:
+    raise AssertionError
 """
     pytest.importorskip("pandas")
     done = subprocess.run([sys.executable, "-W", "ignore", "-c", code], capture_output=True, text=True, check=False)

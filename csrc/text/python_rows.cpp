@@ -184,6 +184,15 @@ void read_iterable(py::handle texts, const text_rules& rules, borrowed_text& tex
     if (!PyObject_HasAttrString(texts.ptr(), "__iter__") && !PySequence_Check(texts.ptr())) {
         throw py::type_error(std::string(rules.doing) + ": expected rows of text, found " + type_name(texts));
     }
+    // These would be read as their keys, and as the names of their columns.
+    const char* instead = py::isinstance(texts, py::module_::import("collections.abc").attr("Mapping"))
+                              ? "a list of its keys or of its values"
+                          : py::hasattr(texts, "columns") ? "one of its columns"
+                                                          : nullptr;
+    if (instead) {
+        throw py::type_error(std::string(rules.doing) + ": expected rows of text, found one " + type_name(texts) +
+                             "; pass " + instead);
+    }
     const auto items = py::reinterpret_steal<py::object>(PySequence_Tuple(texts.ptr()));
     if (!items) throw py::error_already_set();
     read_objects(items, rules, text);

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Literal
 
 Tokenizer = Literal["whitespace", "words"] | Callable[[str], list[str]]
@@ -12,6 +12,12 @@ def tokenize_rows(texts: Iterable[Any], tokenizer: Callable[[str], list[str]], l
     """Split each row with a callable; rows that are tokens already, and nulls, pass as they are."""
     if isinstance(texts, str | bytes):
         raise TypeError(f"expected rows of text, found one {type(texts).__name__}; pass [text]")
+    if isinstance(texts, Mapping):
+        raise TypeError(
+            f"expected rows of text, found one {type(texts).__name__}; pass a list of its keys or of its values"
+        )
+    if hasattr(texts, "columns"):
+        raise TypeError(f"expected rows of text, found one {type(texts).__name__}; pass one of its columns")
     # Arrow's scalars are no str.
     texts = texts.to_pylist() if hasattr(texts, "to_pylist") else texts
     rows: list[Any] = []

@@ -389,6 +389,10 @@ def check_dim(embedding_dim: int | None, vectors_dim: int) -> None:
 def _texts(X: Any, action: str) -> Any:
     if isinstance(X, (str, bytes)):
         raise TypeError(f"{action}: one text was given where rows are expected; give [text]")
+    if isinstance(X, Mapping):
+        raise TypeError(
+            f"{action}: expected rows of text, found one {type(X).__name__}; pass a list of its keys or of its values"
+        )
     texts = X if hasattr(X, "__len__") else list(X)
     if action == "fit" and len(texts) == 0:
         raise ValueError("fit: no texts; at least one text of each of two classes is needed")

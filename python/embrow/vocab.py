@@ -305,7 +305,7 @@ class Vocab:
         Raises
         ------
         TypeError
-            A row is None or no text, or `texts` is a single str.
+            A row is None or no text, or `texts` is a single str, a mapping or a table.
         ValueError
             A row has invalid UTF-8 or a lone surrogate; rows differ in length and there is no pad token; `out` does not
             fit.
