@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import pickle
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -210,6 +211,41 @@ def test_save_and_load(tmp_path: Path) -> None:
     assert [file.name for file in tmp_path.iterdir()] == ["model.embrow"]
     again = pickle.loads(pickle.dumps(loaded))
     np.testing.assert_array_equal(again.predict(TEXTS), model.predict(TEXTS))
+
+
+def test_parameters_of_numpy_types(tmp_path: Path) -> None:
+    plain = {
+        "embedding_dim": 8,
+        "freeze": False,
+        "max_length": 3,
+        "min_freq": 1,
+        "max_size": 20,
+        "lowercase": True,
+        "epochs": 2,
+        "batch_size": 4,
+        "lr": 0.125,
+        "sparse": True,
+        "validation_fraction": 0.25,
+        "early_stopping": True,
+        "class_weight": {0: 1.0, 1: 2.0},
+        "num_threads": 1,
+        "random_state": 4,
+        "verbose": 0,
+    }
+    of_type = {bool: np.bool_, int: np.int64, float: np.float32}
+    given: dict[str, Any] = {name: of_type.get(type(value), dict)(value) for name, value in plain.items()}
+    given["class_weight"] = {np.int64(0): np.float32(1), np.int64(1): np.float32(2)}
+    given["pooling"] = np.str_("mean")
+    labels = [label == "good" for label in LABELS]
+    model = TextClassifier(**given).fit(TEXTS, np.array(labels, dtype=np.int64))
+    expected = TextClassifier(**plain, pooling="mean").fit(TEXTS, np.array(labels, dtype=np.int64))
+    assert all(model.get_params()[name] is value for name, value in given.items())
+    clone(model)
+    model.save(tmp_path / "m")
+    loaded = TextClassifier.load(tmp_path / "m")
+    assert loaded.get_params() == expected.get_params()
+    for one in (model, loaded):
+        assert np.array_equal(one.predict_proba(TEXTS), expected.predict_proba(TEXTS))
 
 
 def test_a_model_of_a_device_that_is_not_here_is_loaded_onto_another(tmp_path: Path) -> None:

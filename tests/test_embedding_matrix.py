@@ -92,6 +92,11 @@ def test_drawn_rows_do_not_depend_on_order_or_threads(monkeypatch: pytest.Monkey
         assert np.array_equal(other[0], expected["w0"])
 
 
+def test_seeds_of_numpy_types() -> None:
+    drawn = [embedding_matrix(["a"], VECTORS, seed=seed).weight for seed in (-3, np.int64(-3))]
+    assert np.array_equal(*drawn)
+
+
 def test_nothing_found_draws_the_standard_distribution() -> None:
     rows = embedding_matrix([f"absent{i}" for i in range(5000)], VECTORS).weight
     assert abs(rows.mean()) < 0.02

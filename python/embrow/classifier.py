@@ -12,6 +12,7 @@ import zipfile
 import zlib
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, BinaryIO, Literal
 
 import numpy as np
@@ -186,41 +187,42 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             No texts, one class only, as many labels as there are not texts, a parameter out of its range, or an
             `embedding_dim` that is not the dim of `vectors`.
         """
+        given = self._given()
         settings = Settings(
-            pooling=self.pooling,
-            epochs=self.epochs,
-            batch_size=self.batch_size,
-            lr=self.lr,
-            optimizer=self.optimizer,
-            sparse=self.sparse,
-            early_stopping=self.early_stopping,
+            pooling=given.pooling,
+            epochs=given.epochs,
+            batch_size=given.batch_size,
+            lr=given.lr,
+            optimizer=given.optimizer,
+            sparse=given.sparse,
+            early_stopping=given.early_stopping,
         )
         settings.check()
-        self._check_parameters()
+        _check_parameters(given)
         texts = _texts(X, "fit")
         classes, labels = _classes(y, len(texts))
-        random = check_random_state(self.random_state)
+        random = check_random_state(given.random_state)
         seed = int(random.randint(np.iinfo(np.int32).max))
 
         kept, held = np.arange(len(texts)), np.empty(0, dtype=np.int64)
-        if self.validation_fraction:
-            kept, held = train_test_split(kept, test_size=self.validation_fraction, stratify=labels, random_state=seed)
+        if given.validation_fraction:
+            kept, held = train_test_split(kept, test_size=given.validation_fraction, stratify=labels, random_state=seed)
             kept, held = np.sort(kept), np.sort(held)
         train_texts = texts if not len(held) else _take(texts, kept)
         vocab = Vocab.build(
             train_texts,
-            min_freq=self.min_freq,
-            max_size=self.max_size,
-            tokenizer=self.tokenizer,
-            lowercase=self.lowercase,
-            num_threads=self.num_threads,
+            min_freq=given.min_freq,
+            max_size=given.max_size,
+            tokenizer=given.tokenizer,
+            lowercase=given.lowercase,
+            num_threads=given.num_threads,
         )
-        ids = vocab.encode(train_texts, max_length=self.max_length, num_threads=self.num_threads)
+        ids = vocab.encode(train_texts, max_length=given.max_length, num_threads=given.num_threads)
         if ids.shape[1] == 0:
             raise ValueError("fit: every text is empty; at least one must have a token")
         self.vocab_, self.classes_, self._width = vocab, classes, ids.shape[1]
-        weight, self.coverage_, dim = self._table(vocab, seed)
-        per_class = self._class_weights(classes, labels[kept])
+        weight, self.coverage_, dim = _table(given, vocab, seed)
+        per_class = _class_weights(given.class_weight, classes, labels[kept])
         self.model_, self.history_ = fit_model(
             _rows(ids, labels[kept], per_class),
             settings,
@@ -230,11 +232,11 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             padding_idx=vocab["<pad>"],
             seed=seed,
             weight=weight,
-            freeze=self.freeze,
-            device=resolve_device(self.device),
-            num_threads=self.num_threads,
+            freeze=given.freeze,
+            device=resolve_device(given.device),
+            num_threads=given.num_threads,
             validation=_rows(self._encode(_take(texts, held)), labels[held], per_class) if len(held) else None,
-            on_epoch=_print_epoch if self.verbose else None,
+            on_epoch=_print_epoch if given.verbose else None,
         )
         return self
 
@@ -328,34 +330,15 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         model.model_.to(where).eval()
         return model
 
-    def _check_parameters(self) -> None:
-        if not 0 <= self.validation_fraction < 1:
-            raise ValueError(f"validation_fraction must be from 0 to below 1, found {self.validation_fraction!r}")
-        if self.early_stopping and not self.validation_fraction:
-            raise ValueError("early_stopping=True needs a validation_fraction above 0")
-        for name in ("max_length", "embedding_dim"):
-            value = getattr(self, name)
-            if value is not None and value < 1:
-                raise ValueError(f"{name} must be 1 or more, found {value!r}")
+    def _given(self) -> SimpleNamespace:
+        """Return the parameters with NumPy's numbers, bools and str as Python's, which JSON and torch ask for.
 
-    def _table(self, vocab: Vocab, seed: int) -> tuple[_Array | None, Coverage | None, int]:
-        if self.vectors is None:
-            return None, None, 100 if self.embedding_dim is None else self.embedding_dim
-        matrix = embedding_matrix(vocab, self.vectors, oov=self.oov, seed=seed)
-        dim = matrix.weight.shape[1]
-        check_dim(self.embedding_dim, dim)
-        return matrix.weight, matrix.coverage, dim
-
-    def _class_weights(self, classes: _Array, labels: _Array) -> _Array | None:
-        if self.class_weight is None:
-            return None
+        The attributes stay what was given, as scikit-learn wants it.
+        """
+        params = {name: _plain(value) for name, value in self.get_params(deep=False).items()}
         if isinstance(self.class_weight, Mapping):
-            unknown = [label for label in self.class_weight if label not in classes.tolist()]
-            if unknown:
-                raise ValueError(f"class_weight: {unknown[0]!r} is not a label of the texts")
-            return np.array([self.class_weight.get(label, 1.0) for label in classes.tolist()])
-        weights: _Array = compute_class_weight(self.class_weight, classes=np.arange(len(classes)), y=labels)
-        return weights
+            params["class_weight"] = {_plain(label): _plain(weight) for label, weight in self.class_weight.items()}
+        return SimpleNamespace(**params)
 
     def _encode(self, texts: Any) -> _Array:
         length = self._width if self.pooling == "flatten" else self.max_length
@@ -364,18 +347,54 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     def _scores(self, X: Any, action: str) -> torch.Tensor:
         check_is_fitted(self, "model_")
-        with threads(self.num_threads):
+        with threads(_plain(self.num_threads)):
             return score_rows(self.model_, torch.from_numpy(self._encode(_texts(X, action))))
 
     def _saved_params(self) -> dict[str, Any]:
-        params: dict[str, Any] = self.get_params(deep=False)
+        params = vars(self._given())
         # The table itself is saved, so what it started from is a name at most.
         params["vectors"] = os.fspath(self.vectors) if isinstance(self.vectors, (str, os.PathLike)) else None
-        params["random_state"] = self.random_state if isinstance(self.random_state, int) else None
+        params["random_state"] = params["random_state"] if isinstance(params["random_state"], int) else None
         params["device"] = str(self.device)
         if isinstance(self.class_weight, Mapping):
-            params["class_weight"] = [list(pair) for pair in self.class_weight.items()]
+            params["class_weight"] = [list(pair) for pair in params["class_weight"].items()]
         return params
+
+
+def _plain(value: Any) -> Any:
+    return value.item() if isinstance(value, np.generic) else value
+
+
+def _check_parameters(given: SimpleNamespace) -> None:
+    if not 0 <= given.validation_fraction < 1:
+        raise ValueError(f"validation_fraction must be from 0 to below 1, found {given.validation_fraction!r}")
+    if given.early_stopping and not given.validation_fraction:
+        raise ValueError("early_stopping=True needs a validation_fraction above 0")
+    for name in ("max_length", "embedding_dim"):
+        value = getattr(given, name)
+        if value is not None and value < 1:
+            raise ValueError(f"{name} must be 1 or more, found {value!r}")
+
+
+def _table(given: SimpleNamespace, vocab: Vocab, seed: int) -> tuple[_Array | None, Coverage | None, int]:
+    if given.vectors is None:
+        return None, None, 100 if given.embedding_dim is None else given.embedding_dim
+    matrix = embedding_matrix(vocab, given.vectors, oov=given.oov, seed=seed)
+    dim = matrix.weight.shape[1]
+    check_dim(given.embedding_dim, dim)
+    return matrix.weight, matrix.coverage, dim
+
+
+def _class_weights(class_weight: Any, classes: _Array, labels: _Array) -> _Array | None:
+    if class_weight is None:
+        return None
+    if isinstance(class_weight, Mapping):
+        unknown = [label for label in class_weight if label not in classes.tolist()]
+        if unknown:
+            raise ValueError(f"class_weight: {unknown[0]!r} is not a label of the texts")
+        return np.array([class_weight.get(label, 1.0) for label in classes.tolist()])
+    weights: _Array = compute_class_weight(class_weight, classes=np.arange(len(classes)), y=labels)
+    return weights
 
 
 def check_dim(embedding_dim: int | None, vectors_dim: int) -> None:

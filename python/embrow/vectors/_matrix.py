@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -180,7 +181,7 @@ def _lay_out(
                 missing.tolist(),
                 [tokens[i] for i in missing],
                 uniform=oov == "uniform",
-                seed=seed % 2**64,
+                seed=operator.index(seed) % 2**64,
                 mean=mean,
                 spread=spread,
                 threads=resolve_num_threads(None),
