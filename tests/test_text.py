@@ -157,6 +157,26 @@ def test_nulls(kind: str) -> None:
         vocab.encode(given_rows)
 
 
+def test_columns_that_are_all_null_or_empty() -> None:
+    pa = pytest.importorskip("pyarrow")
+    pd = pytest.importorskip("pandas")
+    pl = pytest.importorskip("polars")
+    vocab = embrow.Vocab(["<pad>", "a"])
+    for nulls in (
+        pa.nulls(2),
+        pa.chunked_array([pa.nulls(1), pa.nulls(1)]),
+        pa.DictionaryArray.from_arrays(pa.array([0, None], pa.int8()), pa.nulls(1)),
+        pd.Series([None, None], dtype=object),
+        pd.Series([None, None], dtype="category"),
+        pl.Series([None, None]),
+    ):
+        assert vocab.encode(nulls, nulls="empty").shape == (2, 0)
+        with pytest.raises(TypeError, match="row 0 is None; drop it or pass nulls="):
+            vocab.encode(nulls)
+    for empty in (pa.nulls(0), pd.Series([], dtype=object), pd.Series([], dtype="category")):
+        assert vocab.encode(empty).shape == (0, 0)
+
+
 @pytest.mark.parametrize(
     ("texts", "error", "message"),
     [
@@ -253,6 +273,11 @@ def test_arrow_that_holds_no_text() -> None:
     pa = pytest.importorskip("pyarrow")
     with pytest.raises(TypeError, match=re.escape('Arrow type with format "l" holds no text')):
         embrow.Vocab(["<unk>"]).encode(pa.array([1, 2]))
+    for lists in (pa.list_(pa.string()), pa.large_list(pa.string()), pa.list_(pa.string(), 1)):
+        with pytest.raises(TypeError, match=r"holds no text; pass a list of lists of tokens \(\.tolist\(\)\)"):
+            embrow.Vocab(["<unk>"]).encode(pa.array([["a"]], lists))
+    with pytest.raises(TypeError, match=r'format "\+s" holds no text; pass one of its columns'):
+        embrow.Vocab(["<unk>"]).encode(pa.table({"text": ["a"]}))
 
 
 def test_arrow_that_has_been_read_already() -> None:

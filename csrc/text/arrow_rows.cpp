@@ -82,8 +82,9 @@ class reader {
     }
 
   private:
-    // Buffers: validity, then as the format has it. An absent validity means no nulls.
+    // Buffers: validity, then as the format has it. An absent validity means no nulls. The null type has no buffers.
     static bool is_null(const ArrowArray& array, int64_t row) {
+        if (array.n_buffers == 0) return true;
         const auto* valid = static_cast<const uint8_t*>(array.buffers[0]);
         const int64_t bit = array.offset + row;
         return array.null_count != 0 && valid && !(valid[bit / 8] >> (bit % 8) & 1);
@@ -96,10 +97,19 @@ class reader {
             append_offsets<int64_t>(array, rows);
         } else if (!std::strcmp(format, "vu") || !std::strcmp(format, "vz")) {
             append_views(array, rows);
+        } else if (!std::strcmp(format, "n")) {
+            for (int64_t row = 0; row < array.length; ++row) append_null(rows);
         } else {
             throw py::type_error(std::string(rules_.doing) + ": Arrow type with format \"" + format +
-                                 "\" holds no text; cast it to a string");
+                                 "\" holds no text; " + instead_of(format));
         }
+    }
+
+    static const char* instead_of(const std::string& format) {
+        if (format == "+s") return "pass one of its columns";
+        // Lists have "+l", "+L", "+vl", "+vL", or "+w:" and their length.
+        const bool lists = format[0] == '+' && format.find_first_of("lLvw") == 1;
+        return lists ? "pass a list of lists of tokens (.tolist())" : "cast it to a string";
     }
 
     void append_row(const char* data, int64_t size, huge_page_vector<text_row>& rows) const {
@@ -157,8 +167,11 @@ class reader {
     // Values go to the rows once, whatever the number of rows that are one of them.
     void read_dictionary(const ArrowSchema& schema, const ArrowArray& array) {
         const auto first = static_cast<int64_t>(rows_.rows.size());
-        const text_rules any{rules_.doing, true};
-        reader(any, rows_).append(schema.dictionary->format, *array.dictionary, rows_.rows);
+        // A dictionary of no values has no type to speak of, as that of a column that is all null.
+        if (array.dictionary->length > 0) {
+            const text_rules any{rules_.doing, true};
+            reader(any, rows_).append(schema.dictionary->format, *array.dictionary, rows_.rows);
+        }
         const int64_t values = static_cast<int64_t>(rows_.rows.size()) - first;
         rows_.picked = true;
         rows_.picks.reserve(rows_.picks.size() + static_cast<size_t>(array.length));
