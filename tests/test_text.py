@@ -269,6 +269,20 @@ def test_a_callable_takes_arrow_arrays_and_lowers_tokens() -> None:
     assert vocab.encode([["B", "A"]]).tolist() == [[3, 2]]
 
 
+@pytest.mark.parametrize("tokenizer", ["whitespace", str.split])
+def test_nulls_of_every_library(tokenizer: Any) -> None:
+    pd = pytest.importorskip("pandas")
+    vocab = embrow.Vocab(["<pad>", "<unk>", "a"], tokenizer=tokenizer)
+    for nulls in (
+        *(pd.Series(["a", null], dtype=object) for null in (None, np.nan, pd.NA)),
+        *(pd.Series(["a", None], dtype=dtype) for dtype in ("str", "string", "category")),
+        *(np.array(["a", null], np.dtypes.StringDType(na_object=null)) for null in (None, np.nan, pd.NA, "NA", "")),
+    ):
+        assert vocab.encode(nulls, nulls="empty").tolist() == [[2], [0]]
+        with pytest.raises(TypeError, match="row 1 is None; drop it or pass nulls="):
+            vocab.encode(nulls)
+
+
 def test_arrow_that_holds_no_text() -> None:
     pa = pytest.importorskip("pyarrow")
     with pytest.raises(TypeError, match=re.escape('Arrow type with format "l" holds no text')):

@@ -18,10 +18,8 @@ def tokenize_rows(texts: Iterable[Any], tokenizer: Callable[[str], list[str]], l
         )
     if hasattr(texts, "columns"):
         raise TypeError(f"expected rows of text, found one {type(texts).__name__}; pass one of its columns")
-    # Arrow's scalars are no str.
-    texts = texts.to_pylist() if hasattr(texts, "to_pylist") else texts
     rows: list[Any] = []
-    for number, row in enumerate(texts):
+    for number, row in enumerate(_with_none(texts)):
         if isinstance(row, bytes):
             try:
                 row = row.decode()  # noqa: PLW2901
@@ -34,3 +32,17 @@ def tokenize_rows(texts: Iterable[Any], tokenizer: Callable[[str], list[str]], l
         else:
             rows.append(row)
     return rows
+
+
+def _with_none(texts: Any) -> Iterable[Any]:
+    """Return the rows as Python's objects, None for each null."""
+    # Arrow's scalars are no str.
+    if hasattr(texts, "to_pylist"):
+        rows: list[Any] = texts.to_pylist()
+        return rows
+    # A pandas Series, whose nulls are None, NaN or pd.NA.
+    if hasattr(texts, "isna") and hasattr(texts, "__arrow_c_stream__"):
+        return [None if null else row for row, null in zip(texts, texts.isna(), strict=True)]
+    # NumPy's StringDType, of which each null is the same object.
+    null_row = getattr(getattr(texts, "dtype", None), "na_object", None)
+    return texts if null_row is None else [None if row is null_row else row for row in texts]
