@@ -77,7 +77,8 @@ class TokenCounter:
     ) -> None:
         """Count the tokens of a text file, plain or compressed, a row to a line; "-" is standard input.
 
-        Memory is bounded: 8 MB and the longest token, or, when the tokenizer is a callable, the longest line.
+        Memory is bounded: 8 MB and the longest stretch without an ASCII space, tab or line end, or, when the tokenizer
+        is a callable, the longest line.
 
         Parameters
         ----------
