@@ -85,6 +85,12 @@ def test_tokens_from_a_dict() -> None:
             embrow.Vocab(ids)
 
 
+@pytest.mark.parametrize("kind", [set, frozenset])
+def test_a_set_has_no_order(kind: Any) -> None:
+    with pytest.raises(TypeError, match=f"Vocab: tokens is a {kind.__name__}, which has no order"):
+        embrow.Vocab(kind(["a", "b"]))
+
+
 @pytest.mark.parametrize(
     ("make", "message"),
     [

@@ -54,6 +54,8 @@ class Vocab:
     ------
     ValueError
         A token occurs twice, the ids of a dict have gaps, or a special, pad or unk token is not among the tokens.
+    TypeError
+        A token is no str, or `tokens` is a set, which has no order.
 
     Notes
     -----
@@ -105,6 +107,8 @@ class Vocab:
     ) -> None:
         if isinstance(tokens, Mapping):
             tokens = in_id_order("Vocab", tokens)
+        elif isinstance(tokens, set | frozenset):
+            raise TypeError(f"Vocab: tokens is a {type(tokens).__name__}, which has no order; pass a sequence of str")
         self._set_up(_core.VocabTable(tokens), None, specials, pad_token, unk_token, tokenizer, lowercase)
 
     @classmethod
