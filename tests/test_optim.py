@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 import pickle
 from typing import Any
 
@@ -714,11 +715,12 @@ def test_a_parameter_leaves_the_settings_of_its_group_behind() -> None:
     weight, other = nn.Parameter(torch.zeros(5, 4, dtype=torch.bfloat16)), nn.Parameter(torch.zeros(2))
     mask = torch.tensor([True, False, True, True, True])
     one = optim.SGD([{"params": [weight], "stochastic_rounding": True, "rows": mask}, {"params": [other]}], lr=1.0)
+    step_rows(weight, one, 0)
     one.param_groups[0]["params"].clear()
-    one.add_param_group({"params": [weight]})
-    weight.grad = torch.ones(5, 4, dtype=torch.bfloat16)
     # Half way between two numbers.
-    one.param_groups[-1]["lr"] = 1 + 2.0**-8
+    one.add_param_group({"params": [weight], "lr": 1 + 2.0**-8})
+    indices = torch.arange(5).reshape(1, 5)
+    weight.grad = torch.sparse_coo_tensor(indices, torch.ones(5, 4, dtype=torch.bfloat16), (5, 4))
     one.step()
     assert torch.equal(weight.detach(), torch.full((5, 4), -1.0, dtype=torch.bfloat16))
 
@@ -753,3 +755,86 @@ def test_steps_under_another_default_device() -> None:
     with torch.device("meta"):
         one.step()
     assert weight.detach()[1].all()
+
+
+@pytest.mark.parametrize("dense", [False, True])
+def test_gradients_of_another_shape_are_refused(dense: bool) -> None:
+    weight = nn.Parameter(torch.ones(10, 4))
+    one = optim.SGD([weight], lr=0.1, **({"rows": {weight: torch.ones(10, dtype=torch.bool)}} if dense else {}))
+    for shape in ((10, 64), (10, 1 << 22)):
+        nn.functional.embedding(torch.tensor([1]), weight, sparse=not dense).sum().backward()
+        weight.data = torch.ones(shape)
+        with pytest.raises(
+            ValueError, match=rf"SGD: a parameter of shape \(10, {shape[1]}\) has a gradient of .*10, 4"
+        ):
+            one.step()
+        assert torch.equal(weight.detach(), torch.ones(shape))
+        weight.data = torch.ones(10, 4)
+        one.zero_grad()
+    step_rows(weight, one, 1)
+    weight.grad = torch.ones(10, 4).to_sparse()
+    with pytest.raises(ValueError, match="must have a gradient of one sparse dimension, the rows; found 2"):
+        one.step()
+
+
+def test_rows_whose_ids_cannot_be_read_here_catch_up() -> None:
+    layer, one = attached()
+    expected, other = attached()
+    other.catch_up()
+    ids = torch.tensor([[1, 2], [3, 0]])
+    assert torch.equal(torch.vmap(layer)(ids), expected(ids))
+    layer, one = attached()
+    one.catch_up(layer.weight, TwoTensor(ids, ids))
+    assert torch.equal(layer.weight, expected.weight)
+    with pytest.raises(TypeError, match="catch_up: ids must be int32 or int64, found list"):
+        one.catch_up(layer.weight, [1])
+
+
+def test_rows_that_are_up_to_date_keep_their_bits_in_another_dtype() -> None:
+    layer, one = attached()
+    layer.double()
+    with torch.no_grad():
+        layer.weight[5:] = math.pi
+    versions = [tensor._version for tensor in (layer.weight, *one.state[layer.weight].values())]
+    behind = layer.weight.detach().clone()
+    one.catch_up()
+    assert torch.equal(layer.weight[4:], behind[4:])
+    assert not torch.equal(layer.weight[:4], behind[:4])
+    assert [t._version for t in (layer.weight, *one.state[layer.weight].values())] > versions
+
+
+def test_negated_views_are_refused() -> None:
+    weight = nn.Parameter(torch._neg_view(torch.ones(5, 4)))
+    with pytest.raises(ValueError, match="SGD: a parameter is a negated view"):
+        step_rows(weight, optim.SGD([weight]), 1)
+    weight = nn.Parameter(torch.ones(5, 4))
+    one = optim.Adagrad([weight])
+    one.state[weight]["sum"] = torch._neg_view(torch.ones(5, 4))
+    with pytest.raises(ValueError, match="Adagrad: the state of a parameter is a negated view"):
+        step_rows(weight, one, 1)
+    assert torch.equal(weight.detach(), torch.ones(5, 4))
+
+
+def test_a_step_that_failed_was_none() -> None:
+    weights = []
+    for fails in (True, False):
+        weight = nn.Parameter(torch.ones(5, 4))
+        one = optim.SGD([weight], lr=1.0, momentum=0.9, dampening=0.5)
+        if fails:
+            weight.grad = torch.sparse_coo_tensor([[7]], torch.ones(1, 4), (5, 4), check_invariants=False)
+            with pytest.raises(IndexError):
+                one.step()
+        step_rows(weight, one, 1, 2)
+        weight.grad = torch.sparse_coo_tensor([[1]], torch.ones(1, 4), (5, 4))
+        one.step()
+        weights.append(weight.detach())
+    assert torch.equal(*weights)
+
+
+def test_what_is_refused_once_is_refused_again() -> None:
+    layer, one = attached()
+    layer.weight.data = torch.ones(3, 4)
+    layer.weight.grad = torch.ones(3, 4)
+    for _ in range(2):
+        with pytest.raises(ValueError, match=r"shape \(10, 4\) has become one of \(3, 4\)"):
+            one.step()

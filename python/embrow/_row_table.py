@@ -15,7 +15,8 @@ from embrow._sharding import is_shared, local_rows
 _get_num_threads = torch.get_num_threads
 _increment_version = torch.autograd.graph.increment_version
 _nowhere = (0, 0)
-_Place = tuple[int, torch.dtype, torch.Size, tuple[int, ...]]
+_Layout = tuple[torch.dtype, torch.Size, torch.device]
+_Place = tuple[int, torch.dtype, torch.Size, tuple[int, ...], bool]
 # size, direct, eps, beta1, beta2, gain, decay, shrink: the numbers of one step, as csrc/update/update.h uses them
 Numbers = tuple[float, float, float, float, float, float, float, float]
 
@@ -108,17 +109,16 @@ class Table:
         self._name = name
         here = local_rows(parameter)
         rows = row_count(here)
-        device = parameter.device
         self._dim = here.numel() // rows if rows else 0
         self.parameter = parameter
-        self._made_for = _kind(parameter)
+        self._made_for = _layout(here)
         self.states = states
         self.rule = rule
-        self.row_steps = torch.full((rows,), step, dtype=torch.int32, device=device) if late else None
-        self.trained = None if trained is None else trained.to(device)
+        self.row_steps = torch.full((rows,), step, dtype=torch.int32, device=here.device) if late else None
+        self.trained = None if trained is None else trained.to(here.device)
         job = (
             rule,
-            elements[parameter.dtype],
+            elements[here.dtype],
             rows,
             self._dim,
             step,
@@ -126,21 +126,31 @@ class Table:
             0 if self.trained is None else self.trained.data_ptr(),
         )
         held = [tensor for tensor in (self.row_steps, self.trained) if tensor is not None]
-        self._kernel = _OnGpu(device, held, late, *job) if _gpu.holds(here) else _OnCpu(*job)
+        self._kernel = _OnGpu(here.device, held, late, *job) if _gpu.holds(here) else _OnCpu(*job)
         self._places: list[_Place | None] = []
 
     def round_stochastically(self, seed: int, step: int) -> None:
         self._kernel.round_stochastically(seed, step)
 
     def step(self, grad: Tensor, scale: float, numbers: Numbers) -> None:
+        dtype, shape, _ = self._made_for
+        if grad.shape != shape:
+            raise ValueError(
+                f"{self._name}: a parameter of shape {tuple(shape)} has a gradient of shape {tuple(grad.shape)}"
+            )
         if grad.layout is torch.sparse_coo:
+            if grad.sparse_dim() != 1:
+                raise ValueError(
+                    f"{self._name}: a parameter of shape {tuple(shape)} with a sparse gradient must have a gradient of "
+                    f"one sparse dimension, the rows; found {grad.sparse_dim()}"
+                )
             indices, values = grad._indices(), grad._values()
             count = values.size(0)
         else:
             count = row_count(grad)
             indices, values = torch.arange(count, device=grad.device), grad
-        if values.dtype is not self.parameter.dtype:
-            values = values.to(self.parameter.dtype)
+        if values.dtype is not dtype:
+            values = values.to(dtype)
         if values.dim() != 2 or values.stride(1) != 1:
             values = values.reshape(count, self._dim).contiguous()
         if values.is_neg():
@@ -149,7 +159,7 @@ class Table:
             indices = indices.contiguous()
         if not has_memory(values):
             raise TypeError(f"{self._name}: the gradient, a {type(grad).__name__}, has no memory of its own to read")
-        self._place(self.parameter)
+        self._place(local_rows(self.parameter))
         self._kernel.step(indices, values, scale, numbers)
         self._written()
         if self.row_steps is not None and self._kernel.remembered >= _most_remembered:
@@ -157,76 +167,87 @@ class Table:
 
     @outside_graphs
     def catch_up(self, ids: Tensor | None = None) -> None:
+        """Bring the rows of `ids` up to date, or all of them."""
         if self.row_steps is None:
             return
         if self.has_changed():
             return self._catch_up_as_it_was()
-        self._place(self.parameter)
-        behind = self._kernel.catch_up_rows() if ids is None else self._kernel.catch_up(ids.contiguous())
+        self._place(local_rows(self.parameter))
+        # Which rows ids name that cannot be read here, of a transform or without numbers, nobody knows.
+        if ids is None or type(ids) is not Tensor or not has_memory(ids):
+            behind = self._kernel.catch_up_rows()
+        else:
+            behind = self._kernel.catch_up(ids.contiguous())
         if behind:
             self._written()
 
     def has_changed(self) -> bool:
         """Whether the parameter is of another type, shape or device than it was: half(), double(), cuda(), .data."""
-        return _kind(self.parameter) != self._made_for
+        return _layout(local_rows(self.parameter)) != self._made_for
 
     def _catch_up_as_it_was(self) -> None:
-        """Bring all rows of a parameter that has changed up to date, with the state that it had."""
+        """Bring the rows of a parameter that has changed up to date, with the state that it had."""
         if self._kernel.remembered == 0:
             return
         dtype, shape, device = self._made_for
-        if self.parameter.shape != shape:
+        here = local_rows(self.parameter)
+        if here.shape != shape:
             raise ValueError(
-                f"{self._name}: a parameter of shape {tuple(shape)} has become one of {tuple(self.parameter.shape)} "
-                "with rows that steps without a gradient have left behind; call catch_up() before changing it"
+                f"{self._name}: a parameter of shape {tuple(shape)} has become one of {tuple(here.shape)} with rows "
+                "that steps without a gradient have left behind; call catch_up() before changing it"
             )
         with torch.no_grad():
-            here = local_rows(self.parameter)
             before = here.to(device, dtype, copy=True, memory_format=torch.contiguous_format)
-            self._place(before)
-            if self._kernel.catch_up_rows():
-                here.copy_(before)
+            after = before.clone()
+            self._place(after)
+            self._kernel.catch_up_rows()
+            # What has not moved keeps the bits that it has now.
+            here.copy_(torch.where((after != before).to(here.device), after.to(here), here))
+        self._written()
 
-    def _place(self, parameter: Tensor) -> None:
+    def _place(self, here: Tensor) -> None:
+        """Tell the kernel where the parameter's rows lie, `here`, and the state's."""
         # Memory may have moved since the last call: share_memory_(), .data = ..., a module's .to().
-        tensors = [None if tensor is None else local_rows(tensor) for tensor in (parameter, *self.states)]
-        places = [
-            None if tensor is None else (tensor.data_ptr(), tensor.dtype, tensor.shape, tensor.stride())
-            for tensor in tensors
-        ]
+        states = [None if state is None else local_rows(state) for state in self.states]
+        places = [None if tensor is None else _place_of(tensor) for tensor in (here, *states)]
         if places == self._places:
             return
-        here = tensors[0]
-        assert here is not None
-        for tensor in tensors:
-            if tensor is not None:
-                self._check_place(tensor, here)
+        self._check_memory("a parameter", here)
+        for state in states:
+            if state is not None:
+                self._check_state(state, here)
         self._kernel.place(
-            *(_nowhere if tensor is None else (tensor.data_ptr(), _row_bytes(tensor)) for tensor in tensors)
+            *(_nowhere if tensor is None else (tensor.data_ptr(), _row_bytes(tensor)) for tensor in (here, *states))
         )
         self._places = places
 
-    def _check_place(self, tensor: Tensor, parameter: Tensor) -> None:
-        """Raise for memory that the kernel would not read as what it is."""
-        is_state = tensor is not parameter
-        what = "the state of a parameter" if is_state else "a parameter"
-        dtype, shape = parameter.dtype, parameter.shape
-        if is_state and self.rule is _core.UpdateRule.rowwise_adagrad:
-            dtype, shape = torch.float32, torch.Size([row_count(parameter)])
-        if tensor.dtype != dtype:
+    def _check_state(self, state: Tensor, here: Tensor) -> None:
+        """Raise for what is no state of the parameter."""
+        dtype, shape = here.dtype, here.shape
+        if self.rule is _core.UpdateRule.rowwise_adagrad:
+            dtype, shape = torch.float32, torch.Size([row_count(here)])
+        if state.dtype != dtype:
             raise TypeError(
-                f"{self._name}: {what} is {tensor.dtype} where {dtype} belongs to a parameter of {parameter.dtype}; "
-                "make the optimizer after changing a module's dtype"
+                f"{self._name}: the state of a parameter is {state.dtype} where {dtype} belongs to a parameter of "
+                f"{here.dtype}; make the optimizer after changing a module's dtype"
             )
-        if tensor.shape != shape:
+        if state.shape != shape:
             raise ValueError(
-                f"{self._name}: {what} has shape {tuple(tensor.shape)} where {tuple(shape)} belongs to a parameter of "
-                f"shape {tuple(parameter.shape)}; make the optimizer, or load its state, for that shape"
+                f"{self._name}: the state of a parameter has shape {tuple(state.shape)} where {tuple(shape)} belongs "
+                f"to a parameter of shape {tuple(here.shape)}; make the optimizer, or load its state, for that shape"
             )
-        if tensor.device != parameter.device:
-            raise ValueError(f"{self._name}: {what} lies on {tensor.device} and the parameter on {parameter.device}")
+        if state.device != here.device:
+            raise ValueError(
+                f"{self._name}: the state of a parameter lies on {state.device} and the parameter on {here.device}"
+            )
+        self._check_memory("the state of a parameter", state)
+
+    def _check_memory(self, what: str, tensor: Tensor) -> None:
+        """Raise for a tensor whose memory does not hold its rows one after another as they are."""
         if not has_memory(tensor):
             raise TypeError(f"{self._name}: {what}, a {type(tensor).__name__}, has no memory of its own to write")
+        if tensor.is_neg():
+            raise ValueError(f"{self._name}: {what} is a negated view; use .resolve_neg()")
         if not (tensor.is_contiguous() or (tensor.dim() == 2 and tensor.stride(1) == 1)):
             raise ValueError(
                 f"{self._name}: {what} of shape {tuple(tensor.shape)} must have rows without gaps, found strides "
@@ -238,8 +259,12 @@ class Table:
         _increment_version([*written, *(local_rows(tensor) for tensor in written if is_shared(tensor))])
 
 
-def _kind(parameter: Tensor) -> tuple[torch.dtype, torch.Size, torch.device]:
-    return parameter.dtype, parameter.shape, parameter.device
+def _layout(tensor: Tensor) -> _Layout:
+    return tensor.dtype, tensor.shape, tensor.device
+
+
+def _place_of(tensor: Tensor) -> _Place:
+    return tensor.data_ptr(), tensor.dtype, tensor.shape, tensor.stride(), tensor.is_neg()
 
 
 def row_count(tensor: Tensor) -> int:

@@ -61,8 +61,6 @@ def _check_served(name: str, parameter: Tensor, grad: Tensor) -> None:
     if parameter.dtype not in elements:
         found = str(parameter.dtype).removeprefix("torch.")
         raise TypeError(f"{about} must be float32, float64, bfloat16 or float16, found {found}")
-    if is_sparse and grad.sparse_dim() != 1:
-        raise ValueError(f"{about} must have a gradient of one sparse dimension, the rows; found {grad.sparse_dim()}")
     if not (parameter.is_contiguous() or (parameter.dim() == 2 and parameter.stride(1) == 1)):
         raise ValueError(f"{about} must have rows without gaps, found strides {parameter.stride()}; use .contiguous()")
 
@@ -207,6 +205,7 @@ class SparseRows(torch.optim.Optimizer):
             raise
         # They may come from another group, whose settings they leave behind.
         for parameter in parameters:
+            self._drop_table(parameter)
             self._seeds.pop(parameter, None)
             self._masks.pop(parameter, None)
         if stochastic:
@@ -231,7 +230,10 @@ class SparseRows(torch.optim.Optimizer):
 
     @staticmethod
     def profile_hook_step(func: Callable[..., Any]) -> Callable[..., Any]:
-        """Return a step that serves hooks and profilers, as PyTorch's does; each class's step becomes one."""
+        """Return a step that serves hooks and profilers, as PyTorch's does; each class's step becomes one.
+
+        What watches operators without a profiler, as an ExecutionTraceObserver alone, does not get the step's name.
+        """
         watched = torch.optim.Optimizer.profile_hook_step(func)
 
         @functools.wraps(func)
@@ -312,9 +314,15 @@ class SparseRows(torch.optim.Optimizer):
         if self._tables:
             for parameter in group["params"]:
                 # PyTorch's step is about to move every row.
-                if parameter.grad is not None and parameter in self._tables:
-                    self._tables.pop(parameter).catch_up()
+                if parameter.grad is not None:
+                    self._drop_table(parameter)
         return super()._init_group(group, *lists)  # type: ignore[misc]
+
+    def _drop_table(self, parameter: Tensor) -> None:
+        """Bring all rows up to date for the last time."""
+        if parameter in self._tables:
+            self._tables[parameter].catch_up()
+            del self._tables[parameter]
 
     def _step_rows(self, parameter: Tensor, group: dict[str, Any]) -> None:
         if parameter.is_cuda and _gpu.is_capturing():
@@ -330,10 +338,20 @@ class SparseRows(torch.optim.Optimizer):
         found_inf = getattr(self, "found_inf", None)
         if found_inf is not None and found_inf.item():
             return
+        state = self.state[parameter]
+        known = set(state)
+        try:
+            self._step_table(parameter, group, state)
+        except BaseException:
+            # What was made for a step that was not taken would tell of one.
+            for name in set(state) - known:
+                del state[name]
+            raise
+
+    def _step_table(self, parameter: Tensor, group: dict[str, Any], state: dict[str, Any]) -> None:
         grad = parameter.grad
         assert grad is not None
         table = self._tables.get(parameter)
-        state = self.state[parameter]
         rule, states, count = self._rows_state(parameter, state, group)
         if table is None or table.rule is not rule or table.has_changed():
             if table is not None:
@@ -428,8 +446,8 @@ class SparseRows(torch.optim.Optimizer):
             )
         table_or_none = self._tables.get(parameter)
         if table_or_none is not None:
-            if ids is not None and ids.dtype not in (torch.int32, torch.int64):
-                found = str(ids.dtype).removeprefix("torch.")
+            if ids is not None and not (isinstance(ids, Tensor) and ids.dtype in (torch.int32, torch.int64)):
+                found = str(ids.dtype).removeprefix("torch.") if isinstance(ids, Tensor) else type(ids).__name__
                 raise TypeError(f"catch_up: ids must be int32 or int64, found {found}")
             if ids is not None and ids.device != parameter.device:
                 raise ValueError(f"catch_up: ids must lie on the parameter's {parameter.device}, found {ids.device}")
@@ -463,7 +481,8 @@ class SparseRows(torch.optim.Optimizer):
         Notes
         -----
         Copies of the layer, as :class:`torch.optim.swa_utils.AveragedModel` makes, and pickles of it are of the rows as
-        they are: call :meth:`catch_up` before. The hooks do nothing there.
+        they are: call :meth:`catch_up` before. The hooks do nothing there; a layer that was copied together with its
+        optimizer must be attached anew.
         """
         if not isinstance(module, (torch.nn.Embedding, torch.nn.EmbeddingBag)):
             raise TypeError(f"attach takes an Embedding or EmbeddingBag, found {type(module).__name__}")
@@ -493,7 +512,7 @@ class SparseRows(torch.optim.Optimizer):
 
         def before_others(module: Any, *_: Any) -> None:
             if module.weight in self._tables:
-                self.catch_up(module.weight)
+                self._tables[module.weight].catch_up()
 
         before_reading = (
             register(_Hook(before_gather))
