@@ -480,7 +480,7 @@ class SparseRows(torch.optim.Optimizer):
 
         Notes
         -----
-        Copies of the layer, as :class:`torch.optim.swa_utils.AveragedModel` makes, and pickles of it are of the rows as
+        Copies of the layer, as an `AveragedModel` holds, and pickles of it are of the rows as
         they are: call :meth:`catch_up` before. The hooks do nothing there; a layer that was copied together with its
         optimizer must be attached anew.
         """
