@@ -838,3 +838,54 @@ def test_what_is_refused_once_is_refused_again() -> None:
     for _ in range(2):
         with pytest.raises(ValueError, match=r"shape \(10, 4\) has become one of \(3, 4\)"):
             one.step()
+
+
+@pytest.mark.parametrize("is_loaded", [False, True])
+def test_state_loaded_under_a_table(is_loaded: bool) -> None:
+    """Rows behind catch up first, but not where the table has been loaded, too."""
+    tables = []
+    for kind, ours in ((optim.Adam, True), (torch.optim.Adam, False)):
+        torch.manual_seed(0)
+        weight = nn.Parameter(torch.randn(10, 4))
+        one = kind([weight], lr=0.1, **({"catch_up": True} if ours else {}))
+        for i in range(8):
+            if i == 3:
+                saved = copy.deepcopy((one.state_dict(), weight.detach()))
+            if i == 6:
+                if is_loaded:
+                    with torch.no_grad():
+                        weight.copy_(saved[1])
+                one.load_state_dict(saved[0])
+            if ours:
+                one.catch_up(weight, torch.tensor([i]))
+            one.zero_grad()
+            nn.functional.embedding(torch.tensor([i]), weight, sparse=ours).pow(2).sum().backward()
+            one.step()
+        if ours:
+            one.catch_up()
+        tables.append(weight.detach())
+    torch.testing.assert_close(*tables, rtol=1e-6, atol=1e-6)
+
+
+def test_rowwise_sums_pass_the_hooks_of_loading() -> None:
+    weight = nn.Parameter(torch.ones(5, 4, dtype=torch.bfloat16))
+    one = optim.RowwiseAdagrad([weight], lr=0.1)
+    step_rows(weight, one, 1)
+    saved = one.state_dict()
+    saved["state"][0]["sum"] = torch.full((5,), 1 + 2.0**-12)
+    one.load_state_dict(saved)
+    assert torch.equal(one.state[weight]["sum"], saved["state"][0]["sum"])
+
+    def sevens(_: Any, found: dict[str, Any]) -> dict[str, Any]:
+        state = {**found["state"][0], "sum": torch.full((5,), 7.0)}
+        return {**found, "state": {0: state}}
+
+    def one_more(loaded: Any) -> None:
+        loaded.state[weight]["sum"] += 1
+
+    one.register_load_state_dict_pre_hook(sevens)
+    one.load_state_dict(saved)
+    assert torch.equal(one.state[weight]["sum"], torch.full((5,), 7.0))
+    one.register_load_state_dict_post_hook(one_more)
+    one.load_state_dict(saved)
+    assert torch.equal(one.state[weight]["sum"], torch.full((5,), 8.0))

@@ -107,6 +107,8 @@ def test_tensors() -> None:
     with pytest.raises(ValueError, match="row 2 has a value beyond int64 at position 1, 9223372036854775813"):
         embrow.pad_sequences(unsigned)
     assert embrow.pad_sequences([*unsigned[:2], unsigned[2][:1]]).tolist() == [[1], [0], [2]]
+    with pytest.raises(TypeError, match=r"rows are tensors of torch.int64 and torch.uint64; give rows of one dtype"):
+        embrow.pad_sequences([torch.tensor([1]), unsigned[0], unsigned[1]])
     with pytest.raises(TypeError, match="rows are tensors and list; give rows of one kind"):
         embrow.pad_sequences([torch.tensor([1]), [1]])
 

@@ -128,6 +128,7 @@ class Table:
         held = [tensor for tensor in (self.row_steps, self.trained) if tensor is not None]
         self._kernel = _OnGpu(here.device, held, late, *job) if _gpu.holds(here) else _OnCpu(*job)
         self._places: list[_Place | None] = []
+        self._version = parameter._version
 
     def round_stochastically(self, seed: int, step: int) -> None:
         self._kernel.round_stochastically(seed, step)
@@ -184,6 +185,10 @@ class Table:
     def has_changed(self) -> bool:
         """Whether the parameter is of another type, shape or device than it was: half(), double(), cuda(), .data."""
         return _layout(local_rows(self.parameter)) != self._made_for
+
+    def is_as_left(self) -> bool:
+        """Whether nobody else has written to the parameter since it was last updated here."""
+        return self.parameter._version == self._version and not self.has_changed()
 
     def _catch_up_as_it_was(self) -> None:
         """Bring the rows of a parameter that has changed up to date, with the state that it had."""
@@ -257,6 +262,7 @@ class Table:
     def _written(self) -> None:
         written = [self.parameter, *(state for state in self.states if state is not None)]
         _increment_version([*written, *(local_rows(tensor) for tensor in written if is_shared(tensor))])
+        self._version = self.parameter._version
 
 
 def _layout(tensor: Tensor) -> _Layout:

@@ -408,9 +408,9 @@ class SparseRows(torch.optim.Optimizer):
         """Bring rows up to date with the steps in which they had no gradient.
 
         With `catch_up=True` this must come before rows are read: of the ids of a batch before its forward pass, of all
-        rows before a table is saved, copied, evaluated as a whole or given another shape, and before a state is loaded
-        under a table that stays. `state_dict` and `step` see to it themselves, and :meth:`attach` has an embedding
-        layer do it. Otherwise it does nothing.
+        rows before a table is saved, copied, evaluated as a whole or given another shape. `state_dict`, `step` and
+        `load_state_dict`, under a table that has not been written to, see to it themselves, and :meth:`attach` has an
+        embedding layer do it. Otherwise it does nothing.
 
         Parameters
         ----------
@@ -528,6 +528,13 @@ class SparseRows(torch.optim.Optimizer):
     def state_dict(self) -> dict[str, Any]:
         self.catch_up()
         return super().state_dict()
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        for table in self._tables.values():
+            # What has been loaded into a table has missed nothing.
+            if table.is_as_left():
+                table.catch_up()
+        super().load_state_dict(state_dict)
 
     def __getstate__(self) -> dict[str, Any]:
         self.catch_up()

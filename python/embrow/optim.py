@@ -298,13 +298,29 @@ class RowwiseAdagrad(SparseRows):
         return _adagrad_numbers(group, step)
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        super().load_state_dict(state_dict)
-        # It casts to the parameters' dtype.
-        saved = [state_dict["state"].get(i) for group in state_dict["param_groups"] for i in group["params"]]
-        parameters = [parameter for group in self.param_groups for parameter in group["params"]]
-        for parameter, state in zip(parameters, saved, strict=True):
-            if state:
-                self.state[parameter]["sum"] = state["sum"].to(parameter.device, torch.float32, copy=True)
+        # PyTorch's casts the sums to the parameters' dtype, between the hooks of others.
+        loaded: list[dict[str, Any]] = []
+
+        def keep(_: Any, found: dict[str, Any]) -> None:
+            loaded.append(found)
+
+        def restore(_: Any) -> None:
+            (found,) = loaded
+            saved = [found["state"].get(i) for group in found["param_groups"] for i in group["params"]]
+            parameters = [parameter for group in self.param_groups for parameter in group["params"]]
+            for parameter, state in zip(parameters, saved, strict=True):
+                if state:
+                    self.state[parameter]["sum"] = state["sum"].to(parameter.device, torch.float32, copy=True)
+
+        hooks = [
+            self.register_load_state_dict_pre_hook(keep),
+            self.register_load_state_dict_post_hook(restore, prepend=True),
+        ]
+        try:
+            super().load_state_dict(state_dict)
+        finally:
+            for hook in hooks:
+                hook.remove()
 
 
 def _adagrad_numbers(group: dict[str, Any], step: int) -> Numbers:

@@ -129,14 +129,19 @@ def _ragged_of_tensors(rows: Any) -> tuple[Any, Any]:
     others = [kind for kind in set(map(type, rows)) if not issubclass(kind, torch.Tensor)]
     if others:
         raise TypeError(f"pad_sequences: rows are tensors and {others[0].__name__}; give rows of one kind")
+    dtypes = set(map(operator.attrgetter("dtype"), rows))
+    # Joined with integers they are integers.
+    if torch.bool in dtypes:
+        row = next(number for number, row in enumerate(rows) if row.dtype is torch.bool)
+        raise TypeError(f"pad_sequences: row {row} is a tensor of dtype torch.bool; rows are sequences of int")
+    # PyTorch joins these with none but their own.
+    if len(dtypes) > 1 and not dtypes.isdisjoint((torch.uint16, torch.uint32, torch.uint64)):
+        found = " and ".join(sorted(map(str, dtypes)))
+        raise TypeError(f"pad_sequences: rows are tensors of {found}; give rows of one dtype")
     with torch.no_grad():
         joined = torch.cat(list(rows)) if all(row.ndim == 1 for row in rows) else None
     if joined is None or joined.is_floating_point() or joined.is_complex():
         raise TypeError("pad_sequences: tensors have one dimension and an integer dtype")
-    # Joined with integers they are integers.
-    if torch.bool in set(map(operator.attrgetter("dtype"), rows)):
-        row = next(number for number, row in enumerate(rows) if row.dtype is torch.bool)
-        raise TypeError(f"pad_sequences: row {row} is a tensor of dtype torch.bool; rows are sequences of int")
     offsets = np.zeros(len(rows) + 1, dtype=np.int64)
     np.cumsum(np.fromiter(map(torch.numel, rows), dtype=np.int64, count=len(rows)), out=offsets[1:])
     if joined.dtype is torch.uint64 and len(beyond := (joined.view(torch.int64) < 0).nonzero()):
