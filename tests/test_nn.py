@@ -19,6 +19,7 @@ from torch.autograd import forward_ad
 from torch.fx.experimental.proxy_tensor import make_fx
 
 import embrow.functional as F
+import embrow.nn
 from beside_torch import OTHER_TYPES, behaves_as, counted, raises_as
 from embrow import _core
 from embrow.nn import Embedding
@@ -665,3 +666,46 @@ def test_tangents_of_a_gradient_are_kept() -> None:
             (gradient,) = torch.autograd.grad(rows, layer.weight, dual)
             tangents.append(forward_ad.unpack_dual(gradient).tangent)
     assert torch.equal(*tangents)
+
+
+def test_memory_that_was_given_up_is_not_read() -> None:
+    flat = torch.randn(64 + 40)
+    layer = Embedding.from_pretrained(flat[64:].view(10, 4))
+    flat.untyped_storage().resize_(0)
+    with pytest.raises(RuntimeError):
+        layer(torch.arange(10).repeat(1000))
+
+
+UNPACKED: dict[str, Callable[[Tensor], Tensor]] = {
+    "strided": lambda ids: ids.t().contiguous().t(),
+    "narrow": lambda ids: ids.int(),
+    "short": lambda ids: ids[:8].clone(),
+    "long": lambda ids: torch.cat([ids, ids]),
+    "int16": lambda ids: ids.short(),
+}
+
+
+@pytest.mark.parametrize("unpack", UNPACKED)
+@pytest.mark.parametrize("kind", ["Embedding", "EmbeddingBag"])
+def test_ids_that_hooks_give_back_in_another_form(kind: str, unpack: str) -> None:
+    ids = torch.arange(1000).reshape(50, 20) % 7
+    ours = getattr(embrow.nn, kind)(1000, 8)
+    theirs = getattr(torch.nn, kind)(1000, 8, _weight=ours.weight.detach().clone())
+    outcomes = []
+    for layer in (ours, theirs):
+        # PyTorch's bags save what they have made of the ids.
+        with torch.autograd.graph.saved_tensors_hooks(
+            lambda saved: saved, lambda saved: UNPACKED[unpack](saved) if saved.shape == ids.shape else saved
+        ):
+            rows = layer(ids)
+        weights = torch.linspace(0, 1, rows.numel()).view_as(rows)
+        try:
+            rows.backward(weights)
+        except (RuntimeError, IndexError) as error:
+            outcomes.append(type(error))
+        else:
+            outcomes.append(layer.weight.grad)
+    if unpack in ("strided", "narrow"):
+        torch.testing.assert_close(*outcomes)
+    elif kind == "Embedding":
+        assert issubclass(outcomes[0], RuntimeError)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import copy
 import math
 import pickle
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -889,3 +891,55 @@ def test_rowwise_sums_pass_the_hooks_of_loading() -> None:
     one.register_load_state_dict_post_hook(one_more)
     one.load_state_dict(saved)
     assert torch.equal(one.state[weight]["sum"], torch.full((5,), 8.0))
+
+
+def test_steps_and_reading_threads_take_turns() -> None:
+    """Else one finds a history of steps that another is writing."""
+    layer = nn.Embedding(3000, 32, sparse=True)
+    one = optim.Adam(layer.parameters(), lr=1e-4, catch_up=True)
+    one.attach(layer)
+    momentum = nn.Parameter(torch.zeros(3000, 32))
+    other = optim.SGD([momentum], lr=1e-4, momentum=0.5)
+    generator = torch.Generator().manual_seed(0)
+    batches = [torch.randint(0, 3000, (1000,), generator=generator) for _ in range(8)]
+    done = threading.Event()
+
+    def train() -> None:
+        for step in range(300):
+            one.zero_grad()
+            layer(batches[step % 8]).sum().backward()
+            one.step()
+
+    def push() -> None:
+        for step in range(300):
+            grad = torch.sparse_coo_tensor(batches[step % 8].unsqueeze(0), torch.ones(1000, 32), (3000, 32))
+            momentum.grad = grad
+            other.step()
+
+    def read() -> None:
+        while not done.is_set():
+            with torch.no_grad():
+                layer(batches[0])
+            one.catch_up()
+            other.catch_up()
+
+    with ThreadPoolExecutor(4) as threads:
+        reader = threads.submit(read)
+        try:
+            for work in [threads.submit(task) for task in (train, push, push)]:
+                work.result()
+        finally:
+            done.set()
+        reader.result()
+    assert layer.weight.isfinite().all()
+    assert momentum.isfinite().all()
+    assert momentum.abs().max() < 1
+
+
+def test_memory_that_was_given_up_is_refused() -> None:
+    flat = torch.ones(64 + 40)
+    weight = nn.Parameter(flat[64:].view(10, 4))
+    nn.functional.embedding(torch.tensor([1]), weight, sparse=True).sum().backward()
+    flat.untyped_storage().resize_(0)
+    with pytest.raises(TypeError, match="SGD: a parameter, a Parameter, has no memory of its own"):
+        optim.SGD([weight]).step()

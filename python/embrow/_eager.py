@@ -80,7 +80,8 @@ def are_plain_ids(ids: Tensor) -> bool:
 def has_memory(tensor: Tensor) -> bool:
     """Whether a tensor has memory of its own, or none to have."""
     try:
-        return tensor.data_ptr() != 0 or tensor.numel() == 0
+        # A view of memory that was given up begins so far from nowhere.
+        return tensor.data_ptr() != tensor.storage_offset() * tensor.itemsize or tensor.numel() == 0
     except RuntimeError:
         return False
 

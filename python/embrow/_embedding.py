@@ -199,11 +199,13 @@ _apply: Callable[..., Any] = super(torch.autograd.Function, _Lookup).apply
 
 def table_gradient(grad: Tensor, ids: Tensor, rows: int, padding_idx: int, by_freq: bool, sparse: bool) -> Tensor:
     """Return the gradient of a table in a backward pass of ours."""
-    if sparse or not is_gradient_served(grad):
+    # Hooks of saved tensors may have made others of them; what is wrong with those PyTorch's operator tells.
+    are_as_saved = are_plain_ids(ids) and ids.numel() * grad.size(-1) == grad.numel()
+    if sparse or not are_as_saved or not is_gradient_served(grad):
         ids = ids if sparse else _gpu.inside(ids, rows)
         table: Tensor = embedding_backward(grad, ids, rows, padding_idx, by_freq, sparse)
         return table
-    return _scatter(grad, ids, rows, padding_idx, by_freq)
+    return _scatter(grad, ids.contiguous(), rows, padding_idx, by_freq)
 
 
 def is_gradient_served(grad: Tensor) -> bool:

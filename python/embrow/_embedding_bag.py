@@ -235,19 +235,30 @@ class _BagLookup(torch.autograd.Function):
         table = weight if ctx.needs_input_grad[1] else None
         ctx.save_for_backward(bags.ids, bags.offsets, table, weights, winners)
         ctx.bags = bags.count, bags.width
+        ctx.ids_count = bags.ids.numel()
         ctx.settings = settings
         return _pool(weight, weights, bags, settings, winners)
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> Any:
         ids, offsets, weight, weights, winners = ctx.saved_tensors
-        bags = _Bags(ids, offsets, *ctx.bags)
         settings = ctx.settings
+        # Hooks of saved tensors may have made others of them; what is wrong with those PyTorch's operators tell.
+        are_as_saved = (
+            are_plain_ids(ids)
+            and ids.numel() == ctx.ids_count
+            and (offsets is None or (are_plain_ids(offsets) and offsets.numel() >= ctx.bags[0]))
+            and (weights is None or (is_plain(weights) and weights.dtype is grad.dtype))
+            and (weights is None or weights.numel() == ctx.ids_count)
+        )
+        if are_as_saved:
+            ids, offsets, weights = (t if t is None else t.contiguous() for t in (ids, offsets, weights))
+        bags = _Bags(ids, offsets, *ctx.bags)
         if winners is None and _gpu.holds(ids) and bags.with_rest().count > bags.count:
             # Ids behind the last bag are in none: their gradient is zero.
             bags = bags.with_rest()
             grad = torch.cat([grad, grad.new_zeros(1, settings.dim)])
-        served = is_gradient_served(grad)
+        served = are_as_saved and is_gradient_served(grad)
         table = shares = None
         if ctx.needs_input_grad[0]:
             if winners is not None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import functools
+import threading
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -90,6 +93,15 @@ class _OnGpu:
         return behind
 
 
+def _one_at_a_time(method: Callable[..., None]) -> Callable[..., None]:
+    @functools.wraps(method)
+    def alone(self: Table, *args: Any) -> None:
+        with self._lock:
+            method(self, *args)
+
+    return alone
+
+
 class Table:
     """One parameter, its state tensors and the compiled kernel that updates both.
 
@@ -107,6 +119,8 @@ class Table:
         trained: Tensor | None,
     ):
         self._name = name
+        # What a kernel remembers of the steps is one thread's to read and write.
+        self._lock = threading.RLock()
         here = local_rows(parameter)
         rows = row_count(here)
         self._dim = here.numel() // rows if rows else 0
@@ -133,6 +147,7 @@ class Table:
     def round_stochastically(self, seed: int, step: int) -> None:
         self._kernel.round_stochastically(seed, step)
 
+    @_one_at_a_time
     def step(self, grad: Tensor, scale: float, numbers: Numbers) -> None:
         dtype, shape, _ = self._made_for
         if grad.shape != shape:
@@ -167,6 +182,7 @@ class Table:
             self.catch_up()
 
     @outside_graphs
+    @_one_at_a_time
     def catch_up(self, ids: Tensor | None = None) -> None:
         """Bring the rows of `ids` up to date, or all of them."""
         if self.row_steps is None:
