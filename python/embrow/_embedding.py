@@ -199,13 +199,16 @@ _apply: Callable[..., Any] = super(torch.autograd.Function, _Lookup).apply
 
 def table_gradient(grad: Tensor, ids: Tensor, rows: int, padding_idx: int, by_freq: bool, sparse: bool) -> Tensor:
     """Return the gradient of a table in a backward pass of ours."""
-    # Hooks of saved tensors may have made others of them; what is wrong with those PyTorch's operator tells.
-    are_as_saved = are_plain_ids(ids) and ids.numel() * grad.size(-1) == grad.numel()
-    if sparse or not are_as_saved or not is_gradient_served(grad):
+    if sparse or not is_gradient_served(grad) or not _are_as_saved(ids, grad):
         ids = ids if sparse else _gpu.inside(ids, rows)
         table: Tensor = embedding_backward(grad, ids, rows, padding_idx, by_freq, sparse)
         return table
     return _scatter(grad, ids.contiguous(), rows, padding_idx, by_freq)
+
+
+def _are_as_saved(ids: Tensor, grad: Tensor) -> bool:
+    """Whether hooks of saved tensors have left the ids what they were; what is wrong with others PyTorch tells."""
+    return are_plain_ids(ids) and ids.numel() * grad.size(-1) == grad.numel()
 
 
 def is_gradient_served(grad: Tensor) -> bool:
