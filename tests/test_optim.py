@@ -553,6 +553,12 @@ def test_a_table_whose_dtype_changed() -> None:
         optimizer.step()
 
 
+def step_rows(parameter: Tensor, one: Any, *ids: int, sparse: bool = True) -> None:
+    one.zero_grad()
+    nn.functional.embedding(torch.tensor(ids), parameter, sparse=sparse).pow(2).sum().backward()
+    one.step()
+
+
 def attached() -> tuple[nn.Embedding, Any]:
     """A layer of which the optimizer has left rows behind."""
     torch.manual_seed(0)
@@ -597,9 +603,7 @@ def test_rows_behind_catch_up_before_a_step_in_another_dtype() -> None:
                 weight.data = weight.data.double()
             if ours:
                 one.catch_up(weight, torch.tensor([i]))
-            one.zero_grad()
-            nn.functional.embedding(torch.tensor([i]), weight, sparse=ours).pow(2).sum().backward()
-            one.step()
+            step_rows(weight, one, i, sparse=ours)
         if ours:
             one.catch_up()
         weights.append(weight.detach())
@@ -620,12 +624,6 @@ def test_rows_behind_in_a_table_of_another_shape_are_refused(rows: int) -> None:
     one.catch_up()
     layer.weight.data = torch.ones(rows, 4)
     layer.state_dict()
-
-
-def step_rows(parameter: Tensor, one: Any, *ids: int) -> None:
-    one.zero_grad()
-    nn.functional.embedding(torch.tensor(ids), parameter, sparse=True).pow(2).sum().backward()
-    one.step()
 
 
 @pytest.mark.parametrize("kind", [optim.SGD, optim.Adagrad, optim.RowwiseAdagrad, optim.Adam])
@@ -797,12 +795,14 @@ def test_rows_that_are_up_to_date_keep_their_bits_in_another_dtype() -> None:
     layer.double()
     with torch.no_grad():
         layer.weight[5:] = math.pi
-    versions = [tensor._version for tensor in (layer.weight, *one.state[layer.weight].values())]
+    state = one.state[layer.weight]
+    written = (layer.weight, state["exp_avg"], state["exp_avg_sq"])
+    versions = [tensor._version for tensor in written]
     behind = layer.weight.detach().clone()
     one.catch_up()
     assert torch.equal(layer.weight[4:], behind[4:])
     assert not torch.equal(layer.weight[:4], behind[:4])
-    assert [t._version for t in (layer.weight, *one.state[layer.weight].values())] > versions
+    assert all(tensor._version > version for tensor, version in zip(written, versions, strict=True))
 
 
 def test_negated_views_are_refused() -> None:
@@ -860,9 +860,7 @@ def test_state_loaded_under_a_table(is_loaded: bool) -> None:
                 one.load_state_dict(saved[0])
             if ours:
                 one.catch_up(weight, torch.tensor([i]))
-            one.zero_grad()
-            nn.functional.embedding(torch.tensor([i]), weight, sparse=ours).pow(2).sum().backward()
-            one.step()
+            step_rows(weight, one, i, sparse=ours)
         if ours:
             one.catch_up()
         tables.append(weight.detach())

@@ -82,9 +82,8 @@ class reader {
     }
 
   private:
-    // Buffers: validity, then as the format has it. An absent validity means no nulls. The null type has no buffers.
+    // Buffers: validity, then as the format has it. An absent validity means no nulls.
     static bool is_null(const ArrowArray& array, int64_t row) {
-        if (array.n_buffers == 0) return true;
         const auto* valid = static_cast<const uint8_t*>(array.buffers[0]);
         const int64_t bit = array.offset + row;
         return array.null_count != 0 && valid && !(valid[bit / 8] >> (bit % 8) & 1);
@@ -173,6 +172,7 @@ class reader {
             reader(any, rows_).append(schema.dictionary->format, *array.dictionary, rows_.rows);
         }
         const int64_t values = static_cast<int64_t>(rows_.rows.size()) - first;
+        const bool values_are_null = !std::strcmp(schema.dictionary->format, "n");
         rows_.picked = true;
         rows_.picks.reserve(rows_.picks.size() + static_cast<size_t>(array.length));
         for (int64_t row = 0; row < array.length; ++row) {
@@ -184,7 +184,9 @@ class reader {
                                           ": Arrow dictionary index " + std::to_string(value) + " is outside its " +
                                           std::to_string(values) + " values");
                 }
-                value = is_null(*array.dictionary, value) ? text_rows::none : first + value;
+                // The null type has no validity to read.
+                const bool none = values_are_null || is_null(*array.dictionary, value);
+                value = none ? text_rows::none : first + value;
             }
             if (value == text_rows::none && !rules_.nulls_empty) rules_.refuse_null(rows_.picks.size());
             rows_.picks.push_back(value);

@@ -248,8 +248,10 @@ class _BagLookup(torch.autograd.Function):
             are_plain_ids(ids)
             and ids.numel() == ctx.ids_count
             and (offsets is None or (are_plain_ids(offsets) and offsets.numel() >= ctx.bags[0]))
-            and (weights is None or (is_plain(weights) and weights.dtype is grad.dtype))
-            and (weights is None or weights.numel() == ctx.ids_count)
+            and (
+                weights is None
+                or (is_plain(weights) and weights.dtype is grad.dtype and weights.numel() == ctx.ids_count)
+            )
         )
         if are_as_saved:
             ids, offsets, weights = (t if t is None else t.contiguous() for t in (ids, offsets, weights))

@@ -61,8 +61,6 @@ def _check_served(name: str, parameter: Tensor, grad: Tensor) -> None:
     if parameter.dtype not in elements:
         found = str(parameter.dtype).removeprefix("torch.")
         raise TypeError(f"{about} must be float32, float64, bfloat16 or float16, found {found}")
-    if not (parameter.is_contiguous() or (parameter.dim() == 2 and parameter.stride(1) == 1)):
-        raise ValueError(f"{about} must have rows without gaps, found strides {parameter.stride()}; use .contiguous()")
 
 
 def _local_grad(parameter: Any, grad: Any) -> Tensor:

@@ -12,10 +12,7 @@ def tokenize_rows(texts: Iterable[Any], tokenizer: Callable[[str], list[str]], l
     """Split each row with a callable; rows that are tokens already, and nulls, pass as they are."""
     if isinstance(texts, str | bytes):
         raise TypeError(f"expected rows of text, found one {type(texts).__name__}; pass [text]")
-    if isinstance(texts, Mapping):
-        raise TypeError(
-            f"expected rows of text, found one {type(texts).__name__}; pass a list of its keys or of its values"
-        )
+    refuse_mapping(texts)
     if hasattr(texts, "columns"):
         raise TypeError(f"expected rows of text, found one {type(texts).__name__}; pass one of its columns")
     rows: list[Any] = []
@@ -32,6 +29,14 @@ def tokenize_rows(texts: Iterable[Any], tokenizer: Callable[[str], list[str]], l
         else:
             rows.append(row)
     return rows
+
+
+def refuse_mapping(texts: Any, doing: str = "") -> None:
+    """Raise for what would be read as its keys."""
+    if isinstance(texts, Mapping):
+        raise TypeError(
+            f"{doing}expected rows of text, found one {type(texts).__name__}; pass a list of its keys or of its values"
+        )
 
 
 def _with_none(texts: Any) -> Iterable[Any]:

@@ -30,6 +30,7 @@ except ModuleNotFoundError as error:
     ) from error
 
 from embrow._files import written_atomically
+from embrow._text import refuse_mapping
 from embrow._vocab_file import pack_vocab, unpack_vocab
 from embrow.model import TextModel
 from embrow.training import History, Rows, Settings, fit_model, labels_of, probabilities_of, score_rows, threads
@@ -347,7 +348,7 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     def _scores(self, X: Any, action: str) -> torch.Tensor:
         check_is_fitted(self, "model_")
-        with threads(_plain(self.num_threads)):
+        with threads(self.num_threads):
             return score_rows(self.model_, torch.from_numpy(self._encode(_texts(X, action))))
 
     def _saved_params(self) -> dict[str, Any]:
@@ -408,10 +409,7 @@ def check_dim(embedding_dim: int | None, vectors_dim: int) -> None:
 def _texts(X: Any, action: str) -> Any:
     if isinstance(X, (str, bytes)):
         raise TypeError(f"{action}: one text was given where rows are expected; give [text]")
-    if isinstance(X, Mapping):
-        raise TypeError(
-            f"{action}: expected rows of text, found one {type(X).__name__}; pass a list of its keys or of its values"
-        )
+    refuse_mapping(X, f"{action}: ")
     texts = X if hasattr(X, "__len__") else list(X)
     if action == "fit" and len(texts) == 0:
         raise ValueError("fit: no texts; at least one text of each of two classes is needed")

@@ -23,7 +23,7 @@ from embrow.vectors._request import NO_LIMIT, Facts, Request
 from embrow.vectors._sniff import Layout, check_format, sniff
 from embrow.vectors._source import Window
 from embrow.vectors._word_vectors import WordVectors
-from embrow.vectors._words import surrogates_named, words_in_order
+from embrow.vectors._words import surrogates_named, words_in_order, words_of
 
 if TYPE_CHECKING:
     from embrow.vocab import Vocab
@@ -149,7 +149,7 @@ def load_vectors(
         tokens = words_in_order(tokens, "load_vectors", "tokens")
         with surrogates_named(tokens, "load_vectors: tokens"):
             "".join(tokens).encode()
-    given = [] if vocab is None else _tokens_of(vocab)
+    given = [] if vocab is None else words_of(vocab, "load_vectors", "vocab")
     wanted = None if vocab is None else list(dict.fromkeys(given))
     arguments: dict[str, Any] = {
         "wanted": wanted,
@@ -250,9 +250,3 @@ def _named(path: str | os.PathLike[str]) -> Iterator[None]:
         raise
     except ValueError as error:
         raise ValueError(f"load_vectors: {os.fspath(path)}: {error}") from None
-
-
-def _tokens_of(vocab: Any) -> list[str]:
-    if isinstance(vocab, str | bytes):
-        raise TypeError(f"load_vectors: vocab must be a Vocab or a sequence of str, found {type(vocab).__name__}")
-    return list(getattr(vocab, "tokens", vocab))
