@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import copy
 import dataclasses
-import operator
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -274,7 +273,7 @@ def threads(num_threads: int | None) -> Iterator[None]:
     if num_threads is None or num_threads == before:
         yield
         return
-    torch.set_num_threads(operator.index(num_threads))
+    torch.set_num_threads(num_threads)
     try:
         yield
     finally:
