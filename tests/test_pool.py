@@ -210,6 +210,35 @@ def test_variants_agree_to_the_bit(dim: int, dtype: torch.dtype, mode: str) -> N
     assert all(torch.equal(a, b) for a, b in zip(*found, strict=True))
 
 
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("vectors", [*range(1, 27), 49])
+def test_every_number_of_registers_sums_to_the_same_bits(vectors: int, weighted: bool, variant: str) -> None:
+    """Compare with one column at a time; rows that begin cache lines and others, ids of both types, large bags."""
+    for dim in (16 * vectors - 11, 16 * vectors):
+        memory = torch.randn(40 * dim + 1, dtype=torch.float32)
+        _, ids, offsets = ragged([100, 3, 0, 64, 1, 65], 40)
+        weights = torch.randn(len(ids), dtype=torch.float32) if weighted else None
+        for start, id_type in ((0, torch.int64), (1, torch.int32)):
+            table = memory[start : start + 40 * dim].view(40, dim)
+            settings = {"mode": "sum", "per_sample_weights": weights, "padding_idx": 7}
+            found = []
+            for name in ("serial", variant):
+                _core.use_variant(name)
+                found.append(F.embedding_bag(ids.to(id_type), table, offsets.to(id_type), **settings))
+            assert torch.equal(*found)
+
+
+@pytest.mark.parametrize("dim", [1, 15, 16, 17, 100, 300, 384, 400, 500])
+def test_nothing_is_written_behind_the_last_row(dim: int) -> None:
+    table, ids = torch.randn(9, dim, dtype=torch.float32), torch.randint(0, 9, (2, 5))
+    out = torch.full((2 * dim + 32,), 7.0, dtype=torch.float32)
+    of_table = (_core.Pooling.sum, _core.Element.float32, table.data_ptr(), 9, dim * 4, dim)
+    of_bags = (ids.data_ptr(), 10, True, 0, False, 2, 5)
+    _core.pool_bags(*of_table, *of_bags, 0, -1, out.data_ptr(), 0, 1)
+    torch.testing.assert_close(out[: 2 * dim].view(2, dim), table[ids].sum(1))
+    assert (out[2 * dim :] == 7).all()
+
+
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("dtype", EPS)
 def test_nan_and_infinity_are_torch_s(dtype: torch.dtype, mode: str) -> None:

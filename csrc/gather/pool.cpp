@@ -16,6 +16,7 @@ constexpr size_t task_bytes = 1 << 20;
 
 constexpr candidate<pool_kernel> kernels[] = {
 #if defined(__x86_64__)
+    {variant::avx512, pool_bags_avx512},
     {variant::avx2, pool_bags_avx2},
 #endif
     {variant::serial, pool_bags_serial},

@@ -40,6 +40,7 @@ using pool_kernel = void(const pool_job& job, size_t first, size_t last) noexcep
 pool_kernel pool_bags_serial;
 #if defined(__x86_64__)
 pool_kernel pool_bags_avx2;
+pool_kernel pool_bags_avx512;
 #endif
 
 // Pools all bags on at most `threads` threads; returns the first bad id, after which `out` holds part of the rows.

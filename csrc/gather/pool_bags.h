@@ -36,6 +36,10 @@ struct bag_rows {
     typename sum_of<T>::type weight(size_t i) const noexcept {
         return static_cast<typename sum_of<T>::type>(weights[i]);
     }
+    // Whether rows begin where cache lines do.
+    bool begin_lines() const noexcept {
+        return (table.address_of(0) | static_cast<uintptr_t>(table.stride_bytes)) % cache_line == 0;
+    }
     uintptr_t ahead(size_t i) const noexcept { return table.address_of(ids[i + distance < known ? i + distance : i]); }
 };
 
