@@ -10,6 +10,7 @@
 
 #include "check.h"
 #include "common/checksum.h"
+#include "common/core_watch.h"
 #include "common/threads.h"
 #include "encode/encode.h"
 #include "vocab/count.h"
@@ -288,8 +289,45 @@ void test_forks(cases& all, const fixture& made) {
     all.check(right, "the child");
 }
 
+void test_core_watch(cases& all) {
+    constexpr int64_t window = core_watch::window_ns;
+    constexpr unsigned cores = 2;
+    core_watch watch;
+    int64_t now = 1'000'000'000;
+    int64_t used = 0;
+    int looks = 0;
+    const auto look = [&] { return watch.are_busy(now, cores, [&] { return ++looks, used; }); };
+    // Both cores are busy where one is of the thread that asks, and another is somebody else's.
+    const auto after = [&](double busy_cores) {
+        now += window;
+        used += static_cast<int64_t>(busy_cores * static_cast<double>(window));
+        return look();
+    };
+
+    all.begin("cores are busy while others use them");
+    used = 100 * window;
+    all.check(!look(), "nothing is known at first");
+    all.check(after(2), "another thread works");
+    all.check(watch.were_busy(), "it is remembered");
+    all.check(!after(1), "the caller alone works");
+    all.check(after(1.75) && !after(1.25), "another thread works for a part of the time");
+
+    all.begin("cores are looked at once a window");
+    all.check(after(2), "another thread works");
+    const int before = looks;
+    now += window - 1;
+    all.check(look() && looks == before, "the window is not over");
+    now += 1;
+    all.check(!look() && looks == before + 1, "it is, and nobody works");
+
+    all.begin("brief jobs are one thread's");
+    all.check(threads_worth(4, 1 << 10) == 1 && threads_worth(1, 1 << 30) == 1, "so are those of one thread");
+    all.check(threads_worth(4, 1 << 30) == 4, "long ones are not");
+}
+
 int run() {
     cases all;
+    test_core_watch(all);
     test_tasks(all);
     const fixture made;
     test_kernels(all, made);
