@@ -941,3 +941,122 @@ def test_memory_that_was_given_up_is_refused() -> None:
     flat.untyped_storage().resize_(0)
     with pytest.raises(TypeError, match="SGD: a parameter, a Parameter, has no memory of its own"):
         optim.SGD([weight]).step()
+
+
+@pytest.mark.parametrize("steps_without", [0, 3])
+def test_amsgrad_that_is_turned_on_late_catches_up(steps_without: int) -> None:
+    """The greatest squares are then less than the last ones, which PyTorch makes up for in the first step."""
+
+    def trained(kind: Any, sparse: bool) -> nn.Embedding:
+        layer = nn.Embedding(2, 1, sparse=sparse, _weight=torch.ones(2, 1, dtype=torch.float64))
+        one = kind([layer.weight], lr=0.01, amsgrad=True, **({"catch_up": True} if sparse else {}))
+        if sparse:
+            one.attach(layer)
+        scales = [1e-3, *[10.0] * steps_without, *[1.0] * 20]
+        for step, scale in enumerate(scales):
+            one.param_groups[0]["amsgrad"] = not 1 <= step <= steps_without
+            ids = [0, 1] if step <= steps_without else [0]
+            one.zero_grad()
+            (scale * layer(torch.tensor(ids))).sum().backward()
+            one.step()
+        if sparse:
+            one.catch_up()
+        return layer
+
+    ours, theirs = trained(optim.Adam, True), trained(torch.optim.Adam, False)
+    torch.testing.assert_close(ours.weight, theirs.weight, rtol=0, atol=1e-7)
+
+
+def test_amsgrad_of_rows_that_had_no_greatest_square() -> None:
+    layer = nn.Embedding(2, 1, sparse=True, _weight=torch.ones(2, 1))
+    one = optim.Adam([layer.weight], lr=0.01, catch_up=True)
+    for ids, amsgrad in (([0, 1], False), ([0], True)):
+        one.param_groups[0]["amsgrad"] = amsgrad
+        one.zero_grad()
+        layer(torch.tensor(ids)).sum().backward()
+        one.step()
+    one.catch_up()
+    assert (layer.weight > 0.97).all()
+
+
+@pytest.mark.parametrize("value", [1e-4, 2e-4, 300.0])
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32])
+def test_dense_gradients_of_rowwise_adagrad_have_the_numbers_of_sparse_ones(dtype: torch.dtype, value: float) -> None:
+    found = []
+    for sparse in (False, True):
+        parameter = nn.Parameter(torch.ones(2, 40, dtype=dtype))
+        one = optim.RowwiseAdagrad([parameter], lr=0.01)
+        grad = torch.full((2, 40), value, dtype=dtype)
+        parameter.grad = grad.to_sparse(1) if sparse else grad
+        one.step()
+        found.append((parameter.detach(), one.state[parameter]["sum"]))
+    torch.testing.assert_close(*found)
+
+
+def test_what_rowwise_adagrad_does_not_decay_keeps_its_infinities() -> None:
+    parameter = nn.Parameter(torch.tensor([[1.0, -math.inf]]))
+    parameter.grad = torch.ones(1, 2)
+    optim.RowwiseAdagrad([parameter], lr=0.01).step()
+    torch.testing.assert_close(parameter.detach(), torch.tensor([[0.99, -math.inf]]))
+
+
+def test_settings_that_a_loaded_state_lacks_stay() -> None:
+    layer = nn.Embedding(6, 3, sparse=True)
+    sparse = torch.optim.SparseAdam(layer.parameters())
+    layer(torch.tensor([1])).sum().backward()
+    sparse.step()
+    one = optim.Adam(layer.parameters(), amsgrad=True, weight_decay=0.1)
+    one.load_state_dict(sparse.state_dict())
+    assert one.param_groups[0]["amsgrad"] and one.param_groups[0]["weight_decay"] == 0.1
+
+
+def test_clip_grad_norm_takes_what_pytorchs_does() -> None:
+    parameter = nn.Parameter(torch.zeros(3))
+    parameter.grad = torch.tensor([3.0, -4.0, 0.0])
+    assert optim.clip_grad_norm_([parameter], 8.0, "inf", foreach=True) == 4  # type: ignore[arg-type]
+
+
+class Moved(nn.Embedding):
+    """Looks other rows up than it is asked for."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        return super().forward((input + 1) % self.num_embeddings)
+
+
+@pytest.mark.parametrize("how", ["class", "hook", "method"])
+def test_a_layer_that_reads_other_rows_than_its_input_names_is_up_to_date(how: str) -> None:
+    def made(sparse: bool) -> nn.Embedding:
+        torch.manual_seed(0)
+        return (Moved if how == "class" else nn.Embedding)(3, 2, sparse=sparse)
+
+    ours, theirs = made(True), made(False)
+    one = optim.SGD(ours.parameters(), lr=0.1, momentum=0.9, catch_up=True)
+    one.attach(ours)
+    other = torch.optim.SGD(theirs.parameters(), lr=0.1, momentum=0.9)
+    for layer in (ours, theirs):
+        if how == "hook":
+            layer.register_forward_pre_hook(lambda _, args: ((args[0] + 1) % 3,))
+        elif how == "method":
+            layer.forward = lambda ids, layer=layer: nn.Embedding.forward(layer, (ids + 1) % 3)  # type: ignore[method-assign, misc]
+    for row in (0, 1, 1, 2, 2, 0, 1, 2):
+        for layer, optimizer in ((ours, one), (theirs, other)):
+            optimizer.zero_grad()
+            layer(torch.tensor([row])).pow(2).sum().backward()
+            optimizer.step()
+    torch.testing.assert_close(ours(torch.arange(3)), theirs(torch.arange(3)))
+
+
+@pytest.mark.parametrize("kind", [nn.Embedding, nn.EmbeddingBag])
+def test_what_is_wrong_with_ids_an_attached_layer_tells_as_without(kind: Any) -> None:
+    layer = kind(10, 4, sparse=True)
+    one = optim.Adam(layer.parameters(), catch_up=True)
+    one.attach(layer)
+    told = []
+    for _ in range(2):
+        for arguments in ([torch.tensor([[99]])], [torch.tensor([[1.5]])], []):
+            with pytest.raises((IndexError, RuntimeError, TypeError)) as caught:
+                layer(*arguments)
+            told.append((caught.type, str(caught.value)))
+        layer(torch.tensor([[1]])).sum().backward()
+        one.step()
+    assert told[:3] == told[3:]

@@ -135,6 +135,14 @@ EMBROW_DEVICE void catch_up(row_lanes<Lanes> (&rows)[vectors], const clock_view&
         const auto near_zero = [&](const row_lanes<Lanes>& row, wide root) {
             return (root < missed.least_root) & (row.first != Lanes::all(0));
         };
+        if constexpr (rule == update_rule::amsgrad) {
+            // Less than `second` where amsgrad was off for a while. The first step missed finds the greatest of all.
+            const double beta2 = clock.steps[clock.last - missed.steps + 1].numbers.beta2;
+            for (auto& row : rows) {
+                const wide later = row.second * Lanes::all(beta2);
+                row.greatest = row.greatest > later ? row.greatest : later;
+            }
+        }
         for (size_t v = 0; v < vectors; ++v) {
             roots[v] = Lanes::root(rule == update_rule::adam ? rows[v].second : rows[v].greatest);
             per_unit[v] = missed.weight / (roots[v] + missed.eps);

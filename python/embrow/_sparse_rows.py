@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import inspect
 import operator
@@ -12,6 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.autograd import profiler
+from torch.nn.modules import sparse as _torch_layers
 from torch.optim import optimizer as _torch_optimizer
 from torch.utils.hooks import RemovableHandle
 
@@ -120,6 +122,26 @@ class _Hook:
 
 def _nothing(*args: Any, **kwargs: Any) -> None:
     pass
+
+
+@outside_graphs
+def _catch_up_for(table: Table, module: torch.nn.Module, input: Any) -> None:
+    """Bring the rows that a layer's forward pass reads up to date; what is wrong with its input is its own to tell."""
+    hooks = list(module._forward_pre_hooks.values())
+    if not _reads_its_input(module) or not isinstance(hooks[-1], _Hook):
+        # Which rows it reads in the end, nobody knows.
+        return table.catch_up()
+    if isinstance(input, Tensor) and input.dtype in (torch.int32, torch.int64) and input.device == table.device:
+        with contextlib.suppress(IndexError):
+            table.catch_up(input)
+    return None
+
+
+def _reads_its_input(module: torch.nn.Module) -> bool:
+    """Whether the forward pass of a layer is PyTorch's or ours, and not another that makes ids of what it is given."""
+    forward = getattr(module.forward, "__func__", None)
+    where = getattr(forward, "__module__", None)
+    return where in (_torch_layers.__name__, "embrow.nn") and forward is getattr(type(module), "forward", None)
 
 
 class SparseRows(torch.optim.Optimizer):
@@ -481,6 +503,12 @@ class SparseRows(torch.optim.Optimizer):
         Copies of the layer, as an `AveragedModel` holds, and pickles of it are of the rows as
         they are: call :meth:`catch_up` before. The hooks do nothing there; a layer that was copied together with its
         optimizer must be attached anew.
+
+        Where the layer's class has a forward pass of its own, or a hook that follows may change the ids, all rows are
+        brought up to date before each forward pass. Attach a layer before it is compiled; `torch.jit.script` takes none
+        with hooks. Rows are written to when they are brought up to date, so where one backward pass follows several
+        forward passes that need the table for it, as with trained `per_sample_weights`, call :meth:`catch_up` for all
+        their ids first. Processes that read other rows round other rows of 16-bit tables that are behind.
         """
         if not isinstance(module, (torch.nn.Embedding, torch.nn.EmbeddingBag)):
             raise TypeError(f"attach takes an Embedding or EmbeddingBag, found {type(module).__name__}")
@@ -506,7 +534,7 @@ class SparseRows(torch.optim.Optimizer):
 
         def before_forward(module: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
             if module.weight in self._tables:
-                self.catch_up(module.weight, args[0] if args else kwargs["input"])
+                _catch_up_for(self._tables[module.weight], module, args[0] if args else kwargs.get("input"))
 
         def before_others(module: Any, *_: Any) -> None:
             if module.weight in self._tables:
@@ -542,7 +570,8 @@ class SparseRows(torch.optim.Optimizer):
     def __setstate__(self, state: dict[str, Any]) -> None:
         # What rows missed belongs to the state that is being replaced.
         self._tables = {}
-        super().__setstate__(state)
-        for group in self.param_groups:
-            for name, value in self.defaults.items():
+        # First, since PyTorch's fills in what older versions of its own did not save.
+        for group in state["param_groups"]:
+            for name, value in (state.get("defaults") or self.defaults).items():
                 group.setdefault(name, value)
+        super().__setstate__(state)

@@ -281,11 +281,17 @@ class RowwiseAdagrad(SparseRows):
         grad = parameter.grad
         assert grad is not None
         assert sums is not None
-        grad = (-grad if group["maximize"] else grad).add(parameter, alpha=decay)
+        if group["maximize"]:
+            grad = -grad
+        # As the kernels do, squares of 16-bit numbers are taken, and rows moved, in float32.
+        kind = torch.promote_types(parameter.dtype, torch.float32)
+        grad, before = grad.to(kind), parameter.to(kind)
+        if decay:
+            grad = grad.add(before, alpha=decay)
         if grad.numel():
             flat = grad.reshape(sums.numel(), -1)
-            sums += flat.pow(2).mean(1)
-            parameter.add_((flat / (sums.sqrt() + eps).unsqueeze(1)).reshape(grad.shape).to(grad.dtype), alpha=-size)
+            sums += flat.abs().pow(2).mean(1)
+            parameter.copy_(before - size * (flat / (sums.sqrt() + eps).unsqueeze(1)).reshape(grad.shape))
         state["step"] += 1
 
     def _rows_state(self, parameter: Tensor, state: dict[str, Any], group: dict[str, Any]) -> RowsState:
@@ -330,7 +336,11 @@ def _adagrad_numbers(group: dict[str, Any], step: int) -> Numbers:
 
 @torch.no_grad()
 def clip_grad_norm_(
-    parameters: Tensor | Iterable[Tensor], max_norm: float, norm_type: float = 2.0, error_if_nonfinite: bool = False
+    parameters: Tensor | Iterable[Tensor],
+    max_norm: float,
+    norm_type: float = 2.0,
+    error_if_nonfinite: bool = False,
+    foreach: bool | None = None,
 ) -> Tensor:
     """Scale gradients so that their norm, all taken as one vector, is at most `max_norm`.
 
@@ -346,6 +356,8 @@ def clip_grad_norm_(
         The p of the p-norm; infinity for the largest magnitude.
     error_if_nonfinite : bool
         Raise where the norm is not a finite number.
+    foreach : bool, optional
+        Has no effect.
 
     Returns
     -------
@@ -364,6 +376,7 @@ def clip_grad_norm_(
     tensor(4.)
     """
     parameters = [parameters] if isinstance(parameters, Tensor) else list(parameters)
+    norm_type = float(norm_type)
     holders = [parameter for parameter in parameters if parameter.grad is not None]
     for parameter in holders:
         if parameter.grad.layout is torch.sparse_coo:  # type: ignore[union-attr]
@@ -380,7 +393,7 @@ def clip_grad_norm_(
     total: Tensor = torch.linalg.vector_norm(torch.cat(norms), norm_type)
     if error_if_nonfinite and not torch.isfinite(total):
         raise RuntimeError(
-            f"clip_grad_norm_: the norm of order {float(norm_type)} of the gradients is {total.item()}, so they cannot "
+            f"clip_grad_norm_: the norm of order {norm_type} of the gradients is {total.item()}, so they cannot "
             "be scaled; to scale them all the same, give error_if_nonfinite=False"
         )
     scale = (max_norm / (total + 1e-6)).clamp(max=1.0)
@@ -396,5 +409,7 @@ def _norms(parameter: Tensor, value: Tensor, norm_type: float) -> Tensor:
     # Nothing has no largest magnitude.
     norm: Tensor = torch.linalg.vector_norm(here, norm_type) if here.numel() else here.new_zeros(())
     if split:
-        return of_every_process(norm, parameter)
+        parts = of_every_process(norm, parameter)
+        # The norm of order 0 counts the entries that are not zero.
+        return parts.sum().reshape(1) if norm_type == 0 else parts
     return (norm.full_tensor() if is_shared(norm) else norm).reshape(1)  # type: ignore[attr-defined]
