@@ -217,3 +217,16 @@ def test_gradients_of_bags_can_be_differentiated_again(mode: str, padding_idx: i
         seconds.append(torch.autograd.grad(first.pow(2).sum(), bag.weight)[0])
     assert seconds[0].any()
     torch.testing.assert_close(*seconds)
+
+
+def test_tangents_in_a_graph() -> None:
+    ids, weight = torch.randint(0, 50, (100, 20)), torch.randn(50, 32, requires_grad=True)
+
+    def tangent(weight: Tensor, of_weight: Tensor) -> Any:
+        with torch.autograd.forward_ad.dual_level():
+            dual = torch.autograd.forward_ad.make_dual(weight, of_weight)
+            return torch.autograd.forward_ad.unpack_dual(F.embedding(ids, dual)).tangent
+
+    of_weight = torch.randn(50, 32)
+    found = torch.compile(tangent, backend="aot_eager")(weight, of_weight)
+    torch.testing.assert_close(found, of_weight[ids])

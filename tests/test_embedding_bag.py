@@ -462,3 +462,17 @@ def test_forward_mode_is_refused_as_by_torch() -> None:
         dual = forward_ad.make_dual(weight, weight)
         message = raises_as(lambda: aten(IDS, dual, OFFSETS), lambda: F.embedding_bag(IDS, dual, OFFSETS))
     assert "forward AD with _embedding_bag" in message
+
+
+@pytest.mark.parametrize("mode", ["sum", "mean", "max"])
+@pytest.mark.parametrize("weighted", [False, True])
+def test_no_bags_have_a_gradient_of_zeros(mode: str, weighted: bool) -> None:
+    if weighted and mode != "sum":
+        return
+    nothing = torch.empty(0, dtype=torch.long)
+    weights = torch.empty(0, requires_grad=True) if weighted else None
+    for layer in twins(5, 3, mode=mode, include_last_offset=True):
+        out = layer(nothing, torch.tensor([0]), per_sample_weights=weights)
+        assert out.shape == (0, 3)
+        out.sum().backward()
+        assert layer.weight.grad is not None and not layer.weight.grad.any()

@@ -703,3 +703,28 @@ def test_ids_that_hooks_give_back_in_another_form(kind: str, unpack: str) -> Non
     else:
         with pytest.raises((RuntimeError, IndexError)):
             rows.backward(weights)
+
+
+def test_from_nn_takes_what_pytorchs_layer_runs_with() -> None:
+    integers = torch.nn.Embedding.from_pretrained(torch.arange(6).view(3, 2))
+    ours = Embedding.from_nn(integers)
+    assert ours.weight is integers.weight and ours.to_nn()(torch.tensor([2])).tolist() == [[4, 5]]
+    grown = torch.nn.Embedding(3, 2)
+    grown.weight = torch.nn.Parameter(torch.zeros(5, 2))
+    assert Embedding.from_nn(grown)(torch.tensor([4])).tolist() == [[0, 0]]
+    with torch.inference_mode():
+        inferring = torch.nn.Embedding(3, 2)
+    assert Embedding.from_nn(inferring).weight is inferring.weight
+
+
+def test_from_nn_refuses_a_weight_that_is_made_anew_each_time() -> None:
+    layer = torch.nn.utils.parametrizations.weight_norm(torch.nn.Embedding(3, 2))
+    with pytest.raises(TypeError, match="is no Parameter but a Tensor"):
+        Embedding.from_nn(layer)
+
+
+def test_padding_idx_of_an_empty_table_is_pytorchs() -> None:
+    ids, table = torch.empty(0, dtype=torch.long), torch.empty(0, 3)
+    assert F.embedding(ids, table, padding_idx=0).shape == (0, 3)
+    with pytest.raises(AssertionError, match="Padding_idx must be within num_embeddings"):
+        F.embedding(ids, table, padding_idx=1)

@@ -172,3 +172,17 @@ def test_a_hidden_import_names_the_extra() -> None:
     code = "import sys; sys.modules['torch'] = None; import embrow; embrow.patch()"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert run.stderr.rstrip().endswith('ImportError: embrow.patch needs PyTorch: pip install "embrow[torch]"')
+
+
+class Initialised(torch.nn.Embedding):
+    """A class made before the patch that names PyTorch's layer."""
+
+    def reset_parameters(self) -> None:
+        torch.nn.Embedding.reset_parameters(self)
+
+
+def test_layers_from_before_are_reset_through_the_names() -> None:
+    theirs = sparse.EmbeddingBag(3, 2)
+    with embrow.patch():
+        assert Initialised(3, 2).weight.shape == (3, 2)
+        torch.nn.EmbeddingBag.reset_parameters(theirs)

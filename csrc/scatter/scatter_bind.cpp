@@ -47,8 +47,8 @@ void scatter_pooled(uintptr_t ids, size_t count, bool ids_are_int64, uintptr_t o
     const scatter_job job = make_job(ids, count, ids_are_int64, grads, grad_stride_bytes, out, rows, dim, type,
                                      padding_idx, mean, untouched);
     const bag_list which{bags, width, {reinterpret_cast<const void*>(offsets), bags, offsets_are_int64}, count};
-    // Autograd does not see changes made through NumPy.
-    if (offsets != 0 && !are_bag_offsets(which.offsets, count, false)) {
+    // Autograd does not see changes made through NumPy; where there are no bags there is none to see.
+    if (offsets != 0 && bags > 0 && !are_bag_offsets(which.offsets, count, false)) {
         throw std::runtime_error("embedding_bag backward: the offsets were changed after the forward pass");
     }
     const auto bad = run(job, threads, [&](int most_threads) {

@@ -14,6 +14,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.autograd import forward_ad
 from torch.nn import Parameter
 
 _library = torch.library.Library("embrow", "DEF")  # type: ignore[no-untyped-call]
@@ -31,6 +32,7 @@ def is_training_compiled(ids: Tensor, weight: Tensor) -> bool:
         and torch.is_grad_enabled()
         and weight.requires_grad
         and not _functorch_is_active()
+        and forward_ad._current_level < 0
         and (type(weight) is Parameter or type(weight) is Tensor)
         and type(ids) is Tensor
         and weight.is_cpu

@@ -132,7 +132,8 @@ def _lookup_few(ids: Tensor, weight: Tensor, *settings: Any) -> Tensor:
 
 def _row_of(padding_idx: int | None, rows: int) -> int:
     """Return the row that is padding as the kernels count it, -1 for none."""
-    if padding_idx is None:
+    # PyTorch asks nothing of row 0 of an empty table.
+    if padding_idx is None or (padding_idx == 0 and rows == 0):
         return -1
     if not -rows <= padding_idx < rows:
         raise AssertionError("Padding_idx must be within num_embeddings")

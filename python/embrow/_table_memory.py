@@ -21,7 +21,11 @@ def zero_table(rows: int, dim: int, dtype: torch.dtype, device: torch.device) ->
     if device.type != "cpu" or not is_large(rows * dim * dtype.itemsize):
         return torch.zeros((rows, dim), dtype=dtype, device=device)
     # torch.zeros writes all of them.
-    pages = mmap.mmap(-1, rows * dim * dtype.itemsize, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    size = rows * dim * dtype.itemsize
+    try:
+        pages = mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    except OSError as error:
+        raise MemoryError(f"no memory for a table of {size} bytes, shape {(rows, dim)}") from error
     flat = torch.frombuffer(pages, dtype=dtype)
     # Not a view of `flat`, since what becomes .grad may have to be detached in place.
     return torch.empty(0, dtype=dtype, device="cpu").set_(flat.untyped_storage(), 0, (rows, dim), (dim, 1))

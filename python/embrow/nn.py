@@ -73,7 +73,8 @@ class Embedding(_torch_nn.Embedding, metaclass=_StandIn):
 
     def reset_parameters(self) -> None:
         prefer_huge_pages(self.weight)
-        super().reset_parameters()
+        # Not of super(): under embrow.patch classes made before it call this with layers of theirs.
+        _torch_nn.Embedding.reset_parameters(self)
 
     def forward(self, input: Tensor) -> Tensor:
         if torch.jit.is_scripting():  # type: ignore[attr-defined]
@@ -113,7 +114,7 @@ class Embedding(_torch_nn.Embedding, metaclass=_StandIn):
         Raises
         ------
         TypeError
-            `module` is not a torch.nn.Embedding.
+            `module` is not a torch.nn.Embedding, or its weight is no Parameter.
         """
         if not isinstance(module, _torch_nn.Embedding):
             raise TypeError(f"Embedding.from_nn takes a torch.nn.Embedding, found {type(module).__name__}")
@@ -192,7 +193,7 @@ class EmbeddingBag(_torch_nn.EmbeddingBag, metaclass=_StandIn):
 
     def reset_parameters(self) -> None:
         prefer_huge_pages(self.weight)
-        super().reset_parameters()
+        _torch_nn.EmbeddingBag.reset_parameters(self)
 
     def forward(self, input: Tensor, offsets: Tensor | None = None, per_sample_weights: Tensor | None = None) -> Tensor:
         if torch.jit.is_scripting():  # type: ignore[attr-defined]
@@ -240,7 +241,7 @@ class EmbeddingBag(_torch_nn.EmbeddingBag, metaclass=_StandIn):
         Raises
         ------
         TypeError
-            `module` is not a torch.nn.EmbeddingBag.
+            `module` is not a torch.nn.EmbeddingBag, or its weight is no Parameter.
         """
         if not isinstance(module, _torch_nn.EmbeddingBag):
             raise TypeError(f"EmbeddingBag.from_nn takes a torch.nn.EmbeddingBag, found {type(module).__name__}")
@@ -252,8 +253,16 @@ class EmbeddingBag(_torch_nn.EmbeddingBag, metaclass=_StandIn):
 
 
 def _share(module: _torch_nn.Embedding | _torch_nn.EmbeddingBag, kind: type[_Layer]) -> _Layer:
+    if not isinstance(module.weight, torch.nn.Parameter):
+        raise TypeError(
+            f"the weight of the {type(module).__name__} is no Parameter but a {type(module.weight).__name__}, made of "
+            "others before each lookup; make the layer before it is parametrized"
+        )
     names = [name for name in kind.__constants__ if hasattr(module, name)]
-    layer = kind(**{name: getattr(module, name) for name in names}, _weight=module.weight)
+    settings = {name: getattr(module, name) for name in names}
+    # What the layer is made with is of the shape that its settings tell, which the Parameter's may not be.
+    shape = (settings["num_embeddings"], settings["embedding_dim"])
+    layer = kind(**settings, _weight=torch.empty(shape, device="meta"))
     layer.weight = module.weight
     layer.train(module.training)
     return layer
