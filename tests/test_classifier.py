@@ -334,6 +334,7 @@ def test_wrong_texts_and_labels(texts: object, labels: object, error: type[Excep
         ({"epochs": 0}, "epochs must be an integer of 1 or more, found 0"),
         ({"batch_size": 1.5}, "batch_size must be an integer of 1 or more, found 1.5"),
         ({"lr": 0.0}, "lr must be above 0, found 0.0"),
+        ({"lr": float("inf")}, "lr must be finite, found inf"),
         ({"max_length": 0}, "max_length must be 1 or more, found 0"),
         ({"validation_fraction": 1.0}, "validation_fraction must be from 0 to below 1, found 1.0"),
         ({"early_stopping": True}, "early_stopping=True needs a validation_fraction above 0"),
@@ -382,3 +383,26 @@ def test_class_weights_are_saved(tmp_path: Path) -> None:
     weights = dict(zip(labels, (1.0, 2.0), strict=False))
     TextClassifier(embedding_dim=4, epochs=1, class_weight=weights).fit(TEXTS, LABELS).save(tmp_path / "m")
     assert TextClassifier.load(tmp_path / "m").class_weight == weights
+
+
+def test_a_fit_that_fails_leaves_the_one_before_it() -> None:
+    model = TextClassifier(**QUICK).fit(TEXTS, LABELS)
+    expected = model.predict_proba(TEXTS)
+    model.vectors = "missing.vec"
+    with pytest.raises(FileNotFoundError):
+        model.fit(["other words", "and more"] * 4, ["one", "two"] * 4)
+    assert np.array_equal(model.predict_proba(TEXTS), expected)
+    assert set(model.predict(TEXTS)) == {"good", "poor"}
+
+
+@pytest.mark.parametrize(
+    ("labels", "row"), [(["x", "y", float("nan")], 2), (["x", None, "y"], 1), ([1.0, 2.0, float("nan")], 2)]
+)
+def test_a_missing_label_is_named(labels: list[Any], row: int) -> None:
+    pandas = pytest.importorskip("pandas", reason="labels of pandas")
+    kinds = [labels, tuple(labels), np.array(labels, dtype=object), pandas.Series(labels)]
+    if "x" in labels:
+        kinds.append(pandas.Series(labels, dtype="string"))
+    for kind in kinds:
+        with pytest.raises(ValueError, match=f"fit: the label of row {row} is missing"):
+            TextClassifier(**QUICK).fit(["a", "b", "c"], kind)

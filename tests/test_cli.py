@@ -81,6 +81,9 @@ def test_train_then_predict(folder: Path, capsys: pytest.CaptureFixture[str]) ->
     code, out, err = run(capsys, "predict", "model", "data.csv", "--label-column", "label")
     assert (code, out) == (0, "good\npoor\n" * 12)
     assert err == "accuracy 1.0000 (24 of 24)\n"
+    assert run(capsys, "predict", "model", "data.csv", "--text-column", "text") == (0, "good\npoor\n" * 12, "")
+    Path("lines.jsonl").write_text('{"text": "nice great"}\n', encoding="utf-8")
+    assert run(capsys, "predict", "model", "lines.jsonl", "--format", "jsonl") == (0, "good\n", "")
 
 
 def test_a_model_trained_on_a_gpu_predicts_without(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -167,3 +167,19 @@ def test_failed_report_leaves_nothing(vectors: str, tmp_path: Path, monkeypatch:
 def test_wrong_options(vectors: str, options: dict[str, object], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         Comparison(vectors, **options).run(texts())
+
+
+def test_numbers_that_are_not_finite_are_null_in_the_report(vectors: str, tmp_path: Path) -> None:
+    settings = Settings(epochs=2, lr=1e38, optimizer="sgd")
+    write_report(Comparison(vectors, settings=settings, seeds=2).run(texts()), tmp_path / "r")
+
+    def refused(name: str) -> None:
+        raise AssertionError(f"{name} is no JSON")
+
+    report = json.loads((tmp_path / "r/report.json").read_text(encoding="utf-8"), parse_constant=refused)
+    assert None in report["arms"]["random_trained"]["loss"][0]
+
+
+def test_too_few_texts_to_train_on(vectors: str) -> None:
+    with pytest.raises(ValueError, match="too few texts to train on where 99% of a class are held out"):
+        Comparison(vectors, test_fraction=0.99).run(texts(9))

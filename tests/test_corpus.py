@@ -146,3 +146,19 @@ def test_a_file_that_cannot_be_written(tmp_path: Path) -> None:
         encode_file(VOCAB, tmp_path / "text", tmp_path / "none" / "ids.npy")
     with pytest.raises(IsADirectoryError, match="the output must be a file"):
         encode_file(VOCAB, tmp_path / "text", tmp_path)
+
+
+def test_a_token_without_an_id_is_named_with_its_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("embrow.corpus.WINDOW_BYTES", 7)
+    path = tmp_path / "text"
+    path.write_text("to be\nto be\nto zz\n")
+    vocab = embrow.Vocab(["to", "be"], pad_token=None, unk_token=None)
+    with pytest.raises(KeyError, match=r"text: in the lines from 2: encode: row 0, token 1 "):
+        encode_file(vocab, path, tmp_path / "ids.npy")
+
+
+def test_rows_of_an_iterator_are_counted_from_where_they_are() -> None:
+    many = ["a"] * 70_000
+    for tokenizer in ("whitespace", str.split):
+        with pytest.raises(TypeError, match=r"in the rows from 65536: .*row 4464 is int"):
+            embrow.TokenCounter(tokenizer=tokenizer).update(iter([*many, 3]))

@@ -338,3 +338,12 @@ except RuntimeError as error:
 def test_a_list_that_changes_before_it_is_read_is_refused() -> None:
     found = subprocess.run([sys.executable, "-c", SHRINKING], capture_output=True, text=True, check=True)
     assert found.stdout == "encode: the list changed while it was read\n"
+
+
+def test_tokens_of_bytes_are_lowered_whoever_splits() -> None:
+    tokens = ["<pad>", "<unk>", "straße"]
+    for tokenizer in ("whitespace", str.split):
+        vocab = embrow.Vocab(tokens, lowercase=True, tokenizer=tokenizer)
+        assert vocab.encode([["STRAßE".encode()], ["Straße"]]).tolist() == [[2], [2]]
+        with pytest.raises(ValueError, match="not valid UTF-8"):
+            vocab.encode([[b"\xff"]])

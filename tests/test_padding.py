@@ -177,3 +177,23 @@ def test_values_beyond_int64() -> None:
 
 def test_a_ragged_of_lists() -> None:
     assert embrow.pad_sequences(embrow.Ragged([1, 2, 3], [0, 2, 3])).tolist() == [[1, 2], [3, 0]]
+
+
+@pytest.mark.parametrize("side", ["left", "right"])
+def test_out_that_shares_memory_with_the_ids(side: Any) -> None:
+    values, offsets = np.arange(1, 5), np.array([0, 1, 4])
+    expected = embrow.pad_sequences((values.copy(), offsets), 2, padding_side=side)
+    assert np.array_equal(
+        embrow.pad_sequences((values, offsets), 2, padding_side=side, out=values.reshape(2, 2)), expected
+    )
+
+
+def test_rows_that_are_tensors() -> None:
+    torch = pytest.importorskip("torch", reason="rows are tensors")
+    rows = [torch.tensor([1, 2]), torch.tensor([]), torch.tensor([3], dtype=torch.uint8)]
+    assert embrow.pad_sequences(rows).tolist() == [[1, 2], [0, 0], [3, 0]]
+    for wrong in (torch.tensor(3), torch.tensor([1.5]), torch.ones(1, 1)):
+        with pytest.raises(
+            TypeError, match=r"pad_sequences: row 3 is a tensor of dtype torch\.float|row 3 .* shape \(\)"
+        ):
+            embrow.pad_sequences([*rows, wrong])

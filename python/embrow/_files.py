@@ -7,6 +7,7 @@ import contextlib
 import io
 import os
 import secrets
+import stat
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,19 +22,31 @@ WINDOW_BYTES = 1 << 23
 
 @contextlib.contextmanager
 def written_atomically(path: StrPath) -> Iterator[BinaryIO]:
-    """Open a temporary file beside `path` that takes its name at the end, or is removed if the block raises."""
+    """Open a temporary file beside `path` that takes its name at the end, or is removed if the block raises.
+
+    Of a link it takes the place of the file that the link leads to, and it has the permissions of the file before it.
+    What is no file, as a pipe or /dev/null, is written to as it is.
+    """
     target = Path(path)
     if target.is_dir():
         raise IsADirectoryError(f"{target}: the output must be a file, and this is a folder")
-    temporary = target.with_name(f".{target.name}.{secrets.token_hex(8)}.part")
+    if _is_special(target):
+        with open(target, "wb") as file:
+            yield file
+        return
+    target = Path(os.path.realpath(target))
+    # Names have a greatest length.
+    temporary = target.with_name(f".{target.name[:40]}.{secrets.token_hex(8)}.part")
     try:
         file = open(temporary, "xb")  # noqa: SIM115
     except OSError as error:
-        raise type(error)(error.errno, f"cannot be written: {error.strerror}", str(target)) from error
+        raise type(error)(error.errno, f"cannot be written: {error.strerror}", str(path)) from error
     try:
         with file:
             yield file
             settle(file)
+        if target.exists():
+            temporary.chmod(stat.S_IMODE(target.stat().st_mode))
         os.replace(temporary, target)
     except BaseException:
         temporary.unlink(missing_ok=True)
@@ -43,13 +56,20 @@ def written_atomically(path: StrPath) -> Iterator[BinaryIO]:
 def settle(file: BinaryIO) -> None:
     """Put on the disk what was written, or raise OSError; of two files before either takes its name."""
     file.flush()
-    os.fsync(file.fileno())
+    if stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+        os.fsync(file.fileno())
 
 
 def check_writable(path: StrPath) -> None:
     """Raise OSError now if `path` could not be written later; leave nothing behind."""
+    if _is_special(Path(path)):
+        return  # to open a pipe is to wait for who reads it
     with contextlib.suppress(_Undone), written_atomically(path):
         raise _Undone
+
+
+def _is_special(path: Path) -> bool:
+    return path.exists() and not path.is_file()
 
 
 class _Undone(Exception):

@@ -25,10 +25,19 @@ def tokenize_rows(texts: Iterable[Any], tokenizer: Callable[[str], list[str]], l
         if isinstance(row, str):
             rows.append(list(tokenizer(row.lower() if lowercase else row)))
         elif lowercase and isinstance(row, list | tuple):
-            rows.append([token.lower() if isinstance(token, str) else token for token in row])
+            rows.append(list(map(_lowered, row)))
         else:
             rows.append(row)
     return rows
+
+
+def _lowered(token: Any) -> Any:
+    if isinstance(token, bytes):
+        try:
+            token = token.decode()
+        except UnicodeDecodeError:
+            return token  # the kernels say where
+    return token.lower() if isinstance(token, str) else token
 
 
 def refuse_mapping(texts: Any, doing: str = "") -> None:

@@ -221,10 +221,14 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         ids = vocab.encode(train_texts, max_length=given.max_length, num_threads=given.num_threads)
         if ids.shape[1] == 0:
             raise ValueError("fit: every text is empty; at least one must have a token")
-        self.vocab_, self.classes_, self._width = vocab, classes, ids.shape[1]
-        weight, self.coverage_, dim = _table(given, vocab, seed)
+        weight, coverage, dim = _table(given, vocab, seed)
         per_class = _class_weights(given.class_weight, classes, labels[kept])
-        self.model_, self.history_ = fit_model(
+        validation = None
+        if len(held):
+            columns = ids.shape[1] if given.pooling == "flatten" else given.max_length
+            held_ids = vocab.encode(_take(texts, held), max_length=columns, num_threads=given.num_threads)
+            validation = _rows(held_ids, labels[held], per_class)
+        model, history = fit_model(
             _rows(ids, labels[kept], per_class),
             settings,
             num_embeddings=len(vocab),
@@ -236,9 +240,12 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             freeze=given.freeze,
             device=resolve_device(given.device),
             num_threads=given.num_threads,
-            validation=_rows(self._encode(_take(texts, held)), labels[held], per_class) if len(held) else None,
+            validation=validation,
             on_epoch=_print_epoch if given.verbose else None,
         )
+        # All at once, since a fit that fails leaves the one before it.
+        self.vocab_, self.classes_, self._width, self.coverage_ = vocab, classes, ids.shape[1], coverage
+        self.model_, self.history_ = model, history
         return self
 
     def predict(self, X: Any) -> _Array:
@@ -430,22 +437,31 @@ def _take(texts: Any, rows: _Array) -> Any:
 def _classes(y: Any, count: int) -> tuple[_Array, _Array]:
     if y is None:
         raise ValueError("fit: requires y to be passed, but the target y is None")
+    # First, since NumPy makes text of a missing label among texts.
+    missing = _missing_labels(y)
+    if missing:
+        raise ValueError(f"fit: the label of row {missing[0]} is missing; drop the row or label it")
     labels = column_or_1d(y, warn=True)
     if len(labels) != count:
         raise ValueError(f"fit: {count} texts but {len(labels)} labels; there must be one label a text")
-    if labels.dtype.kind == "O":
-        missing = [
-            row
-            for row, label in enumerate(labels.tolist())
-            if label is None or (isinstance(label, float) and math.isnan(label))
-        ]
-        if missing:
-            raise ValueError(f"fit: the label of row {missing[0]} is missing; drop the row or label it")
     check_classification_targets(labels)
     classes, indices = np.unique(labels, return_inverse=True)
     if len(classes) < 2:
         raise ValueError(f"fit: only one class, {classes[0].item()!r}; texts of two or more classes are needed")
     return classes, indices
+
+
+def _missing_labels(y: Any) -> list[int]:
+    """Return the rows without a label, as far as they can be told."""
+    if hasattr(y, "isna"):
+        rows: list[int] = np.flatnonzero(np.asarray(y.isna())).tolist()
+        return rows
+    if not isinstance(y, list | tuple):
+        y = np.asarray(y)
+        if y.dtype.kind != "O":
+            return []
+        y = y.ravel().tolist()
+    return [row for row, label in enumerate(y) if label is None or (isinstance(label, float) and math.isnan(label))]
 
 
 def _rows(ids: _Array, labels: _Array, per_class: _Array | None) -> Rows:

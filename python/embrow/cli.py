@@ -314,7 +314,8 @@ def predict(
         data = read_labelled(
             file, format=format, text_column=text_column or "text", label_column=with_labels, **reading
         )
-        data.check_labels([str(label) for label in classifier.classes_])
+        if with_labels is not None:
+            data.check_labels([str(label) for label in classifier.classes_])
         texts, labels = data.texts, data.labels
     probabilities = classifier.predict_proba(texts)
     found = [str(label) for label in classifier.classes_[probabilities.argmax(1)]]

@@ -113,6 +113,11 @@ class Comparison:
             raise ValueError(
                 f"{data.name}: too few texts to hold out {self.test_fraction:.0%} of a class; give a test set"
             )
+        if held.all():
+            raise ValueError(
+                f"{data.name}: too few texts to train on where {self.test_fraction:.0%} of a class are held out; hold "
+                "out fewer or give a test set"
+            )
         return data.take(np.flatnonzero(~held).tolist()), data.take(np.flatnonzero(held).tolist())
 
 

@@ -87,6 +87,8 @@ def encode_file(
                         ids += len(batch)
                 except ValueError as error:
                     raise ValueError(f"{name_of(path)}: in the lines from {lines}: {error}") from error
+                except KeyError as error:
+                    raise KeyError(f"{name_of(path)}: in the lines from {lines}: {error.args[0]}") from error
                 values_file.write(batch.data)
                 lines += len(rows)
                 read += len(window)

@@ -59,12 +59,19 @@ class TokenCounter:
         """
         empty = choice("nulls", nulls, ("error", "empty")) == "empty"
         threads = resolve_num_threads(num_threads)
+        counted = 0
         for batch in _batches(texts):
-            if callable(self.tokenizer):
-                rows: Any = tokenize_rows(batch, self.tokenizer, self.lowercase)
-                self._counts.update(rows, "whitespace", False, empty, threads)
-            else:
-                self._counts.update(batch, self.tokenizer, self.lowercase, empty, threads)
+            try:
+                if callable(self.tokenizer):
+                    rows: Any = tokenize_rows(batch, self.tokenizer, self.lowercase)
+                    self._counts.update(rows, "whitespace", False, empty, threads)
+                else:
+                    self._counts.update(batch, self.tokenizer, self.lowercase, empty, threads)
+            except (TypeError, ValueError) as error:
+                if counted and type(error) in (TypeError, ValueError):
+                    raise type(error)(f"in the rows from {counted}: {error}") from error
+                raise
+            counted += len(batch)
 
     def update_file(
         self,

@@ -94,7 +94,11 @@ def pad_sequences(
             at = int(outside[0])
             raise ValueError(f"pad_sequences: value {values[at]} at position {at} does not fit int32")
     threads = resolve_num_threads(num_threads)
-    ids, lengths = _core.pad_ragged(values, offsets, **arguments, out=target_of(out), threads=threads)
+    target = target_of(out)
+    if isinstance(target, np.ndarray):
+        # What is written must not be read as what it was.
+        values, offsets = (part.copy() if np.may_share_memory(part, target) else part for part in (values, offsets))
+    ids, lengths = _core.pad_ragged(values, offsets, **arguments, out=target, threads=threads)
     result = result_of(ids, out, return_tensors, None)
     return (result, result_of(lengths, None, return_tensors, None)) if return_lengths else result
 
@@ -140,8 +144,8 @@ def _ragged_of_tensors(rows: Any) -> tuple[Any, Any]:
         raise TypeError(f"pad_sequences: rows are tensors of {found}; give rows of one dtype")
     with torch.no_grad():
         joined = torch.cat(list(rows)) if all(row.ndim == 1 for row in rows) else None
-    if joined is None or joined.is_floating_point() or joined.is_complex():
-        raise TypeError("pad_sequences: tensors have one dimension and an integer dtype")
+        if joined is None or joined.is_floating_point() or joined.is_complex():
+            joined = torch.cat([_as_integers(number, row) for number, row in enumerate(rows)])
     offsets = np.zeros(len(rows) + 1, dtype=np.int64)
     np.cumsum(np.fromiter(map(torch.numel, rows), dtype=np.int64, count=len(rows)), out=offsets[1:])
     if joined.dtype is torch.uint64 and len(beyond := (joined.view(torch.int64) < 0).nonzero()):
@@ -154,6 +158,16 @@ def _ragged_of_tensors(rows: Any) -> tuple[Any, Any]:
     if lies_on_gpu(joined):
         return joined, torch.from_numpy(offsets).to(joined.device)
     return _to_numpy(joined), offsets
+
+
+def _as_integers(number: int, row: Any) -> Any:
+    """Return a row of integers, or an empty one whatever its dtype, as int64; raise for others."""
+    if row.ndim != 1 or (row.numel() and (row.is_floating_point() or row.is_complex())):
+        raise TypeError(
+            f"pad_sequences: row {number} is a tensor of dtype {row.dtype}, shape {tuple(row.shape)}; tensors have one "
+            "dimension and an integer dtype"
+        )
+    return row.long()
 
 
 def _is_array(value: object) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -31,11 +32,20 @@ def _contents(report: _Report) -> dict[str, bytes]:
     plots = {"loss.png": png(_loss_figure(report)), "confusion.png": png(_confusion_figure(report))}
     if report["learning_curve"]:
         plots["learning_curve.png"] = png(_curve_figure(report))
-    contents = {"report.json": (json.dumps(report, indent=1) + "\n").encode()}
+    contents = {"report.json": (json.dumps(_with_nulls(report), indent=1, allow_nan=False) + "\n").encode()}
     for ending in ("md", "html"):
         template = Path(__file__).with_name(f"report.{ending}.j2")
         contents[f"report.{ending}"] = rendered(template, report=report, images=inlined(plots), interval=interval)
     return contents | plots
+
+
+def _with_nulls(value: Any) -> Any:
+    """Return a part of the report with null for the numbers that JSON does not have, of training that diverged."""
+    if isinstance(value, dict):
+        return {key: _with_nulls(one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return list(map(_with_nulls, value))
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def interval(figure: _Report) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import copy
 import dataclasses
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -68,6 +69,8 @@ class Settings:
                 raise ValueError(f"{name} must be an integer of 1 or more, found {value!r}")
         if not self.lr > 0:
             raise ValueError(f"lr must be above 0, found {self.lr!r}")
+        if self.lr == math.inf:
+            raise ValueError("lr must be finite, found inf")
         if self.pooling not in POOLINGS:
             raise ValueError(f"pooling must be one of {', '.join(POOLINGS)}, found {self.pooling!r}")
         if self.optimizer not in OPTIMIZERS:
