@@ -1,5 +1,4 @@
-// Where the system runs a thread, how soon after it is woken, and for how long. On Linux alone; elsewhere nothing
-// happens, and no time passes.
+// Where the system runs a thread, and how soon after it is woken. On Linux alone; elsewhere nothing happens.
 //
 // Threads that wait by spinning, such as OpenMP's after each of its loops, keep cores busy. A thread that is woken
 // meanwhile waits for milliseconds, or is put on the core of the very thread it is to help.
@@ -8,11 +7,10 @@
 #if defined(__linux__)
 #include <sched.h>
 #include <sys/syscall.h>
-#include <time.h>
 #include <unistd.h>
-#endif
 
 #include <cstdint>
+#endif
 
 namespace embrow {
 
@@ -35,27 +33,6 @@ inline void ask_for_short_slices() noexcept {
     syscall(SYS_sched_setattr, 0, &attributes, 0);
 #endif
 }
-
-#if defined(__linux__)
-inline int64_t nanoseconds_of(clockid_t clock) noexcept {
-    timespec time{};
-    clock_gettime(clock, &time);
-    return int64_t{time.tv_sec} * 1'000'000'000 + time.tv_nsec;
-}
-inline int64_t cpu_time_of_process() noexcept {
-    return nanoseconds_of(CLOCK_PROCESS_CPUTIME_ID);
-}
-inline int64_t cpu_time_of_thread() noexcept {
-    return nanoseconds_of(CLOCK_THREAD_CPUTIME_ID);
-}
-#else
-inline int64_t cpu_time_of_process() noexcept {
-    return 0;
-}
-inline int64_t cpu_time_of_thread() noexcept {
-    return 0;
-}
-#endif
 
 inline int current_core() noexcept {
 #if defined(__linux__)

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <atomic>
-#include <chrono>
 #include <condition_variable>
 #include <deque>
 #include <exception>
@@ -11,9 +10,9 @@
 #include <system_error>
 #include <thread>
 
-#include "common/core_watch.h"
 #include "common/scheduling.h"
 #include "common/spin.h"
+#include "common/spin_guess.h"
 
 #if defined(__unix__) || defined(__APPLE__)
 #include <pthread.h>
@@ -39,6 +38,8 @@ class job {
     int helpers_wanted;           // guarded by the pool's mutex
     std::atomic<int> helpers{0};  // changed under the mutex
     const int owner_core = current_core();
+
+    const void* kind() const noexcept { return body_.kind(); }
 
     // Runs tasks until none is left to begin.
     void drain() {
@@ -111,12 +112,6 @@ class pool {
         done_.wait(lock, is_done);
     }
 
-    bool are_cores_busy() noexcept {
-        const int64_t now = std::chrono::steady_clock::now().time_since_epoch() / std::chrono::nanoseconds(1);
-        return watch_.are_busy(now, std::thread::hardware_concurrency(),
-                               [&] { return cpu_time_of_process() - helped_ns_.load(std::memory_order_relaxed); });
-    }
-
   private:
     // False where the process may have no more threads, or no more memory for their stacks: those there are do the
     // work.
@@ -131,30 +126,26 @@ class pool {
 
     [[noreturn]] void serve() {
         ask_for_short_slices();
-        int64_t counted = 0;
-        const auto count_time = [&] {
-            const int64_t time = cpu_time_of_thread();
-            helped_ns_.fetch_add(time - counted, std::memory_order_relaxed);
-            counted = time;
-        };
+        const void* last_kind = nullptr;
         std::unique_lock lock(mutex_);
         for (;;) {
             if (queue_.empty()) {
-                const unsigned seen = posted_.load(std::memory_order_relaxed);
-                ++spinning_;
-                lock.unlock();
-                count_time();
-                if (!watch_.were_busy()) {
-                    spin_until([&] { return posted_.load(std::memory_order_relaxed) != seen; });
-                    count_time();
+                if (guess_.is_worth(last_kind)) {
+                    const unsigned seen = posted_.load(std::memory_order_relaxed);
+                    const auto came = [&] { return posted_.load(std::memory_order_relaxed) != seen; };
+                    ++spinning_;
+                    lock.unlock();
+                    spin_until(came);
+                    lock.lock();
+                    --spinning_;
+                    guess_.tell(last_kind, came());
                 }
-                lock.lock();
-                --spinning_;
                 wake_.wait(lock, [&] { return !queue_.empty(); });
             }
             job& work = *queue_.front();
             work.helpers.fetch_add(1, std::memory_order_relaxed);
             if (--work.helpers_wanted == 0) queue_.pop_front();
+            last_kind = work.kind();
             lock.unlock();
             if (current_core() == work.owner_core) leave_core(work.owner_core);
             work.drain();
@@ -170,9 +161,8 @@ class pool {
     std::deque<job*> queue_;
     int workers_ = 0;
     int spinning_ = 0;
+    spin_guess guess_;
     std::atomic<unsigned> posted_{0};  // jobs so far: what those that spin watch
-    core_watch watch_;
-    std::atomic<int64_t> helped_ns_{0};  // the workers' time, last seen
 };
 
 // Never destroyed: workers live until the process ends. A forked child has none of the parent's workers and perhaps a
@@ -192,15 +182,6 @@ pool& shared_pool() {
 }
 
 }  // namespace
-
-int threads_worth(int threads, size_t bytes) {
-    // One thread is done as soon as two that share it.
-    constexpr size_t inline_bytes = 512 << 10;
-    // Helpers save less than it costs to take cores from others and to give them back.
-    constexpr size_t brief_bytes = 3 << 20;
-    if (threads <= 1 || bytes <= inline_bytes) return 1;
-    return bytes <= brief_bytes && shared_pool().are_cores_busy() ? 1 : threads;
-}
 
 void parallel_for(int threads, size_t tasks, task_ref body) {
     parallel_for(threads, tasks, body, [](size_t) {});

@@ -18,6 +18,9 @@ class task_ref {
 
     void operator()(size_t task) const { call_(object_, task); }
 
+    // The same for callables of one type.
+    const void* kind() const noexcept { return reinterpret_cast<const void*>(call_); }
+
   private:
     void* object_;
     void (*call_)(void*, size_t);
@@ -36,10 +39,6 @@ enum class task_order : uint8_t { by_stretches, ascending };
 // In ascending order each thread takes the next task of all, as is best where tasks wait for what `meanwhile` makes.
 void parallel_for(int threads, size_t tasks, task_ref body, task_ref meanwhile,
                   task_order order = task_order::by_stretches);
-
-// How many of `threads` a job is worth that copies or adds up so many bytes of rows: for a brief one none but the
-// caller's, for one that is less so only where other threads leave cores free.
-int threads_worth(int threads, size_t bytes);
 
 // How many tasks of at least `grain` units make up `units`, 1 or more unless units is 0.
 constexpr size_t task_count(size_t units, size_t grain) {

@@ -17,6 +17,9 @@ constexpr size_t task_bytes = 32 << 10;
 // To end a task is to wait for the stores that went around the caches.
 constexpr size_t streamed_task_bytes = 256 << 10;
 
+// Up to this much one thread is done as soon as two that share it.
+constexpr size_t inline_bytes = 512 << 10;
+
 // What is written of so much is out of the caches before it can be read, so stores go around them where they can: the
 // caches first read what they are to write.
 constexpr size_t streamed_bytes = 32 << 20;
@@ -51,8 +54,7 @@ std::optional<bad_id> gather_rows(const row_table& table, const id_list& ids, st
     const size_t per_task = job.streams ? streamed_task_bytes : task_bytes;
     const size_t rows_per_task = std::max<size_t>(per_task / std::max<size_t>(table.row_bytes, 8), 1);
     const size_t tasks = task_count(ids.count, rows_per_task);
-    threads = threads_worth(threads, ids.count * table.row_bytes);
-    if (threads <= 1) {
+    if (threads <= 1 || ids.count * table.row_bytes <= inline_bytes) {
         const size_t end = copy(job, 0, ids.count);
         if (end == ids.count) return std::nullopt;
         return bad_id{end, ids[end]};

@@ -10,7 +10,7 @@
 
 #include "check.h"
 #include "common/checksum.h"
-#include "common/core_watch.h"
+#include "common/spin_guess.h"
 #include "common/threads.h"
 #include "encode/encode.h"
 #include "vocab/count.h"
@@ -289,45 +289,38 @@ void test_forks(cases& all, const fixture& made) {
     all.check(right, "the child");
 }
 
-void test_core_watch(cases& all) {
-    constexpr int64_t window = core_watch::window_ns;
-    constexpr unsigned cores = 2;
-    core_watch watch;
-    int64_t now = 1'000'000'000;
-    int64_t used = 0;
-    int looks = 0;
-    const auto look = [&] { return watch.are_busy(now, cores, [&] { return ++looks, used; }); };
-    // Both cores are busy where one is of the thread that asks, and another is somebody else's.
-    const auto after = [&](double busy_cores) {
-        now += window;
-        used += static_cast<int64_t>(busy_cores * static_cast<double>(window));
-        return look();
+void test_spin_guess(cases& all) {
+    spin_guess guess;
+    const int kinds[2] = {};
+    const auto job = [&](int kind, bool comes) {
+        const bool spins = guess.is_worth(&kinds[kind]);
+        if (spins) guess.tell(&kinds[kind], comes);
+        return spins;
     };
 
-    all.begin("cores are busy while others use them");
-    used = 100 * window;
-    all.check(!look(), "nothing is known at first");
-    all.check(after(2), "another thread works");
-    all.check(watch.were_busy(), "it is remembered");
-    all.check(!after(1), "the caller alone works");
-    all.check(after(1.75) && !after(1.25), "another thread works for a part of the time");
+    all.begin("helpers spin where the next job comes soon");
+    bool always = true;
+    for (int i = 0; i < 100; ++i) always &= job(0, i % 2 == 0);
+    all.check(always, "one miss is none");
+    all.check(job(1, false) && job(1, false), "two are needed");
+    int tries = 0;
+    for (unsigned i = 0; i < 10 * spin_guess::jobs_a_try; ++i) tries += job(1, false);
+    all.check(tries == 10, "then it is tried seldom");
+    all.check(job(0, true), "another kind is not concerned");
+    while (!job(1, true)) continue;
+    all.check(job(1, true), "one hit is enough");
 
-    all.begin("cores are looked at once a window");
-    all.check(after(2), "another thread works");
-    const int before = looks;
-    now += window - 1;
-    all.check(look() && looks == before, "the window is not over");
-    now += 1;
-    all.check(!look() && looks == before + 1, "it is, and nobody works");
-
-    all.begin("brief jobs are one thread's");
-    all.check(threads_worth(4, 1 << 10) == 1 && threads_worth(1, 1 << 30) == 1, "so are those of one thread");
-    all.check(threads_worth(4, 1 << 30) == 4, "long ones are not");
+    all.begin("there may be more kinds of jobs than are told apart");
+    const char many[200] = {};
+    for (const char& kind : many) {
+        if (guess.is_worth(&kind)) guess.tell(&kind, false);
+    }
+    all.check(job(0, true), "the first are");
 }
 
 int run() {
     cases all;
-    test_core_watch(all);
+    test_spin_guess(all);
     test_tasks(all);
     const fixture made;
     test_kernels(all, made);
