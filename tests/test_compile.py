@@ -219,6 +219,8 @@ def test_gradients_of_bags_can_be_differentiated_again(mode: str, padding_idx: i
     torch.testing.assert_close(*seconds)
 
 
+# What PyTorch loads for tangents, once in a process, it scripts.
+@pytest.mark.filterwarnings("ignore:.*torch.jit.*:DeprecationWarning")
 def test_tangents_in_a_graph() -> None:
     ids, weight = torch.randint(0, 50, (100, 20)), torch.randn(50, 32, requires_grad=True)
 

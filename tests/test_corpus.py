@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -162,3 +163,16 @@ def test_rows_of_an_iterator_are_counted_from_where_they_are() -> None:
     for tokenizer in ("whitespace", str.split):
         with pytest.raises(TypeError, match=r"in the rows from 65536: .*row 4464 is int"):
             embrow.TokenCounter(tokenizer=tokenizer).update(iter([*many, 3]))
+
+
+class Rows:
+    """Texts of a number that only who reads them knows."""
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(["a", "a b"])
+
+
+def test_rows_without_a_length() -> None:
+    counter = embrow.TokenCounter()
+    counter.update(Rows())
+    assert counter.most_common() == [("a", 2), ("b", 1)]

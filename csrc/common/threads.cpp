@@ -126,7 +126,7 @@ class pool {
 
     [[noreturn]] void serve() {
         ask_for_short_slices();
-        const void* last_kind = nullptr;
+        const void* last_kind = this;  // that of no job yet
         std::unique_lock lock(mutex_);
         for (;;) {
             if (queue_.empty()) {

@@ -454,7 +454,8 @@ def _classes(y: Any, count: int) -> tuple[_Array, _Array]:
 def _missing_labels(y: Any) -> list[int]:
     """Return the rows without a label, as far as they can be told."""
     if hasattr(y, "isna"):
-        rows: list[int] = np.flatnonzero(np.asarray(y.isna())).tolist()
+        missing = np.asarray(y.isna())
+        rows: list[int] = np.flatnonzero(missing.reshape(len(missing), -1).any(axis=1)).tolist()
         return rows
     if not isinstance(y, list | tuple):
         y = np.asarray(y)

@@ -59,8 +59,7 @@ class TokenCounter:
         """
         empty = choice("nulls", nulls, ("error", "empty")) == "empty"
         threads = resolve_num_threads(num_threads)
-        counted = 0
-        for batch in _batches(texts):
+        for first, batch in _batches(texts):
             try:
                 if callable(self.tokenizer):
                     rows: Any = tokenize_rows(batch, self.tokenizer, self.lowercase)
@@ -68,10 +67,9 @@ class TokenCounter:
                 else:
                     self._counts.update(batch, self.tokenizer, self.lowercase, empty, threads)
             except (TypeError, ValueError) as error:
-                if counted and type(error) in (TypeError, ValueError):
-                    raise type(error)(f"in the rows from {counted}: {error}") from error
+                if first and type(error) in (TypeError, ValueError):
+                    raise type(error)(f"in the rows from {first}: {error}") from error
                 raise
-            counted += len(batch)
 
     def update_file(
         self,
@@ -166,13 +164,15 @@ class TokenCounter:
         self._counts.add([token for token, _ in items], [count for _, count in items])
 
 
-def _batches(texts: Iterable[Any]) -> Iterator[Any]:
-    """Yield the texts whole, or an iterator's in lists."""
+def _batches(texts: Iterable[Any]) -> Iterator[tuple[int, Any]]:
+    """Yield the texts whole, or an iterator's in lists, with the number of the first row."""
     if not isinstance(texts, Iterator):
-        yield texts
+        yield 0, texts
         return
+    first = 0
     while batch := list(itertools.islice(texts, ROWS_PER_BATCH)):
-        yield batch
+        yield first, batch
+        first += len(batch)
 
 
 def _parts(window: bytes) -> list[bytes]:
