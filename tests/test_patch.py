@@ -186,3 +186,16 @@ def test_layers_from_before_are_reset_through_the_names() -> None:
     with embrow.patch():
         assert Initialised(3, 2).weight.shape == (3, 2)
         torch.nn.EmbeddingBag.reset_parameters(theirs)
+
+
+class Zero(torch.nn.Embedding):
+    def reset_parameters(self) -> None:
+        torch.nn.init.zeros_(self.weight)
+
+
+class Both(Embedding, Zero):
+    pass
+
+
+def test_other_classes_have_their_turn() -> None:
+    assert not Both(3, 2).weight.any()

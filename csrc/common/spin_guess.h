@@ -10,7 +10,7 @@
 
 namespace embrow {
 
-// One thread's at a time.
+// Each helper has its own.
 class spin_guess {
   public:
     // After every so many jobs that are thought not to be worth it, one tries again.

@@ -92,8 +92,8 @@ class pool {
             // Those that spin may be after the jobs that are queued already.
             wanted_asleep = work.helpers_wanted - (queue_.empty() ? spinning_ : 0);
             queue_.push_back(&work);
+            posted_.fetch_add(1, std::memory_order_relaxed);
         }
-        posted_.fetch_add(1, std::memory_order_relaxed);
         if (wanted_asleep == 1) {
             wake_.notify_one();
         } else if (wanted_asleep > 1) {
@@ -126,11 +126,12 @@ class pool {
 
     [[noreturn]] void serve() {
         ask_for_short_slices();
+        spin_guess guess;
         const void* last_kind = this;  // that of no job yet
         std::unique_lock lock(mutex_);
         for (;;) {
             if (queue_.empty()) {
-                if (guess_.is_worth(last_kind)) {
+                if (guess.is_worth(last_kind)) {
                     const unsigned seen = posted_.load(std::memory_order_relaxed);
                     const auto came = [&] { return posted_.load(std::memory_order_relaxed) != seen; };
                     ++spinning_;
@@ -138,7 +139,7 @@ class pool {
                     spin_until(came);
                     lock.lock();
                     --spinning_;
-                    guess_.tell(last_kind, came());
+                    guess.tell(last_kind, came());
                 }
                 wake_.wait(lock, [&] { return !queue_.empty(); });
             }
@@ -161,7 +162,6 @@ class pool {
     std::deque<job*> queue_;
     int workers_ = 0;
     int spinning_ = 0;
-    spin_guess guess_;
     std::atomic<unsigned> posted_{0};  // jobs so far: what those that spin watch
 };
 

@@ -29,7 +29,7 @@ void sum_vectors(const Rows& all, size_t begin, size_t end, size_t column, size_
     // A copy, whose parts stay in registers, as the sums do.
     const Rows rows = all;
     const auto of_last = static_cast<__mmask16>(0xffffU >> (vectors * lanes - columns));
-    const bool begin_lines = rows.begin_lines() && column % lanes == 0;
+    const bool begin_lines = rows.begin_lines();  // so do the columns, whole vectors of them
     __m512 sums[vectors];
     unrolled<vectors>([&](auto v) { sums[v] = _mm512_setzero_ps(); });
     for (size_t i = begin; i < end; ++i) {

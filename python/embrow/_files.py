@@ -46,7 +46,9 @@ def written_atomically(path: StrPath) -> Iterator[BinaryIO]:
             yield file
             settle(file)
         if target.exists():
-            temporary.chmod(stat.S_IMODE(target.stat().st_mode))
+            # Not every file system lets it be changed.
+            with contextlib.suppress(PermissionError, NotImplementedError):
+                temporary.chmod(stat.S_IMODE(target.stat().st_mode))
         os.replace(temporary, target)
     except BaseException:
         temporary.unlink(missing_ok=True)

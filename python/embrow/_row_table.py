@@ -144,10 +144,6 @@ class Table:
         self._places: list[_Place | None] = []
         self._version = parameter._version
 
-    @property
-    def device(self) -> torch.device:
-        return self._made_for[2]
-
     def round_stochastically(self, seed: int, step: int) -> None:
         self._kernel.round_stochastically(seed, step)
 

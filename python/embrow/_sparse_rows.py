@@ -131,7 +131,11 @@ def _catch_up_for(table: Table, module: torch.nn.Module, input: Any) -> None:
     if not _reads_its_input(module) or not isinstance(hooks[-1], _Hook):
         # Which rows it reads in the end, nobody knows.
         return table.catch_up()
-    if isinstance(input, Tensor) and input.dtype in (torch.int32, torch.int64) and input.device == table.device:
+    if (
+        isinstance(input, Tensor)
+        and input.dtype in (torch.int32, torch.int64)
+        and input.device == table.parameter.device
+    ):
         with contextlib.suppress(IndexError):
             table.catch_up(input)
     return None

@@ -73,8 +73,11 @@ class Embedding(_torch_nn.Embedding, metaclass=_StandIn):
 
     def reset_parameters(self) -> None:
         prefer_huge_pages(self.weight)
-        # Not of super(): under embrow.patch classes made before it call this with layers of theirs.
-        _torch_nn.Embedding.reset_parameters(self)
+        # Under embrow.patch classes made before it call this with layers of theirs.
+        if Embedding in type(self).__mro__:
+            super().reset_parameters()
+        else:
+            _torch_nn.Embedding.reset_parameters(self)
 
     def forward(self, input: Tensor) -> Tensor:
         if torch.jit.is_scripting():  # type: ignore[attr-defined]
@@ -193,7 +196,10 @@ class EmbeddingBag(_torch_nn.EmbeddingBag, metaclass=_StandIn):
 
     def reset_parameters(self) -> None:
         prefer_huge_pages(self.weight)
-        _torch_nn.EmbeddingBag.reset_parameters(self)
+        if EmbeddingBag in type(self).__mro__:
+            super().reset_parameters()
+        else:
+            _torch_nn.EmbeddingBag.reset_parameters(self)
 
     def forward(self, input: Tensor, offsets: Tensor | None = None, per_sample_weights: Tensor | None = None) -> Tensor:
         if torch.jit.is_scripting():  # type: ignore[attr-defined]
