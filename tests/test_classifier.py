@@ -393,6 +393,11 @@ def test_a_fit_that_fails_leaves_the_one_before_it() -> None:
         model.fit(["other words", "and more"] * 4, ["one", "two"] * 4)
     assert np.array_equal(model.predict_proba(TEXTS), expected)
     assert set(model.predict(TEXTS)) == {"good", "poor"}
+    shorter = model.predict_proba(["nice"])
+    model.pooling = "mean"
+    with pytest.raises(FileNotFoundError):
+        model.fit(TEXTS, LABELS)
+    assert np.array_equal(model.predict_proba(["nice"]), shorter)
 
 
 @pytest.mark.parametrize(
@@ -400,9 +405,13 @@ def test_a_fit_that_fails_leaves_the_one_before_it() -> None:
 )
 def test_a_missing_label_is_named(labels: list[Any], row: int) -> None:
     pandas = pytest.importorskip("pandas", reason="labels of pandas")
-    kinds = [labels, tuple(labels), np.array(labels, dtype=object), pandas.Series(labels)]
+    column = [[label] for label in labels]
+    kinds = [labels, tuple(labels), column, np.array(labels, dtype=object), pandas.Series(labels), pandas.Index(labels)]
     if "x" in labels:
         kinds.append(pandas.Series(labels, dtype="string"))
+    else:
+        kinds += [np.array(labels), np.array(labels, dtype=np.float32), np.array(column)]
+        kinds.append(np.array(["2020-01-01", "2020-01-02", "NaT"], dtype="M8[ns]"))
     for kind in kinds:
         with pytest.raises(ValueError, match=f"fit: the label of row {row} is missing"):
             TextClassifier(**QUICK).fit(["a", "b", "c"], kind)

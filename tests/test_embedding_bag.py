@@ -464,11 +464,8 @@ def test_forward_mode_is_refused_as_by_torch() -> None:
     assert "forward AD with _embedding_bag" in message
 
 
-@pytest.mark.parametrize("mode", ["sum", "mean", "max"])
-@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize(("mode", "weighted"), [("sum", False), ("sum", True), ("mean", False), ("max", False)])
 def test_no_bags_have_a_gradient_of_zeros(mode: str, weighted: bool) -> None:
-    if weighted and mode != "sum":
-        return
     nothing = torch.empty(0, dtype=torch.long)
     weights = torch.empty(0, requires_grad=True) if weighted else None
     for layer in twins(5, 3, mode=mode, include_last_offset=True):

@@ -8,10 +8,13 @@ import sys
 import threading
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from embrow import Vocab
-from embrow._files import check_writable
+from embrow._files import check_writable, written_atomically
+from embrow.corpus import encode_file
+from embrow.vectors import WordVectors
 
 VOCAB = Vocab(["<pad>", "<unk>", "a"])
 
@@ -26,12 +29,38 @@ def test_a_link_stays_and_its_file_is_written(tmp_path: Path) -> None:
     assert [path.name for path in (tmp_path / "folder").iterdir()] == ["there"]
 
 
-def test_permissions_stay(tmp_path: Path) -> None:
+@pytest.mark.parametrize("mode", [0o600, 0o640, 0o444, 0o666])
+def test_permissions_stay(tmp_path: Path, mode: int, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "v"
-    path.touch(mode=0o640)
-    path.chmod(0o640)
-    VOCAB.save(path)
-    assert stat.S_IMODE(path.stat().st_mode) == 0o640
+    path.touch()
+    path.chmod(mode)
+    seen: list[int] = []
+    replace = os.replace
+
+    def watched(temporary: Path, target: Path) -> None:
+        seen.append(stat.S_IMODE(temporary.stat().st_mode))
+        replace(temporary, target)
+
+    monkeypatch.setattr("os.replace", watched)
+    with written_atomically(path) as file:
+        # What is written may be read by nobody else meanwhile.
+        assert stat.S_IMODE(os.fstat(file.fileno()).st_mode) == mode
+    assert seen == [mode]
+    assert stat.S_IMODE(path.stat().st_mode) == mode
+
+
+def test_permissions_that_cannot_be_kept_are_told_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "v"
+    path.write_bytes(b"old")
+    path.chmod(0o666)
+
+    def refused(path: Path, mode: int) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(Path, "chmod", refused)
+    with pytest.raises(PermissionError, match="cannot be written: Operation not permitted"):
+        check_writable(path)
+    assert [file.name for file in tmp_path.iterdir()] == ["v"] and path.read_bytes() == b"old"
 
 
 def test_names_may_be_as_long_as_the_system_takes(tmp_path: Path) -> None:
@@ -50,9 +79,26 @@ def test_a_pipe_is_written_to(tmp_path: Path) -> None:
     reader.start()
     VOCAB.save(pipe)
     reader.join(10)
+    assert not reader.is_alive()
     VOCAB.save(tmp_path / "file")
     assert read == [(tmp_path / "file").read_bytes()]
     assert stat.S_ISFIFO(pipe.stat().st_mode)
+
+
+def test_what_is_not_one_stream_needs_a_file(tmp_path: Path) -> None:
+    (tmp_path / "text").write_text("a")
+    pipe = tmp_path / "ids.npy"
+    os.mkfifo(pipe)
+    vectors = WordVectors(["a"], np.zeros((1, 2), np.float32))
+    for write in (
+        lambda: encode_file(VOCAB, tmp_path / "text", pipe),
+        lambda: encode_file(VOCAB, tmp_path / "text", pipe, max_length=2),
+        lambda: vectors.save(pipe, "npy"),
+        lambda: check_writable(pipe, as_stream=False),
+    ):
+        with pytest.raises(OSError, match=r"the output must be a file, .*ids\.npy"):
+            write()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["ids.npy", "text"]
 
 
 def test_a_device_is_written_to() -> None:

@@ -210,17 +210,19 @@ def test_variants_agree_to_the_bit(dim: int, dtype: torch.dtype, mode: str) -> N
     assert all(torch.equal(a, b) for a, b in zip(*found, strict=True))
 
 
-@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize(("mode", "weighted"), [("sum", False), ("sum", True), ("mean", False)])
 @pytest.mark.parametrize("vectors", [*range(1, 27), 49])
-def test_every_number_of_registers_sums_to_the_same_bits(vectors: int, weighted: bool, variant: str) -> None:
-    """Compare with one column at a time; rows that begin cache lines and others, ids of both types, large bags."""
+def test_every_number_of_registers_sums_to_the_same_bits(vectors: int, mode: str, weighted: bool, variant: str) -> None:
+    """Compare with the plain loop: rows that begin cache lines and others, gaps, ids of both types, large bags."""
+    lengths = [100, 3, 0, 64, 1, 65]
     for dim in (16 * vectors - 11, 16 * vectors):
-        memory = torch.randn(40 * dim + 1, dtype=torch.float32)
-        _, ids, offsets = ragged([100, 3, 0, 64, 1, 65], 40)
+        stride = dim + 64
+        memory = torch.randn(40 * stride + 1, dtype=torch.float32)
+        packed, gapped = memory[: 40 * dim].view(40, dim), memory[1:].view(40, stride)[:, :dim]
+        _, ids, offsets = ragged(lengths, 40)
         weights = torch.randn(len(ids), dtype=torch.float32) if weighted else None
-        for start, id_type in ((0, torch.int64), (1, torch.int32)):
-            table = memory[start : start + 40 * dim].view(40, dim)
-            settings = {"mode": "sum", "per_sample_weights": weights, "padding_idx": 7}
+        settings = {"mode": mode, "per_sample_weights": weights, "padding_idx": 7}
+        for table, id_type in ((packed, torch.int64), (gapped, torch.int32)):
             found = []
             for name in ("serial", variant):
                 _core.use_variant(name)

@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <array>
-#include <cstring>
 #include <utility>
 
 #include "common/prefetch.h"
@@ -21,16 +20,20 @@ namespace {
 constexpr size_t lanes = 16;
 constexpr size_t most_vectors = 24;  // of 32 registers, some are left for the weight and what is loaded
 
-// Sums columns [column, column + columns) of rows [begin, end), a block of them at most: to `block`, or, if that is
-// null, divided to `out`.
+// Columns that neighboring vectors hold, `columns` of them from `column` on: all lanes but some of the last one's.
+template <size_t vectors>
+__mmask16 lanes_of_last(size_t columns) noexcept {
+    return static_cast<__mmask16>(0xffffU >> (vectors * lanes - columns));
+}
+
+// Adds rows [begin, end), a block of them at most.
 template <class Rows, size_t vectors>
-void sum_vectors(const Rows& all, size_t begin, size_t end, size_t column, size_t columns, size_t divisor, float* out,
-                 __m512* block) noexcept {
+[[gnu::always_inline]] inline void add_rows(const Rows& all, size_t begin, size_t end, size_t column, size_t columns,
+                                            __m512 (&sums)[vectors]) noexcept {
     // A copy, whose parts stay in registers, as the sums do.
     const Rows rows = all;
-    const auto of_last = static_cast<__mmask16>(0xffffU >> (vectors * lanes - columns));
+    const __mmask16 of_last = lanes_of_last<vectors>(columns);
     const bool begin_lines = rows.begin_lines();  // so do the columns, whole vectors of them
-    __m512 sums[vectors];
     unrolled<vectors>([&](auto v) { sums[v] = _mm512_setzero_ps(); });
     for (size_t i = begin; i < end; ++i) {
         if (!rows.counts(i)) continue;
@@ -49,21 +52,43 @@ void sum_vectors(const Rows& all, size_t begin, size_t end, size_t column, size_
         });
         if (!begin_lines) prefetch_line(ahead + columns * sizeof(float) - 1);
     }
-    if (block != nullptr) {
-        unrolled<vectors>([&](auto v) { block[v] = sums[v]; });
-        return;
-    }
+}
+
+template <size_t vectors>
+[[gnu::always_inline]] inline void store_sums(__m512 (&sums)[vectors], size_t divisor, float* out,
+                                              size_t columns) noexcept {
     if (divisor != 1) {
         unrolled<vectors>([&](auto v) { sums[v] /= static_cast<float>(divisor); });
     }
-    unrolled<vectors - 1>([&](auto v) { _mm512_storeu_ps(out + column + v * lanes, sums[v]); });
-    _mm512_mask_storeu_ps(out + column + (vectors - 1) * lanes, of_last, sums[vectors - 1]);
+    unrolled<vectors - 1>([&](auto v) { _mm512_storeu_ps(out + v * lanes, sums[v]); });
+    _mm512_mask_storeu_ps(out + (vectors - 1) * lanes, lanes_of_last<vectors>(columns), sums[vectors - 1]);
+}
+
+template <class Rows, size_t vectors>
+[[gnu::noinline]] void add_block(const Rows& rows, size_t begin, size_t end, size_t column, size_t columns,
+                                 __m512 (&block)[vectors]) noexcept {
+    __m512 sums[vectors];
+    add_rows(rows, begin, end, column, columns, sums);
+    unrolled<vectors>([&](auto v) { block[v] = sums[v]; });
+}
+
+template <class Rows, size_t vectors>
+void sum_columns(const Rows& rows, size_t column, size_t columns, size_t divisor, float* out) noexcept {
+    __m512 sums[vectors];
+    if (rows.size() <= block_terms) {
+        add_rows(rows, 0, rows.size(), column, columns, sums);
+    } else {
+        sum_blocks(rows.size(), sums, [&](size_t begin, size_t end, auto& block) noexcept {
+            add_block(rows, begin, end, column, columns, block);
+        });
+    }
+    store_sums(sums, divisor, out + column, columns);
 }
 
 // For each number of vectors, from 1 on.
 template <class Rows>
 constexpr auto sums_of_vectors = []<size_t... i>(std::index_sequence<i...>) {
-    return std::array{&sum_vectors<Rows, i + 1>...};
+    return std::array{&sum_columns<Rows, i + 1>...};
 }(std::make_index_sequence<most_vectors>{});
 
 struct vector_sum {
@@ -75,26 +100,9 @@ struct vector_sum {
         const size_t steps = (vectors + most_vectors - 1) / most_vectors;
         const size_t step = (vectors + steps - 1) / steps * lanes;
         for (size_t column = 0; column < dim; column += step) {
-            sum_columns(rows, column, std::min(step, dim - column), divisor, out);
+            const size_t columns = std::min(step, dim - column);
+            sums_of_vectors<Rows>[(columns + lanes - 1) / lanes - 1](rows, column, columns, divisor, out);
         }
-    }
-
-  private:
-    template <class Rows>
-    static void sum_columns(const Rows& rows, size_t column, size_t columns, size_t divisor, float* out) noexcept {
-        const size_t vectors = (columns + lanes - 1) / lanes;
-        auto* const sum_block = sums_of_vectors<Rows>[vectors - 1];
-        if (rows.size() <= block_terms) {
-            return sum_block(rows, 0, rows.size(), column, columns, divisor, out, nullptr);
-        }
-        __m512 total[most_vectors];
-        sum_blocks(rows.size(), total, [&](size_t begin, size_t end, auto& block) noexcept {
-            sum_block(rows, begin, end, column, columns, 1, nullptr, block);
-            std::fill(block + vectors, block + most_vectors, _mm512_setzero_ps());
-        });
-        float sums[most_vectors * lanes];
-        std::memcpy(sums, total, sizeof sums);
-        for (size_t j = 0; j < columns; ++j) out[column + j] = sums[j] / static_cast<float>(divisor);
     }
 };
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import codecs
 import contextlib
+import errno
+import functools
 import io
 import os
 import secrets
@@ -21,52 +23,68 @@ WINDOW_BYTES = 1 << 23
 
 
 @contextlib.contextmanager
-def written_atomically(path: StrPath) -> Iterator[BinaryIO]:
+def written_atomically(path: StrPath, *, as_stream: bool = True) -> Iterator[BinaryIO]:
     """Open a temporary file beside `path` that takes its name at the end, or is removed if the block raises.
 
-    Of a link it takes the place of the file that the link leads to, and it has the permissions of the file before it.
-    What is no file, as a pipe or /dev/null, is written to as it is.
+    Of a link it takes the place of the file that the link leads to. It is never open to more people than the file
+    before it, whose permissions it has. What is no file, as a pipe or /dev/null, is written to as it is, or refused
+    where the block does not write one stream: it goes back, or writes another file beside this one.
     """
     target = Path(path)
     if target.is_dir():
         raise IsADirectoryError(f"{target}: the output must be a file, and this is a folder")
     if _is_special(target):
-        with open(target, "wb") as file:
+        if not as_stream:
+            raise OSError(errno.ESPIPE, "the output must be a file, for it is not written in one go", str(target))
+        with _told(path):
+            file = open(target, "wb")  # noqa: SIM115
+        with file:
             yield file
         return
     target = Path(os.path.realpath(target))
     # Names have a greatest length.
     temporary = target.with_name(f".{target.name[:40]}.{secrets.token_hex(8)}.part")
-    try:
-        file = open(temporary, "xb")  # noqa: SIM115
-    except OSError as error:
-        raise type(error)(error.errno, f"cannot be written: {error.strerror}", str(path)) from error
+    before = stat.S_IMODE(target.stat().st_mode) if target.exists() else None
+    opener = functools.partial(os.open, mode=0o666 if before is None else before)
+    with _told(path):
+        file = open(temporary, "xb", opener=opener)  # noqa: SIM115
     try:
         with file:
+            with _told(path):
+                # What the umask has kept from it.
+                if before is not None and stat.S_IMODE(os.fstat(file.fileno()).st_mode) != before:
+                    temporary.chmod(before)
             yield file
             settle(file)
-        if target.exists():
-            # Not every file system lets it be changed.
-            with contextlib.suppress(PermissionError, NotImplementedError):
-                temporary.chmod(stat.S_IMODE(target.stat().st_mode))
         os.replace(temporary, target)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
 
 
+@contextlib.contextmanager
+def _told(path: StrPath) -> Iterator[None]:
+    """Say of an OSError which output it keeps from being written."""
+    try:
+        yield
+    except OSError as error:
+        raise type(error)(error.errno, f"cannot be written: {error.strerror}", os.fspath(path)) from error
+
+
 def settle(file: BinaryIO) -> None:
     """Put on the disk what was written, or raise OSError; of two files before either takes its name."""
     file.flush()
-    if stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-        os.fsync(file.fileno())
+    os.fsync(file.fileno())
 
 
-def check_writable(path: StrPath) -> None:
+def check_writable(path: StrPath, *, as_stream: bool = True) -> None:
     """Raise OSError now if `path` could not be written later; leave nothing behind."""
-    if _is_special(Path(path)):
-        return  # to open a pipe is to wait for who reads it
-    with contextlib.suppress(_Undone), written_atomically(path):
+    if as_stream and _is_special(Path(path)):
+        # To open a pipe is to wait for who reads it.
+        if not os.access(path, os.W_OK):
+            raise PermissionError(errno.EACCES, f"cannot be written: {os.strerror(errno.EACCES)}", os.fspath(path))
+        return
+    with contextlib.suppress(_Undone), written_atomically(path, as_stream=as_stream):
         raise _Undone
 
 

@@ -24,6 +24,9 @@ def pad_ragged(
 ) -> tuple[Tensor, Tensor]:
     """Do what `_core.pad_ragged` does on a GPU."""
     values, offsets = _checked(values, torch.as_tensor(offsets))
+    if isinstance(out, Tensor):
+        # What is written must not be read as what it was.
+        values, offsets = (part.clone() if _share_memory(part, out) else part for part in (values, offsets))
     device, rows = values.device, len(offsets) - 1
     ids = values.data_ptr(), len(values), values.dtype == torch.int64, offsets.data_ptr(), rows
     with _gpu.launching(device) as launch:
@@ -50,6 +53,10 @@ def pad_ragged(
             *ids, width, value, pad_left, kept, truncate_left, wide, made.data_ptr(), lengths.data_ptr(), launch.stream
         )
     return made, lengths
+
+
+def _share_memory(one: Tensor, other: Tensor) -> bool:
+    return one.untyped_storage().data_ptr() == other.untyped_storage().data_ptr()
 
 
 def _checked(values: Tensor, offsets: Tensor) -> tuple[Tensor, Tensor]:

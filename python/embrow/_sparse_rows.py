@@ -13,11 +13,11 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.autograd import profiler
-from torch.nn.modules import sparse as _torch_layers
+from torch.nn.modules import sparse as _torch_nn
 from torch.optim import optimizer as _torch_optimizer
 from torch.utils.hooks import RemovableHandle
 
-from embrow import _core, _gpu
+from embrow import _core, _gpu, nn
 from embrow._eager import elements
 from embrow._outside_graphs import outside_graphs
 from embrow._row_table import Numbers, Table, row_count
@@ -26,6 +26,10 @@ from embrow._sharding import first_row, is_shared, is_split_by_rows, local_rows
 # Odd, and without a pattern in its bits: 2^64 over the golden ratio.
 _GOLDEN = 0x9E3779B97F4A7C15
 
+# They read the rows that their input names.
+_known_forwards = frozenset(
+    layer.forward for layer in (_torch_nn.Embedding, _torch_nn.EmbeddingBag, nn.Embedding, nn.EmbeddingBag)
+)
 _rounded_dtypes = (torch.bfloat16, torch.float16)
 RowsState = tuple[_core.UpdateRule, list[Tensor | None], int]
 
@@ -128,7 +132,7 @@ def _nothing(*args: Any, **kwargs: Any) -> None:
 def _catch_up_for(table: Table, module: torch.nn.Module, input: Any) -> None:
     """Bring the rows that a layer's forward pass reads up to date; what is wrong with its input is its own to tell."""
     hooks = list(module._forward_pre_hooks.values())
-    if not _reads_its_input(module) or not isinstance(hooks[-1], _Hook):
+    if getattr(module.forward, "__func__", None) not in _known_forwards or not isinstance(hooks[-1], _Hook):
         # Which rows it reads in the end, nobody knows.
         return table.catch_up()
     if (
@@ -139,13 +143,6 @@ def _catch_up_for(table: Table, module: torch.nn.Module, input: Any) -> None:
         with contextlib.suppress(IndexError):
             table.catch_up(input)
     return None
-
-
-def _reads_its_input(module: torch.nn.Module) -> bool:
-    """Whether the forward pass of a layer is PyTorch's or ours, and not another that makes ids of what it is given."""
-    forward = getattr(module.forward, "__func__", None)
-    where = getattr(forward, "__module__", None)
-    return where in (_torch_layers.__name__, "embrow.nn") and forward is getattr(type(module), "forward", None)
 
 
 class SparseRows(torch.optim.Optimizer):
@@ -564,7 +561,11 @@ class SparseRows(torch.optim.Optimizer):
             # What has been loaded into a table has missed nothing.
             if table.is_as_left():
                 table.catch_up()
-        super().load_state_dict(state_dict)
+        # What it lacks, as that of SparseAdam lacks much, stays as it is in each group.
+        saved = state_dict["param_groups"]
+        if len(saved) == len(self.param_groups):
+            saved = [{**group, **found} for group, found in zip(self.param_groups, saved, strict=True)]
+        super().load_state_dict({**state_dict, "param_groups": saved})
 
     def __getstate__(self) -> dict[str, Any]:
         self.catch_up()
@@ -574,8 +575,7 @@ class SparseRows(torch.optim.Optimizer):
     def __setstate__(self, state: dict[str, Any]) -> None:
         # What rows missed belongs to the state that is being replaced.
         self._tables = {}
-        # First, since PyTorch's fills in what older versions of its own did not save.
-        for group in state["param_groups"]:
-            for name, value in (state.get("defaults") or self.defaults).items():
-                group.setdefault(name, value)
         super().__setstate__(state)
+        for group in self.param_groups:
+            for name, value in self.defaults.items():
+                group.setdefault(name, value)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import io
 import json
-import math
 import os
 import sys
 import zipfile
@@ -349,7 +348,8 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return SimpleNamespace(**params)
 
     def _encode(self, texts: Any) -> _Array:
-        length = self._width if self.pooling == "flatten" else self.max_length
+        # A fit that failed may have been given another pooling.
+        length = self._width if self.model_.pooling == "flatten" else self.max_length
         ids: _Array = self.vocab_.encode(texts, max_length=length, num_threads=self.num_threads)
         return ids
 
@@ -438,9 +438,9 @@ def _classes(y: Any, count: int) -> tuple[_Array, _Array]:
     if y is None:
         raise ValueError("fit: requires y to be passed, but the target y is None")
     # First, since NumPy makes text of a missing label among texts.
-    missing = _missing_labels(y)
-    if missing:
-        raise ValueError(f"fit: the label of row {missing[0]} is missing; drop the row or label it")
+    missing = _missing_label(y)
+    if missing is not None:
+        raise ValueError(f"fit: the label of row {missing} is missing; drop the row or label it")
     labels = column_or_1d(y, warn=True)
     if len(labels) != count:
         raise ValueError(f"fit: {count} texts but {len(labels)} labels; there must be one label a text")
@@ -451,18 +451,25 @@ def _classes(y: Any, count: int) -> tuple[_Array, _Array]:
     return classes, indices
 
 
-def _missing_labels(y: Any) -> list[int]:
-    """Return the rows without a label, as far as they can be told."""
-    if hasattr(y, "isna"):
-        missing = np.asarray(y.isna())
-        rows: list[int] = np.flatnonzero(missing.reshape(len(missing), -1).any(axis=1)).tolist()
-        return rows
-    if not isinstance(y, list | tuple):
-        y = np.asarray(y)
-        if y.dtype.kind != "O":
-            return []
-        y = y.ravel().tolist()
-    return [row for row, label in enumerate(y) if label is None or (isinstance(label, float) and math.isnan(label))]
+def _missing_label(y: Any) -> int | None:
+    """Return the first row without a label."""
+    if isinstance(y, np.ndarray) and y.dtype.kind in "biuSU":
+        return None
+    labels = np.asarray(y, dtype=object)
+    if labels.ndim == 2 and labels.shape[1] == 1:
+        labels = labels[:, 0]
+    rows = labels.tolist() if labels.ndim == 1 else []
+    return next((row for row, label in enumerate(rows) if _is_missing(label)), None)
+
+
+def _is_missing(label: Any) -> bool:
+    """Whether a label is None or, as NaN, NaT and pandas.NA, not equal to itself."""
+    try:
+        return label is None or not label == label  # noqa: PLR0124, SIM201
+    except TypeError:
+        return True  # pandas.NA, which is not unequal to itself either
+    except ValueError:
+        return False  # an array, which is no label
 
 
 def _rows(ids: _Array, labels: _Array, per_class: _Array | None) -> Rows:

@@ -344,7 +344,7 @@ def encode(
     from embrow.corpus import encode_file
     from embrow.vocab import Vocab
 
-    check_writable(output)
+    check_writable(output, as_stream=False)
     vocab = Vocab.load(vocab_path)
     with _bytes_progress("encode") as show:
         lines, ids = encode_file(
@@ -443,7 +443,7 @@ def vectors_convert(
     from embrow.vocab import Vocab
 
     format = save_format(target, format)
-    check_writable(target)
+    check_writable(target, as_stream=format != "npy")
     wanted = None if vocab_path is None else Vocab.load(vocab_path)
     with warnings.catch_warnings(record=True) as met:
         warnings.simplefilter("always", UserWarning)

@@ -68,7 +68,7 @@ def encode_file(
     bounds = offsets_path(output)
     kind = int_dtype(dtype)
     lines, ids, read = 0, 0, 0
-    with opened(path, encoding, errors) as file, written_atomically(output) as values_file:
+    with opened(path, encoding, errors) as file, written_atomically(output, as_stream=False) as values_file:
         _write_header(values_file, kind, 0, width)
 
         def encode(offsets_file: BinaryIO | None) -> None:
@@ -96,7 +96,7 @@ def encode_file(
                     progress(read)
 
         if width is None:
-            with written_atomically(bounds) as offsets_file:
+            with written_atomically(bounds, as_stream=False) as offsets_file:
                 _write_header(offsets_file, np.dtype(np.int64), 0, None)
                 offsets_file.write(np.zeros(1, dtype=np.int64).data)
                 encode(offsets_file)

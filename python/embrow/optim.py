@@ -283,15 +283,16 @@ class RowwiseAdagrad(SparseRows):
         assert sums is not None
         if group["maximize"]:
             grad = -grad
-        # As the kernels do, squares of 16-bit numbers are taken, and rows moved, in float32.
-        kind = torch.promote_types(parameter.dtype, torch.float32)
-        grad, before = grad.to(kind), parameter.to(kind)
+        # As in the kernels, 16-bit numbers are squared and subtracted in float32, and roots are of float64.
+        grad = grad.to(torch.promote_types(parameter.dtype, torch.float32))
         if decay:
-            grad = grad.add(before, alpha=decay)
+            grad = grad.add(parameter, alpha=decay)
         if grad.numel():
             flat = grad.reshape(sums.numel(), -1)
-            sums += flat.abs().pow(2).mean(1)
-            parameter.copy_(before - size * (flat / (sums.sqrt() + eps).unsqueeze(1)).reshape(grad.shape))
+            squares = flat.abs().pow(2)
+            sums += squares.mean(1)
+            sizes = (size / (sums.double().sqrt() + eps)).to(squares.dtype)
+            parameter.sub_((flat * sizes.unsqueeze(1)).reshape(grad.shape))
         state["step"] += 1
 
     def _rows_state(self, parameter: Tensor, state: dict[str, Any], group: dict[str, Any]) -> RowsState:

@@ -167,6 +167,13 @@ def test_padding(dtype: torch.dtype, gpu: torch.device) -> None:
             np.testing.assert_array_equal(lengths.cpu().numpy(), expected_lengths)
 
 
+@pytest.mark.parametrize("side", ["left", "right"])
+def test_padding_into_the_memory_of_the_ids(side: Any, gpu: torch.device) -> None:
+    values, offsets = torch.arange(1, 5001).to(gpu), torch.tensor([0, 1, 5000]).to(gpu)
+    expected = pad_sequences((values.clone(), offsets), 2500, padding_side=side)
+    assert torch.equal(pad_sequences((values, offsets), 2500, padding_side=side, out=values.view(2, 2500)), expected)
+
+
 def test_padding_into_a_tensor(gpu: torch.device) -> None:
     values, offsets = (torch.from_numpy(part).to(gpu) for part in RAGGED)
     out = torch.empty(3, 6, dtype=torch.int64, device=gpu)

@@ -256,7 +256,7 @@ def check_rows_are_drawn_the_same_in_every_world(world: World) -> None:
 def check_norms_are_those_of_the_whole_gradient(world: World) -> None:
     batch = batches(world.size)[0]
     for sparse in (False, True):
-        for norm_type in (2.0, float("inf")):
+        for norm_type in (0.0, 2.0, float("inf")):
             ours = in_parallel(Model(shard_rows(table_of(LAYERS[0], sparse=sparse), world.mesh)))
             alone = Model(table_of(LAYERS[0]))
             loss_of(ours(batch[world.rank])).backward()

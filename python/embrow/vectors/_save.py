@@ -68,7 +68,10 @@ def _write(path: Path, format: str, tokens: list[str], weight: npt.NDArray[Any])
         words = words_path(path)
         if path.suffix == words.suffix:
             raise ValueError("save: the suffix .words is the word list's; give the array another name")
-        with written_atomically(path) as array_file, written_atomically(words) as words_file:
+        with (
+            written_atomically(path, as_stream=False) as array_file,
+            written_atomically(words, as_stream=False) as words_file,
+        ):
             head = {"descr": weight.dtype.str, "fortran_order": False, "shape": weight.shape}
             np.lib.format.write_array_header_1_0(array_file, head)
             # Not by NumPy, which does not tell why writing fails.
