@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import functools
 from collections.abc import Callable
 from typing import Any
@@ -93,6 +94,58 @@ def test_step(table: Table, scaled: Callable[[int], int], threads: int, name: st
             )
 
 
+# Rows, columns, texts of a batch, ids of each.
+MODELS = [(10_000, 100, 32, 20), (10_000, 100, 64, 32), (100_000, 300, 256, 64), (1_000_000, 128, 512, 64)]
+HIDDEN = 64
+
+
+@pytest.mark.parametrize("sparse", [True, False], ids=["sparse", "dense"])
+def test_models(table: Table, scaled: Callable[[int], int], threads: int, sparse: bool) -> None:
+    """Train a small classifier whose dense layers, PyTorch's, come between lookup and update."""
+    assert torch.get_num_threads() == threads
+    # The dense gradients of large tables are bench_scatter's, and their steps PyTorch's own.
+    for full_rows, dim, batch, length in MODELS if sparse else MODELS[:2]:
+        rows = scaled(full_rows)
+        torch.manual_seed(0)
+        first = torch.nn.Embedding(rows, dim, sparse=sparse)
+        head = torch.nn.Sequential(torch.nn.Linear(dim, HIDDEN), torch.nn.ReLU(), torch.nn.Linear(HIDDEN, 2))
+        labels = torch.randint(2, (batch,))
+        for spread, ids in batches(rows, batch * length):
+
+            def steps(
+                kind: type[torch.nn.Embedding],
+                rule: Any,
+                ids: Tensor = ids,
+                shape: tuple[int, int] = (batch, length),
+                first: torch.nn.Embedding = first,
+                head: torch.nn.Module = head,
+                labels: Tensor = labels,
+            ) -> Callable[[], Tensor]:
+                layer = filled(kind(*first.weight.shape, sparse=sparse), first.weight)
+                dense = copy.deepcopy(head)
+                of_rows, of_dense = rule(layer.parameters(), lr=LR), torch.optim.SGD(dense.parameters(), lr=LR)
+
+                def step() -> Tensor:
+                    of_rows.zero_grad()
+                    of_dense.zero_grad()
+                    torch.nn.functional.cross_entropy(dense(layer(ids.view(shape)).mean(1)), labels).backward()
+                    of_rows.step()
+                    of_dense.step()
+                    return layer.weight.detach()
+
+                return step
+
+            touched = len(torch.unique(ids))
+            table.compare(
+                f"{'sparse' if sparse else 'dense'} model, {rows:,} x {dim}, {batch} x {length} ids, {spread}",
+                steps(Embedding, optim.SGD if sparse else torch.optim.SGD),
+                [Peer(f"{TORCH} nn.Embedding", steps(torch.nn.Embedding, torch.optim.SGD), near)],
+                items=batch * length,
+                moved=(batch * length + 2 * touched) * dim * 4,
+                turn_s=TURN_S,
+            )
+
+
 def test_dense_training(table: Table, scaled: Callable[[int], int], threads: int) -> None:
     """Adam with the numbers of dense gradients, from sparse ones, beside the fused step of dense ones."""
     assert torch.get_num_threads() == threads
@@ -120,3 +173,5 @@ def test_ratios(table: Table) -> None:
     for name in [*RULES, "Adam that catches up"]:
         for peer in ("torch", "fbgemm"):
             table.note_ratios(peer, f"{name},")
+    for name in ("sparse model", "dense model"):
+        table.note_ratios("torch", f"{name},")

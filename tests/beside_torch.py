@@ -57,9 +57,9 @@ def counted(monkeypatch: pytest.MonkeyPatch, module: Any, *names: str) -> list[s
     for name in names:
         function = getattr(module, name)
 
-        def count(*args: Any, function: Callable[..., Any] = function, name: str = name) -> Any:
+        def count(*args: Any, function: Callable[..., Any] = function, name: str = name, **settings: Any) -> Any:
             calls.append(name)
-            return function(*args)
+            return function(*args, **settings)
 
         monkeypatch.setattr(module, name, count)
     return calls

@@ -35,6 +35,12 @@ def few_rows(request: pytest.FixtureRequest) -> None:
 
 
 @pytest.fixture
+def torch_looks_up_few(few_rows: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("embrow._embedding.few_elements", 32768)
+    monkeypatch.setattr("embrow._embedding._brief_bytes", 1 << 20)
+
+
+@pytest.fixture
 def kernel_calls(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Names of our kernels in the order they were called."""
     return counted(monkeypatch, _core, "gather_rows", "scatter_rows")
@@ -329,7 +335,8 @@ def test_plain_tensors_are_served(dtype: torch.dtype, kernel_calls: list[str]) -
 def test_few_rows_are_torch_s_to_look_up(kernel_calls: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     weight = torch.randn(4, 3, requires_grad=True)
     few, one_more = torch.tensor([1, 1]), torch.tensor([1, 1, 0])
-    monkeypatch.setattr("embrow._embedding._few_elements", 2 * 3 + 1)
+    monkeypatch.setattr("embrow._embedding.few_elements", 2 * 3 + 1)
+    monkeypatch.setattr("embrow._embedding._brief_bytes", 0)
     for ids, calls in ((few, []), (one_more, ["gather_rows"])):
         with torch.no_grad():
             assert torch.equal(F.embedding(ids, weight), weight[ids])
@@ -380,10 +387,80 @@ def test_the_gradient_of_few_rows_is_torch_s(
 
     expected = gradient()
     assert kernel_calls == ["gather_rows", "scatter_rows"]
-    monkeypatch.setattr("embrow._embedding._few_elements", 32768)
+    monkeypatch.setattr("embrow._embedding.few_elements", 32768)
     found = gradient()
     assert kernel_calls == (1 + served) * ["gather_rows", "scatter_rows"]
     assert torch.equal(found, expected)
+
+
+@pytest.mark.usefixtures("torch_looks_up_few")
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("awake", [False, True])
+def test_a_brief_copy_is_torch_s_while_our_helpers_sleep(
+    dtype: torch.dtype, awake: bool, kernel_calls: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_core, "has_helper_awake", lambda: awake)
+    weight = torch.randn(300, 128, dtype=dtype, requires_grad=True)
+    brief = torch.randint(300, ((1 << 20) // 128 // dtype.itemsize - 1,))
+    for ids, served in ((brief, awake), (torch.cat((brief, brief[:1])), True)):
+        gathers = served * ["gather_rows"]
+        with torch.no_grad():
+            assert torch.equal(F.embedding(ids, weight), weight[ids])
+        assert kernel_calls == gathers
+        # The node of the graph is ours, but for sparse gradients.
+        for sparse in (False, True):
+            kernel_calls.clear()
+            found, expected = (lookup(ids, weight, sparse=sparse) for lookup in (F.embedding, aten))
+            assert torch.equal(found, expected)
+            assert (type(found.grad_fn) is type(expected.grad_fn)) is (sparse and not served)
+            outside = torch.ones_like(found)
+            grad, expected_grad = (torch.autograd.grad(out, weight, outside)[0] for out in (found, expected))
+            assert torch.equal(grad.to_dense(), expected_grad.to_dense()) or dtype is torch.bfloat16
+            assert kernel_calls == gathers + (not sparse) * ["scatter_rows"]
+        kernel_calls.clear()
+
+
+@pytest.mark.parametrize("awake", [False, True])
+@pytest.mark.parametrize(
+    ("rows", "count", "brief"),
+    [
+        (255, 1024, False),  # 32,640 elements to clear
+        (256, 1024, True),
+        (256, 1025, False),  # more than 512 KB to sum
+        ((8 << 20) // 512, 1024, True),
+        ((8 << 20) // 512 + 1, 1024, False),  # more than 8 MB to clear
+        ((32 << 20) // 512 + 1, 1024, False),  # more than 32 MB, fresh from the system
+    ],
+)
+def test_a_brief_table_is_torch_s_to_clear_while_our_helpers_sleep(
+    rows: int, count: int, brief: bool, awake: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_core, "has_helper_awake", lambda: awake)
+    zeros = counted(monkeypatch, torch, "zeros")
+    weight = torch.empty(rows, 128, requires_grad=True)
+    ids = torch.randint(200, (count,))
+    outside = torch.randn(count, 128)
+    single = torch.autograd.grad(F.embedding(ids, weight), weight, outside)[0]
+    assert zeros == (brief and not awake) * ["zeros"]
+    zeros.clear()
+    pooled = F.embedding_bag(ids.view(-1, 5 if count % 2 else 4), weight, mode="sum")
+    bags = torch.autograd.grad(pooled, weight, outside[: len(pooled)])[0]
+    assert zeros == (brief and not awake) * ["zeros"]
+    for found, terms in ((single, outside), (bags, outside[: len(pooled)].repeat_interleave(count // len(pooled), 0))):
+        expected = torch.zeros(200, 128, dtype=torch.float64).index_add_(0, ids, terms.double())
+        torch.testing.assert_close(found[:200].double(), expected, rtol=1e-5, atol=1e-5)
+        assert not found[200:].any()
+
+
+@pytest.mark.usefixtures("torch_looks_up_few")
+@pytest.mark.parametrize("sparse", [False, True])
+def test_an_id_outside_is_named_where_torch_copies(sparse: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_core, "has_helper_awake", lambda: False)
+    weight = torch.zeros(300, 128, requires_grad=True)
+    ids = torch.zeros(2, 500, dtype=torch.int64)
+    ids[1, 7] = 300
+    with pytest.raises(IndexError, match=r"index out of range in self.*position 507.*300"):
+        F.embedding(ids, weight, sparse=sparse)
 
 
 def test_a_sparse_table_is_torch_s() -> None:

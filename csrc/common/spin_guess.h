@@ -21,10 +21,11 @@ class spin_guess {
         return of_kind.misses < most_misses || ++of_kind.passed % jobs_a_try == 0;
     }
 
-    // What became of it: whether a job came while the helper spun.
-    void tell(const void* kind, bool came) noexcept {
+    // What became of it: whether a job came while the helper spun. Returns whether it is still thought to be worth it.
+    bool tell(const void* kind, bool came) noexcept {
         entry& of_kind = find(kind);
         of_kind.misses = came ? 0 : std::min(of_kind.misses + 1, most_misses);
+        return of_kind.misses < most_misses;
     }
 
   private:

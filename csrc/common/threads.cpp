@@ -21,6 +21,15 @@
 namespace embrow {
 namespace {
 
+// Up to this much one thread is done as soon as two that share it.
+constexpr size_t alone_bytes = 512 << 10;
+
+// Up to this much it is done as soon as two of which one has to wake.
+constexpr size_t brief_bytes = 1 << 20;
+
+// After each so many brief jobs without a helper that spins, one wakes them.
+constexpr unsigned brief_jobs_a_try = 16;
+
 // Tasks in one stretch, or in as many as threads, each of which takes those of its own one after another, then helps
 // with the others'. So neighbours, which mostly write to the same page, are seldom at work at once: both would make
 // that page, and one in vain.
@@ -40,6 +49,17 @@ class job {
     const int owner_core = current_core();
 
     const void* kind() const noexcept { return body_.kind(); }
+
+    // Runs what throws as a task may.
+    void attempt(task_ref body, size_t task) noexcept {
+        try {
+            body(task);
+        } catch (...) {
+            stopped_.store(true, std::memory_order_relaxed);
+            const std::scoped_lock lock(error_mutex_);
+            if (!error_) error_ = std::current_exception();
+        }
+    }
 
     // Runs tasks until none is left to begin.
     void drain() {
@@ -62,13 +82,7 @@ class job {
         while (!stopped_.load(std::memory_order_relaxed) && next_[stretch].load(std::memory_order_relaxed) < end) {
             const size_t task = next_[stretch].fetch_add(1, std::memory_order_relaxed);
             if (task >= end) return;
-            try {
-                body_(task);
-            } catch (...) {
-                stopped_.store(true, std::memory_order_relaxed);
-                const std::scoped_lock lock(error_mutex_);
-                if (!error_) error_ = std::current_exception();
-            }
+            attempt(body_, task);
         }
     }
 
@@ -84,6 +98,11 @@ class job {
 
 class pool {
   public:
+    bool has_helper_awake() const noexcept { return awake_.load(std::memory_order_relaxed) > 0; }
+
+    // Whether a brief job is to wake helpers, of which none is awake.
+    bool tries() noexcept { return brief_jobs_.fetch_add(1, std::memory_order_relaxed) % brief_jobs_a_try == 0; }
+
     void run(int threads, job& work, task_ref meanwhile) {
         int wanted_asleep;
         {
@@ -99,7 +118,7 @@ class pool {
         } else if (wanted_asleep > 1) {
             wake_.notify_all();
         }
-        meanwhile(0);
+        work.attempt(meanwhile, 0);
         work.drain();
         {
             const std::scoped_lock lock(mutex_);
@@ -128,10 +147,12 @@ class pool {
         ask_for_short_slices();
         spin_guess guess;
         const void* last_kind = this;  // that of no job yet
+        awake_.fetch_add(1, std::memory_order_relaxed);
         std::unique_lock lock(mutex_);
         for (;;) {
             if (queue_.empty()) {
-                if (guess.is_worth(last_kind)) {
+                bool is_worth = guess.is_worth(last_kind);
+                if (is_worth) {
                     const unsigned seen = posted_.load(std::memory_order_relaxed);
                     const auto came = [&] { return posted_.load(std::memory_order_relaxed) != seen; };
                     ++spinning_;
@@ -139,9 +160,15 @@ class pool {
                     spin_until(came);
                     lock.lock();
                     --spinning_;
-                    guess.tell(last_kind, came());
+                    is_worth = guess.tell(last_kind, came());
                 }
-                wake_.wait(lock, [&] { return !queue_.empty(); });
+                if (queue_.empty()) {
+                    // One miss is perhaps none: the next brief job wakes helpers.
+                    if (is_worth) brief_jobs_.store(0, std::memory_order_relaxed);
+                    awake_.fetch_sub(1, std::memory_order_relaxed);
+                    wake_.wait(lock, [&] { return !queue_.empty(); });
+                    awake_.fetch_add(1, std::memory_order_relaxed);
+                }
             }
             job& work = *queue_.front();
             work.helpers.fetch_add(1, std::memory_order_relaxed);
@@ -162,7 +189,9 @@ class pool {
     std::deque<job*> queue_;
     int workers_ = 0;
     int spinning_ = 0;
-    std::atomic<unsigned> posted_{0};  // jobs so far: what those that spin watch
+    std::atomic<int> awake_{0};            // helpers that work or spin
+    std::atomic<unsigned> brief_jobs_{0};  // with no helper awake
+    std::atomic<unsigned> posted_{0};      // jobs so far: what those that spin watch
 };
 
 // Never destroyed: workers live until the process ends. A forked child has none of the parent's workers and perhaps a
@@ -182,6 +211,16 @@ pool& shared_pool() {
 }
 
 }  // namespace
+
+bool has_helper_awake() noexcept {
+    return shared_pool().has_helper_awake();
+}
+
+int threads_for(size_t bytes, int threads) noexcept {
+    if (threads <= 1 || bytes <= alone_bytes) return 1;
+    if (bytes > brief_bytes || shared_pool().has_helper_awake() || shared_pool().tries()) return threads;
+    return 1;
+}
 
 void parallel_for(int threads, size_t tasks, task_ref body) {
     parallel_for(threads, tasks, body, [](size_t) {});

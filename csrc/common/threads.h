@@ -33,10 +33,19 @@ class task_ref {
 // hold the GIL if a body may wait for it.
 void parallel_for(int threads, size_t tasks, task_ref body);
 
+// Whether a helper works or spins, and so is soon at hand.
+bool has_helper_awake() noexcept;
+
+// How many of `threads` are to share a job that passes over rows of so many bytes. Helpers sleep where other jobs, such
+// as those of PyTorch's own threads, keep their cores, and to wake one costs its caller several microseconds: a brief
+// job is done sooner alone. Now and then one wakes them none the less, and they go on spinning if more soon follow.
+int threads_for(size_t bytes, int threads) noexcept;
+
 enum class task_order : uint8_t { by_stretches, ascending };
 
-// The same, but the caller calls meanwhile(0), which must not throw, before it takes tasks, when others may have begun.
-// In ascending order each thread takes the next task of all, as is best where tasks wait for what `meanwhile` makes.
+// The same, but the caller calls meanwhile(0) before it takes tasks, when others may have begun. What it throws is
+// treated as what a body throws. In ascending order each thread takes the next task of all, as is best where tasks wait
+// for what `meanwhile` makes.
 void parallel_for(int threads, size_t tasks, task_ref body, task_ref meanwhile,
                   task_order order = task_order::by_stretches);
 

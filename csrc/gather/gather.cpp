@@ -17,9 +17,6 @@ constexpr size_t task_bytes = 32 << 10;
 // To end a task is to wait for the stores that went around the caches.
 constexpr size_t streamed_task_bytes = 256 << 10;
 
-// Up to this much one thread is done as soon as two that share it.
-constexpr size_t inline_bytes = 512 << 10;
-
 // What is written of so much is out of the caches before it can be read, so stores go around them where they can: the
 // caches first read what they are to write.
 constexpr size_t streamed_bytes = 32 << 20;
@@ -53,14 +50,14 @@ std::optional<bad_id> gather_rows(const row_table& table, const id_list& ids, st
     const gather_job job{.table = table, .ids = ids, .out = out, .streams = streams};
     const size_t per_task = job.streams ? streamed_task_bytes : task_bytes;
     const size_t rows_per_task = std::max<size_t>(per_task / std::max<size_t>(table.row_bytes, 8), 1);
-    const size_t tasks = task_count(ids.count, rows_per_task);
-    if (threads <= 1 || ids.count * table.row_bytes <= inline_bytes) {
+    threads = threads_for(ids.count * table.row_bytes, threads);
+    if (threads <= 1) {
         const size_t end = copy(job, 0, ids.count);
         if (end == ids.count) return std::nullopt;
         return bad_id{end, ids[end]};
     }
     first_bad_id bad;
-    parallel_for(threads, tasks, [&](size_t task) {
+    parallel_for(threads, task_count(ids.count, rows_per_task), [&](size_t task) {
         const size_t first = task * rows_per_task;
         const size_t last = std::min(first + rows_per_task, ids.count);
         const size_t end = copy(job, first, last);

@@ -56,7 +56,7 @@ class lookahead {
             const std::byte* to = job_.out + term_row(term) * row_bytes_;
             prefetch_row(reinterpret_cast<uintptr_t>(from), row_bytes_);
             // Prefetching a page that does not exist yet does nothing.
-            if (!job_.untouched) prefetch_row<true>(reinterpret_cast<uintptr_t>(to), row_bytes_);
+            if (job_.state != table_state::untouched) prefetch_row<true>(reinterpret_cast<uintptr_t>(to), row_bytes_);
         }
     }
 
@@ -81,28 +81,34 @@ void choose_page_size(const scatter_job& job, std::span<const row_term> terms) n
     if (written >= table_bytes / small / 5) prefer_huge_pages(job.out, table_bytes);
 }
 
-// By the threads that sum next. PyTorch's would go on to spin for a while where those are to run.
-void clear(std::byte* table, size_t bytes, int threads) {
-    parallel_for(threads, task_count(bytes, cleared_bytes), [&](size_t task) {
+// By the threads that sum next, while the caller does something else. PyTorch's would go on to spin for a while where
+// those are to run.
+void clear(std::byte* table, size_t bytes, int threads, task_ref meanwhile) {
+    const auto clear_part = [&](size_t task) {
         const size_t begin = task * cleared_bytes;
         std::memset(table + begin, 0, std::min(cleared_bytes, bytes - begin));
-    });
+    };
+    parallel_for(threads_for(bytes, threads), task_count(bytes, cleared_bytes), clear_part, meanwhile);
 }
 
 }  // namespace
 
 std::optional<bad_id> scatter_rows(const scatter_job& job, int threads) {
-    const sorted_terms sorted(job.ids, job.rows, threads, [&](int64_t id) { return id != job.padding_idx; });
-    const std::span<const row_term> terms = sorted.terms();
-    if (sorted.bad()) return sorted.bad();
+    std::optional<sorted_terms> sorted;
+    const auto sort = [&](size_t) {
+        sorted.emplace(job.ids, job.rows, threads, [&](int64_t id) { return id != job.padding_idx; });
+    };
     const size_t table_bytes = static_cast<size_t>(job.rows) * job.dim * element_bytes(job.type);
-    if (!job.untouched) clear(job.out, table_bytes, threads);
+    clear(job.out, job.state == table_state::anything ? table_bytes : 0, threads, sort);
+    if (sorted->bad()) return sorted->bad();
+    const std::span<const row_term> terms = sorted->terms();
     if (terms.empty()) return std::nullopt;
-    if (job.untouched) choose_page_size(job, terms);
+    if (job.state == table_state::untouched) choose_page_size(job, terms);
 
     scatter_kernel* sum = choose(kernels);
     const size_t row_bytes = std::max<size_t>(job.dim * element_bytes(job.type), 1);
     const size_t terms_per_task = std::max<size_t>(task_bytes / row_bytes, 1);
+    threads = threads_for(terms.size() * row_bytes, threads);
     std::mutex hot_mutex;
     std::vector<std::span<const row_term>> hot;
     for_each_piece(threads, terms, terms_per_task, [&](size_t, size_t begin, size_t last) {

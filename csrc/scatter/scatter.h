@@ -22,6 +22,10 @@
 
 namespace embrow {
 
+// What `out` holds before it is written: anything, which is cleared; zeros; or no page yet, since it is a mapping fresh
+// from the system.
+enum class table_state : uint8_t { anything, zeros, untouched };
+
 struct scatter_job {
     id_list ids;
     const gradient_source* sources;  // one per id; null: grads[i] belongs to ids[i]
@@ -33,7 +37,7 @@ struct scatter_job {
     element type;
     int64_t padding_idx;  // its row stays zero; -1: none
     bool mean;            // divide each row by its number of terms
-    bool untouched;       // `out` is a mapping fresh from the system, zero, no page of it there yet; else it is cleared
+    table_state state;
 };
 
 // Sums the terms of one row over columns [first_column, last_column) into out.
@@ -44,7 +48,7 @@ scatter_kernel scatter_sum_serial;
 scatter_kernel scatter_sum_avx2;
 #endif
 
-// Returns the first bad id, in which case nothing has been written.
+// Returns the first bad id, in which case nothing is written but zeros to what is to be cleared.
 std::optional<bad_id> scatter_rows(const scatter_job& job, int threads);
 
 // The gradient of pool_bags for sums and means, whose `weights` these are; sets the sources of `job`.

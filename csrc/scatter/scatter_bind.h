@@ -18,7 +18,7 @@ inline scatter_job make_scatter_job(uintptr_t ids, size_t count, bool ids_are_in
             .type = type,
             .padding_idx = padding_idx,
             .mean = mean,
-            .untouched = false};
+            .state = table_state::anything};
 }
 
 }  // namespace embrow

@@ -14,9 +14,6 @@ namespace {
 // Waking a thread costs about as much as updating this much.
 constexpr size_t task_bytes = 256 << 10;
 
-// Up to this much one thread is done as soon as two that share it.
-constexpr size_t inline_bytes = 512 << 10;
-
 constexpr candidate<update_kernel> kernels[] = {
 #if defined(__x86_64__)
     {variant::avx2, update_rows_avx2},
@@ -34,7 +31,7 @@ size_t rows_per_task(const update_job& job) noexcept {
 
 void update_terms(const update_job& job, std::span<const row_term> terms, bool has_grads, int threads) {
     update_kernel* update = choose(kernels);
-    if (terms.size() * job.dim * element_bytes(job.type) <= inline_bytes) threads = 1;
+    threads = threads_for(terms.size() * job.dim * element_bytes(job.type), threads);
     const size_t per_task = rows_per_task(job);
     const size_t sums_bytes = job.dim * std::max(element_bytes(job.type), sizeof(float));
     const bool keeps = has_grads && job.rule == update_rule::rowwise_adagrad;

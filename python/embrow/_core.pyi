@@ -18,6 +18,7 @@ __all__: list[str] = [
     "PackedRows",
     "Pooling",
     "RowReader",
+    "TableState",
     "TokenCounts",
     "UpdateRule",
     "UpdatedTable",
@@ -31,6 +32,7 @@ __all__: list[str] = [
     "encode_padded",
     "encode_ragged",
     "gather_rows",
+    "has_helper_awake",
     "pad_ragged",
     "pool_bags",
     "prefer_huge_pages",
@@ -203,6 +205,44 @@ class Pooling:
     def __int__(self) -> int: ...
     @typing.overload
     def __ne__(self, other: Pooling) -> bool: ...
+    @typing.overload
+    def __ne__(self, other: typing.Any) -> bool: ...
+    def __repr__(self) -> str: ...
+    def __setstate__(self, state: typing.SupportsInt | typing.SupportsIndex) -> None: ...
+    def __str__(self) -> str: ...
+    @property
+    def name(self) -> str: ...
+    @property
+    def value(self) -> int: ...
+
+class TableState:
+    """
+    What a table holds before gradients are summed into it: anything, zeros, or no page yet.
+
+    Members:
+
+      anything
+
+      zeros
+
+      untouched
+    """
+
+    __members__: typing.ClassVar[dict[str, TableState]]
+    anything: typing.ClassVar[TableState]
+    untouched: typing.ClassVar[TableState]
+    zeros: typing.ClassVar[TableState]
+    @typing.overload
+    def __eq__(self, other: TableState) -> bool: ...
+    @typing.overload
+    def __eq__(self, other: typing.Any) -> bool: ...
+    def __getstate__(self) -> int: ...
+    def __hash__(self) -> int: ...
+    def __index__(self) -> int: ...
+    def __init__(self, value: typing.SupportsInt | typing.SupportsIndex) -> None: ...
+    def __int__(self) -> int: ...
+    @typing.overload
+    def __ne__(self, other: TableState) -> bool: ...
     @typing.overload
     def __ne__(self, other: typing.Any) -> bool: ...
     def __repr__(self) -> str: ...
@@ -473,6 +513,11 @@ def gather_rows(
     out: typing.SupportsInt | typing.SupportsIndex,
     threads: typing.SupportsInt | typing.SupportsIndex,
 ) -> None: ...
+def has_helper_awake() -> bool:
+    """
+    Whether a thread of embrow's other than the callers' works or spins, and so is soon at hand.
+    """
+
 def pad_ragged(
     values: numpy.ndarray[typing.Any, numpy.dtype[typing.Any]],
     offsets: typing.Annotated[numpy.typing.ArrayLike, numpy.int64],
@@ -541,7 +586,7 @@ def scatter_bags(
     type: Element,
     padding_idx: typing.SupportsInt | typing.SupportsIndex,
     mean: bool,
-    untouched: bool,
+    state: TableState,
     threads: typing.SupportsInt | typing.SupportsIndex,
 ) -> None: ...
 def scatter_rows(
@@ -556,7 +601,7 @@ def scatter_rows(
     type: Element,
     padding_idx: typing.SupportsInt | typing.SupportsIndex,
     mean: bool,
-    untouched: bool,
+    state: TableState,
     threads: typing.SupportsInt | typing.SupportsIndex,
 ) -> None: ...
 def use_variant(name: str) -> None: ...

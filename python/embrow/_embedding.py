@@ -12,7 +12,7 @@ from torch.autograd import forward_ad
 from torch.nn import Parameter
 from torch.nn.functional import embedding as _torch_embedding
 
-from embrow import _core, _gpu
+from embrow import _core, _gpu, _openmp
 from embrow._compiled import define, define_gradient, is_training_compiled
 from embrow._eager import (
     are_plain_ids,
@@ -23,23 +23,20 @@ from embrow._eager import (
     is_plain,
     row_stride_bytes,
 )
-from embrow._table_memory import scatter_table
+from embrow._table_memory import brief_table_bytes, few_elements, scatter_table
 
 _is_grad_enabled = torch.is_grad_enabled
 _get_num_threads = torch.get_num_threads
 _increment_version = torch.autograd.graph.increment_version
 _int64 = torch.int64
 _torch_lookup = torch.embedding
-# From here on PyTorch's operator shares the work among OpenMP's threads, which a forked child would wait for in vain.
-# Before that it is as fast, and costs less to call.
-_few_elements = 32768
+# Up to so many bytes of rows PyTorch's operator is sooner done with OpenMP's threads than our kernel is alone.
+_brief_bytes = 1 << 20
 # PyTorch's gradient, too, costs less to record and to call. It adds terms in their own type one after another, as our
 # kernels add a block of them; and it has one thread for a table of so many rows.
 _few_terms = 64
 _summed_as_is = (torch.float32, torch.float64)
 _few_table_rows = 1000
-# Larger ones our kernels clear sooner.
-_few_table_bytes = 8 << 20
 # Unlike embedding_dense_backward it can be differentiated when sparse, too.
 embedding_backward = torch.ops.aten.embedding_backward
 _ops = torch.ops.embrow
@@ -56,9 +53,9 @@ def embedding(
     out: Tensor | None = None,
 ) -> Tensor:
     eager = is_eager() and are_settings_plain(padding_idx, scale_grad_by_freq, sparse)
-    if eager and out is None and max_norm is None and _is_few(input, weight, scale_grad_by_freq, sparse):
+    if eager and out is None and max_norm is None and _is_torchs(input, weight, scale_grad_by_freq, sparse):
         padding_idx = _row_of(padding_idx, weight.shape[0])
-        return _lookup_few(input, weight, padding_idx, scale_grad_by_freq, sparse)
+        return _lookup_of_torch(input, weight, padding_idx, scale_grad_by_freq, sparse)
     if out is not None:
         _check_out(out, input, weight)
     if not (eager and is_lookup_served(input, weight, max_norm)) or (out is not None and not is_plain(out)):
@@ -89,7 +86,12 @@ def embedding(
     return _gather(weight, ids, rows, dim)
 
 
-def _is_few(ids: Tensor, weight: Tensor, by_freq: bool, sparse: bool) -> bool:
+def _is_sooner_copied_by_torch(elements: int, itemsize: int) -> bool:
+    """Whether PyTorch's operator has copied rows of so many elements in all before our kernel has."""
+    return elements < few_elements or (elements * itemsize < _brief_bytes and _openmp.is_sooner())
+
+
+def _is_torchs(ids: Tensor, weight: Tensor, by_freq: bool, sparse: bool) -> bool:
     """Whether to leave an eager lookup, its gradient with it, to PyTorch's operator."""
     if not (
         (type(weight) is Parameter or type(weight) is Tensor)
@@ -101,7 +103,7 @@ def _is_few(ids: Tensor, weight: Tensor, by_freq: bool, sparse: bool) -> bool:
     rows, dim = weight.shape
     count = ids.numel()
     # Nothing to read is no IndexError of PyTorch's.
-    if rows == 0 or not 0 < count * dim < _few_elements:
+    if rows == 0 or count * dim == 0 or not _is_sooner_copied_by_torch(count * dim, weight.itemsize):
         return False
     if sparse or not weight.requires_grad or not _is_grad_enabled():
         return True
@@ -110,12 +112,12 @@ def _is_few(ids: Tensor, weight: Tensor, by_freq: bool, sparse: bool) -> bool:
         and not by_freq
         and weight.dtype in _summed_as_is
         # Of more elements than few PyTorch's table of zeros is several threads' work, and still sooner done.
-        and (rows <= _few_table_rows or rows * dim >= _few_elements)
-        and rows * dim * weight.itemsize <= _few_table_bytes
+        and (rows <= _few_table_rows or rows * dim >= few_elements)
+        and rows * dim * weight.itemsize <= brief_table_bytes
     )
 
 
-def _lookup_few(ids: Tensor, weight: Tensor, *settings: Any) -> Tensor:
+def _lookup_of_torch(ids: Tensor, weight: Tensor, *settings: Any) -> Tensor:
     try:
         return _torch_lookup(weight, ids, *settings)
     except IndexError as error:
@@ -144,6 +146,14 @@ def _gather(weight: Tensor, ids: Tensor, rows: int, dim: int) -> Tensor:
     out = weight.new_empty((*ids.shape, dim))
     _gather_into(out, weight, ids, rows, dim)
     return out
+
+
+def _gather_sooner(weight: Tensor, ids: Tensor, rows: int, dim: int) -> Tensor:
+    """Look up rows, with PyTorch's operator where that is sooner done."""
+    elements = ids.numel() * dim
+    if elements >= few_elements and weight.is_cpu and _is_sooner_copied_by_torch(elements, weight.itemsize):
+        return _lookup_of_torch(ids, weight)
+    return _gather(weight, ids, rows, dim)
 
 
 def _gather_into(out: Tensor, weight: Tensor, ids: Tensor, rows: int, dim: int) -> None:
@@ -185,7 +195,9 @@ class _Lookup(torch.autograd.Function):
     def forward(ctx: Any, weight: Tensor, ids: Tensor, settings: tuple[int, int, int, bool, bool]) -> Tensor:
         ctx.save_for_backward(ids)
         ctx.settings = settings
-        return _gather(weight, ids, settings[0], settings[1])
+        rows, dim, _, _, sparse = settings
+        # Of sparse gradients this is known already.
+        return (_gather if sparse else _gather_sooner)(weight, ids, rows, dim)
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> Any:
@@ -227,7 +239,7 @@ def is_gradient_served(grad: Tensor) -> bool:
 def _scatter(grad: Tensor, ids: Tensor, rows: int, padding_idx: int, by_freq: bool) -> Tensor:
     grad = grad.contiguous()
     count, dim = ids.numel(), grad.size(-1)
-    out, untouched = scatter_table(rows, dim, grad)
+    out, state = scatter_table(rows, dim, count, grad)
     kind = (rows, dim, elements[grad.dtype])
     job = (
         ids.data_ptr(),
@@ -241,7 +253,7 @@ def _scatter(grad: Tensor, ids: Tensor, rows: int, padding_idx: int, by_freq: bo
         by_freq,
     )
     if not _gpu.holds(grad):
-        _core.scatter_rows(*job, untouched, _get_num_threads())
+        _core.scatter_rows(*job, state, _get_num_threads())
         return out
     with _gpu.launching(grad.device) as launch:
         atomic = _gpu.adds_atomically(grad.dtype)
@@ -255,7 +267,7 @@ def _scatter(grad: Tensor, ids: Tensor, rows: int, padding_idx: int, by_freq: bo
 
 def _lookup(weight: Tensor, ids: Tensor, padding_idx: int) -> Tensor:
     weight = weight if weight.stride(1) == 1 else weight.contiguous()
-    return _gather(weight, ids.contiguous(), *weight.shape)
+    return _gather_sooner(weight, ids.contiguous(), *weight.shape)
 
 
 def _scatter_in_graph(grad: Tensor, ids: Tensor, rows: int, padding_idx: int) -> Tensor:

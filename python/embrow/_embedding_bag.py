@@ -280,7 +280,7 @@ _apply: Callable[..., Any] = super(torch.autograd.Function, _BagLookup).apply
 
 def _scatter(grad: Tensor, weights: Tensor | None, bags: _Bags, settings: _Settings) -> Tensor:
     grad = grad.contiguous()
-    out, untouched = scatter_table(settings.rows, settings.dim, grad)
+    out, state = scatter_table(settings.rows, settings.dim, bags.ids.numel(), grad)
     kind = (settings.rows, settings.dim, elements[grad.dtype])
     job = (
         *bags.arguments(),
@@ -294,7 +294,7 @@ def _scatter(grad: Tensor, weights: Tensor | None, bags: _Bags, settings: _Setti
         settings.by_freq,
     )
     if not _gpu.holds(grad):
-        _core.scatter_bags(*job, untouched, _get_num_threads())
+        _core.scatter_bags(*job, state, _get_num_threads())
         return out
     with _gpu.launching(grad.device) as launch:
         atomic = _gpu.adds_atomically(grad.dtype)

@@ -7,13 +7,20 @@ import mmap
 import torch
 from torch import Tensor
 
-from embrow import _core, _gpu
+from embrow import _core, _gpu, _openmp
+from embrow._core import TableState
 from embrow._eager import is_plain
 from embrow._sharding import local_rows
 
 # Larger blocks the C library maps anew each time (its greatest M_MMAP_THRESHOLD), which are zero until written; smaller
 # ones it has at hand, and clearing them is cheaper than page faults.
 _lazy_bytes = 32 << 20
+# Up to here PyTorch's operators have one thread, are as fast as our kernels, and cost less to call.
+few_elements = 32768
+# Larger tables our kernels clear sooner than PyTorch.
+brief_table_bytes = 8 << 20
+# To sum more, a helper is woken, which may as well begin by clearing.
+_brief_sum_bytes = 512 << 10
 
 
 def zero_table(rows: int, dim: int, dtype: torch.dtype, device: torch.device) -> Tensor:
@@ -31,14 +38,22 @@ def zero_table(rows: int, dim: int, dtype: torch.dtype, device: torch.device) ->
     return torch.empty(0, dtype=dtype, device="cpu").set_(flat.untyped_storage(), 0, (rows, dim), (dim, 1))
 
 
-def scatter_table(rows: int, dim: int, grad: Tensor) -> tuple[Tensor, bool]:
-    """Make a table for the scattering kernels to fill; tell those of the CPU whether they find zeros in it.
+def scatter_table(rows: int, dim: int, count: int, grad: Tensor) -> tuple[Tensor, TableState]:
+    """Make a table for the scattering kernels to sum `count` rows into; tell those of the CPU what they find in it.
 
-    Those of a GPU always do.
+    Those of a GPU find zeros.
     """
-    if _gpu.holds(grad) or is_large(rows * dim * grad.itemsize):
-        return zero_table(rows, dim, grad.dtype, grad.device), True
-    return torch.empty((rows, dim), dtype=grad.dtype, device=grad.device), False
+    table_bytes = rows * dim * grad.itemsize
+    if _gpu.holds(grad) or is_large(table_bytes):
+        return zero_table(rows, dim, grad.dtype, grad.device), TableState.untouched
+    if (
+        few_elements <= rows * dim
+        and table_bytes <= brief_table_bytes
+        and count * dim * grad.itemsize <= _brief_sum_bytes
+        and _openmp.is_sooner()
+    ):
+        return torch.zeros((rows, dim), dtype=grad.dtype, device=grad.device), TableState.zeros
+    return torch.empty((rows, dim), dtype=grad.dtype, device=grad.device), TableState.anything
 
 
 def is_large(table_bytes: int) -> bool:

@@ -77,7 +77,8 @@ def gpu(kernels: ModuleType) -> Iterator[torch.device]:
         patch.setattr(_gpu, "served", lambda device: stands if torch.device(device).type in ("cpu", "cuda") else None)
         patch.setattr(_gpu, "holds", lambda tensor: True)
         # PyTorch's operator is for few rows on a CPU.
-        patch.setattr(_embedding, "_few_elements", 0)
+        patch.setattr(_embedding, "few_elements", 0)
+        patch.setattr(_embedding, "_brief_bytes", 0)
         patch.setattr(_gpu, "_current", current)
         patch.setattr(_gpu, "synchronize", lambda device: None)
         patch.setattr(_gpu, "_pinned", lambda words: np.empty(words, np.int64))

@@ -139,16 +139,16 @@ void test_tasks(cases& all) {
 
     all.begin("tasks in ascending order");
     std::atomic<size_t> begun{0};
-    size_t second = 0;
+    std::atomic<size_t> first_two{0};
     parallel_for(
         2, 100,
         [&](size_t task) {
             const size_t before = begun.fetch_add(1);
-            if (before == 1) second = task;
+            if (before < 2) first_two += task;
             while (before == 0 && begun < 2) std::this_thread::yield();
         },
         [](size_t) {}, task_order::ascending);
-    all.check(second == 1, "the second thread does not take the second task");
+    all.check(first_two == 1, "two threads do not begin with the first two tasks");
 
     all.begin("tasks wait for what is made meanwhile");
     for (const bool fails : {false, true}) {
@@ -181,12 +181,16 @@ void test_tasks(cases& all) {
 
     all.begin("the first exception reaches its caller, and the pool goes on");
     all.check(all_callers([](int caller) {
-                  for (int round = 0; round < 100; ++round) {
+                  for (int round = 0; round < 200; ++round) {
                       const std::string thrown = std::to_string(caller * 1000 + round);
+                      const bool meanwhile = round % 2 == 1;
+                      const auto fail = [&](bool here) {
+                          if (here) throw std::runtime_error(thrown);
+                      };
                       try {
-                          parallel_for(threads, 50, [&](size_t task) {
-                              if (task % 7 == 3) throw std::runtime_error(thrown);
-                          });
+                          parallel_for(
+                              round % 4 < 2 ? threads : 1, 50, [&](size_t task) { fail(!meanwhile && task % 7 == 3); },
+                              [&](size_t) { fail(meanwhile); });
                           return false;
                       } catch (const std::runtime_error& error) {
                           if (error.what() != thrown) return false;
@@ -289,6 +293,34 @@ void test_forks(cases& all, const fixture& made) {
     all.check(right, "the child");
 }
 
+// To be called while no helper is awake.
+void test_threads_for(cases& all) {
+    constexpr size_t least = 1;
+    constexpr size_t brief = 1 << 20;
+    constexpr size_t long_enough = brief + 1;
+
+    all.begin("a brief job is its caller's while helpers sleep");
+    all.check(!has_helper_awake(), "a helper is awake that was never needed");
+    int tries = 0;
+    for (int i = 0; i < 64; ++i) tries += threads_for(brief, threads) == threads;
+    all.check(tries == 4, "it is tried seldom");
+    all.check(threads_for(brief, 1) == 1 && threads_for(0, threads) == 1 && threads_for(least, threads) == 1,
+              "nothing to share");
+    all.check(threads_for(long_enough, threads) == threads, "a long job is shared");
+
+    all.begin("a brief job is shared with a helper that is awake");
+    std::atomic<int> begun{0};
+    std::atomic<int> right{0};
+    parallel_for(2, 2, [&](size_t) {
+        ++begun;
+        while (begun < 2) std::this_thread::yield();
+        bool shares = has_helper_awake();
+        for (int i = 0; i < 64; ++i) shares &= threads_for(brief, threads) == threads;
+        right += shares && threads_for(least, threads) == 1;
+    });
+    all.check(right == 2, "it is not");
+}
+
 void test_spin_guess(cases& all) {
     spin_guess guess;
     const int kinds[2] = {};
@@ -309,6 +341,9 @@ void test_spin_guess(cases& all) {
     all.check(job(0, true), "another kind is not concerned");
     while (!job(1, true)) continue;
     all.check(job(1, true), "one hit is enough");
+    all.check(guess.tell(&kinds[1], true) && guess.tell(&kinds[1], false) && !guess.tell(&kinds[1], false) &&
+                  guess.tell(&kinds[1], true),
+              "what it returns is not what is thought");
 
     all.begin("there may be more kinds of jobs than are told apart");
     const char many[200] = {};
@@ -320,6 +355,7 @@ void test_spin_guess(cases& all) {
 
 int run() {
     cases all;
+    test_threads_for(all);
     test_spin_guess(all);
     test_tasks(all);
     const fixture made;
