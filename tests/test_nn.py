@@ -415,9 +415,50 @@ def test_a_brief_copy_is_torch_s_while_our_helpers_sleep(
             assert (type(found.grad_fn) is type(expected.grad_fn)) is (sparse and not served)
             outside = torch.ones_like(found)
             grad, expected_grad = (torch.autograd.grad(out, weight, outside)[0] for out in (found, expected))
-            assert torch.equal(grad.to_dense(), expected_grad.to_dense()) or dtype is torch.bfloat16
+            if sparse:
+                assert torch.equal(grad._indices(), expected_grad._indices())
+                assert torch.equal(grad._values(), expected_grad._values())
+            else:
+                assert torch.equal(grad, torch.bincount(ids, minlength=300).to(dtype).unsqueeze(1).expand(-1, 128))
             assert kernel_calls == gathers + (not sparse) * ["scatter_rows"]
         kernel_calls.clear()
+
+
+@pytest.mark.usefixtures("torch_looks_up_few")
+@pytest.mark.parametrize("sparse", [False, True])
+@pytest.mark.parametrize("awake", [False, True])
+def test_what_is_saved_is_the_same_whoever_copies(sparse: bool, awake: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_core, "has_helper_awake", lambda: awake)
+    weight = torch.zeros(300, 1024, requires_grad=True)
+    for count in (30, 200):
+        ids = torch.randint(300, (2, count))
+        out = F.embedding(ids.t(), weight, sparse=sparse)
+        before = ids.t().flatten()
+        ids.add_(1)
+        expected = torch.bincount(before, minlength=300).float()
+        found = torch.autograd.grad(out, weight, torch.ones_like(out))[0].to_dense()
+        assert torch.equal(found, expected.unsqueeze(1).expand(-1, 1024))
+    with torch.inference_mode():
+        ids = torch.randint(300, (200, 2)).t()
+    assert F.embedding(ids, weight, sparse=sparse).requires_grad
+
+
+@pytest.mark.usefixtures("torch_looks_up_few")
+@pytest.mark.parametrize("awake", [False, True])
+@pytest.mark.parametrize("settings", [{}, {"sparse": True}])
+def test_an_empty_table_has_no_ids(settings: dict[str, bool], awake: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_core, "has_helper_awake", lambda: awake)
+    weight = torch.zeros(0, 128, requires_grad=True)
+    with pytest.raises(IndexError, match=r"index out of range in self.*position 0"):
+        F.embedding(torch.zeros(1000, dtype=torch.int64), weight, **settings)
+
+
+@pytest.mark.usefixtures("torch_looks_up_few")
+def test_one_thread_is_ours(kernel_calls: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_core, "has_helper_awake", lambda: False)
+    monkeypatch.setattr("embrow._openmp._get_num_threads", lambda: 1)
+    assert F.embedding(torch.zeros(1000, dtype=torch.int64), torch.ones(3, 128)).sum() == 128_000
+    assert kernel_calls == ["gather_rows"]
 
 
 @pytest.mark.parametrize("awake", [False, True])

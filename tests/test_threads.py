@@ -34,14 +34,27 @@ def use():
         for count in (1, 1000, 1057, 1058, 40_000):
             ids = every_id[:count]
             assert torch.equal(F.embedding(ids, table)[-1], table[count - 1])
-    for rows in (1000, 2000):
-        small = torch.ones(rows, 8, requires_grad=True)
+    for rows, dim in ((1000, 8), (1000, 100), (2000, 8), (2000, 100)):
+        small = torch.from_numpy(numpy.ones((rows, dim), numpy.float32)).requires_grad_()
         F.embedding(every_id[:64], small).sum().backward()
-        assert small.grad.sum() == 64 * 8
+        assert small.grad.numpy().sum() == 64 * dim
 use()
 child = os.fork()
 if child == 0:
     use()
+    os._exit(0)
+sys.exit(os.waitpid(child, 0)[1])
+"""
+
+IMPORTED_AFTER_A_FORK = """
+import os, sys, numpy, torch
+torch.set_num_threads(2)
+torch.zeros(10**6).add_(1)
+child = os.fork()
+if child == 0:
+    import embrow.functional as F
+    table = torch.from_numpy(numpy.ones((300, 128), numpy.float32))
+    assert F.embedding(torch.arange(1000) % 300, table).shape == (1000, 128)
     os._exit(0)
 sys.exit(os.waitpid(child, 0)[1])
 """
@@ -63,3 +76,9 @@ def test_tables_are_used_after_a_fork() -> None:
     """OpenMP's threads, which PyTorch's larger operations start, are not there in the child."""
     pytest.importorskip("torch")
     subprocess.run([sys.executable, "-c", TABLES_AFTER_A_FORK], check=True, timeout=60)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_tables_are_used_where_embrow_is_imported_after_a_fork() -> None:
+    pytest.importorskip("torch")
+    subprocess.run([sys.executable, "-c", IMPORTED_AFTER_A_FORK], check=True, timeout=60)

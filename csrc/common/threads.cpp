@@ -27,8 +27,9 @@ constexpr size_t alone_bytes = 512 << 10;
 // Up to this much it is done as soon as two of which one has to wake.
 constexpr size_t brief_bytes = 1 << 20;
 
-// After each so many brief jobs without a helper that spins, one wakes them.
-constexpr unsigned brief_jobs_a_try = 16;
+// Of so many brief jobs without a helper awake, one wakes them. A prime, so that where each step has several such jobs
+// all of them have their turn.
+constexpr unsigned brief_jobs_a_try = 17;
 
 // Tasks in one stretch, or in as many as threads, each of which takes those of its own one after another, then helps
 // with the others'. So neighbours, which mostly write to the same page, are seldom at work at once: both would make
@@ -212,11 +213,11 @@ pool& shared_pool() {
 
 }  // namespace
 
-bool has_helper_awake() noexcept {
+bool has_helper_awake() {
     return shared_pool().has_helper_awake();
 }
 
-int threads_for(size_t bytes, int threads) noexcept {
+int threads_for(size_t bytes, int threads) {
     if (threads <= 1 || bytes <= alone_bytes) return 1;
     if (bytes > brief_bytes || shared_pool().has_helper_awake() || shared_pool().tries()) return threads;
     return 1;

@@ -34,12 +34,12 @@ class task_ref {
 void parallel_for(int threads, size_t tasks, task_ref body);
 
 // Whether a helper works or spins, and so is soon at hand.
-bool has_helper_awake() noexcept;
+bool has_helper_awake();
 
 // How many of `threads` are to share a job that passes over rows of so many bytes. Helpers sleep where other jobs, such
 // as those of PyTorch's own threads, keep their cores, and to wake one costs its caller several microseconds: a brief
 // job is done sooner alone. Now and then one wakes them none the less, and they go on spinning if more soon follow.
-int threads_for(size_t bytes, int threads) noexcept;
+int threads_for(size_t bytes, int threads);
 
 enum class task_order : uint8_t { by_stretches, ascending };
 

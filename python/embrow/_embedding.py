@@ -55,6 +55,9 @@ def embedding(
     eager = is_eager() and are_settings_plain(padding_idx, scale_grad_by_freq, sparse)
     if eager and out is None and max_norm is None and _is_torchs(input, weight, scale_grad_by_freq, sparse):
         padding_idx = _row_of(padding_idx, weight.shape[0])
+        if input.numel() * weight.shape[1] >= few_elements:
+            # What is saved for backward is the same whoever is sooner.
+            input = input.contiguous()
         return _lookup_of_torch(input, weight, padding_idx, scale_grad_by_freq, sparse)
     if out is not None:
         _check_out(out, input, weight)
@@ -112,7 +115,10 @@ def _is_torchs(ids: Tensor, weight: Tensor, by_freq: bool, sparse: bool) -> bool
         and not by_freq
         and weight.dtype in _summed_as_is
         # Of more elements than few PyTorch's table of zeros is several threads' work, and still sooner done.
-        and (rows <= _few_table_rows or rows * dim >= few_elements)
+        and (
+            (rows <= _few_table_rows and rows * dim < few_elements)
+            or (_openmp.is_there() and (rows <= _few_table_rows or rows * dim >= few_elements))
+        )
         and rows * dim * weight.itemsize <= brief_table_bytes
     )
 
@@ -151,7 +157,12 @@ def _gather(weight: Tensor, ids: Tensor, rows: int, dim: int) -> Tensor:
 def _gather_sooner(weight: Tensor, ids: Tensor, rows: int, dim: int) -> Tensor:
     """Look up rows, with PyTorch's operator where that is sooner done."""
     elements = ids.numel() * dim
-    if elements >= few_elements and weight.is_cpu and _is_sooner_copied_by_torch(elements, weight.itemsize):
+    if (
+        rows > 0
+        and elements >= few_elements
+        and weight.is_cpu
+        and _is_sooner_copied_by_torch(elements, weight.itemsize)
+    ):
         return _lookup_of_torch(ids, weight)
     return _gather(weight, ids, rows, dim)
 

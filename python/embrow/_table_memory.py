@@ -41,7 +41,7 @@ def zero_table(rows: int, dim: int, dtype: torch.dtype, device: torch.device) ->
 def scatter_table(rows: int, dim: int, count: int, grad: Tensor) -> tuple[Tensor, TableState]:
     """Make a table for the scattering kernels to sum `count` rows into; tell those of the CPU what they find in it.
 
-    Those of a GPU find zeros.
+    Those of a GPU find zeros, and need not be told.
     """
     table_bytes = rows * dim * grad.itemsize
     if _gpu.holds(grad) or is_large(table_bytes):

@@ -76,7 +76,7 @@ def gpu(kernels: ModuleType) -> Iterator[torch.device]:
         stands = torch.device("cpu")
         patch.setattr(_gpu, "served", lambda device: stands if torch.device(device).type in ("cpu", "cuda") else None)
         patch.setattr(_gpu, "holds", lambda tensor: True)
-        # PyTorch's operator is for few rows on a CPU.
+        # PyTorch's operator is for few or brief rows on a CPU.
         patch.setattr(_embedding, "few_elements", 0)
         patch.setattr(_embedding, "_brief_bytes", 0)
         patch.setattr(_gpu, "_current", current)

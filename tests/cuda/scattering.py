@@ -80,7 +80,7 @@ class Scatter:
         grads, out = self.block(), self.zeros()
         places = [0 if part is None else part.ctypes.data for part in self.parts()]
         kernel = _core.scatter_rows if self.bags is None else _core.scatter_bags
-        kernel(*self.arguments(*places, grads.ctypes.data, out.ctypes.data), False, 1)
+        kernel(*self.arguments(*places, grads.ctypes.data, out.ctypes.data), _core.TableState.anything, 1)
         return out
 
     def workspace_bytes(self, kernels: ModuleType) -> int:
