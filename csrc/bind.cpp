@@ -5,6 +5,7 @@
 
 #include "common/checksum.h"
 #include "common/huge_pages.h"
+#include "common/threads.h"
 #include "common/variant.h"
 #include "unicode_tables.h"
 
@@ -38,6 +39,11 @@ PYBIND11_MODULE(_core, m) {
         "prefer_huge_pages",
         [](uintptr_t begin, size_t bytes) { embrow::prefer_huge_pages(reinterpret_cast<void*>(begin), bytes); },
         py::arg("begin"), py::arg("bytes"), "Advice for memory that is about to be written.");
+
+    m.attr("alone_bytes") = embrow::alone_bytes;
+    m.attr("brief_bytes") = embrow::brief_bytes;
+    m.def("has_helper_awake", &embrow::has_helper_awake,
+          "Whether a thread of embrow's other than the callers' works or spins, and so is soon at hand.");
 
     embrow::bind_vocab(m);
     embrow::bind_encode(m);

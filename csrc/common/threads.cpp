@@ -21,12 +21,6 @@
 namespace embrow {
 namespace {
 
-// Up to this much one thread is done as soon as two that share it.
-constexpr size_t alone_bytes = 512 << 10;
-
-// Up to this much it is done as soon as two of which one has to wake.
-constexpr size_t brief_bytes = 1 << 20;
-
 // Of so many brief jobs without a helper awake, one wakes them. A prime, so that where each step has several such jobs
 // all of them have their turn.
 constexpr unsigned brief_jobs_a_try = 17;

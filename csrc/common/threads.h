@@ -36,6 +36,12 @@ void parallel_for(int threads, size_t tasks, task_ref body);
 // Whether a helper works or spins, and so is soon at hand.
 bool has_helper_awake();
 
+// Up to so many bytes of rows one thread is done as soon as two that share them.
+inline constexpr size_t alone_bytes = 512 << 10;
+
+// Up to so many it is done as soon as two of which one has to wake.
+inline constexpr size_t brief_bytes = 1 << 20;
+
 // How many of `threads` are to share a job that passes over rows of so many bytes. Helpers sleep where other jobs, such
 // as those of PyTorch's own threads, keep their cores, and to wake one costs its caller several microseconds: a brief
 // job is done sooner alone. Now and then one wakes them none the less, and they go on spinning if more soon follow.

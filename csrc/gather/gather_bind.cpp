@@ -6,7 +6,6 @@
 #include <stdexcept>
 
 #include "bind.h"
-#include "common/threads.h"
 #include "gather/pool.h"
 
 namespace embrow {
@@ -76,8 +75,6 @@ void check_bag_ids(uintptr_t ids, size_t count, bool ids_are_int64, int64_t rows
 void bind_gather(py::module_& m) {
     m.def("gather_rows", &gather, py::arg("table"), py::arg("rows"), py::arg("stride_bytes"), py::arg("row_bytes"),
           py::arg("ids"), py::arg("count"), py::arg("ids_are_int64"), py::arg("out"), py::arg("threads"));
-    m.def("has_helper_awake", &has_helper_awake,
-          "Whether a thread of embrow's other than the callers' works or spins, and so is soon at hand.");
     py::enum_<element>(m, "Element")
         .value("float32", element::float32)
         .value("float64", element::float64)

@@ -24,8 +24,10 @@ __all__: list[str] = [
     "UpdatedTable",
     "VocabTable",
     "active_variant",
+    "alone_bytes",
     "are_bag_offsets",
     "available_variants",
+    "brief_bytes",
     "check_bag_ids",
     "check_ids",
     "checksum",
@@ -648,4 +650,6 @@ def vectors_text_rows(tokens: list[str], weight: numpy.typing.NDArray[numpy.floa
 def vectors_text_rows(tokens: list[str], weight: numpy.typing.NDArray[numpy.float64]) -> bytes: ...
 
 __version__: str = "0.1.0"
+alone_bytes: int = 524288
+brief_bytes: int = 1048576
 unicode_version: str = "14.0.0"

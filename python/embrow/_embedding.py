@@ -23,7 +23,8 @@ from embrow._eager import (
     is_plain,
     row_stride_bytes,
 )
-from embrow._table_memory import brief_table_bytes, few_elements, scatter_table
+from embrow._openmp import few_elements
+from embrow._table_memory import brief_table_bytes, scatter_table
 
 _is_grad_enabled = torch.is_grad_enabled
 _get_num_threads = torch.get_num_threads
@@ -31,7 +32,7 @@ _increment_version = torch.autograd.graph.increment_version
 _int64 = torch.int64
 _torch_lookup = torch.embedding
 # Up to so many bytes of rows PyTorch's operator is sooner done with OpenMP's threads than our kernel is alone.
-_brief_bytes = 1 << 20
+_brief_bytes = _core.brief_bytes
 # PyTorch's gradient, too, costs less to record and to call. It adds terms in their own type one after another, as our
 # kernels add a block of them; and it has one thread for a table of so many rows.
 _few_terms = 64
@@ -115,10 +116,8 @@ def _is_torchs(ids: Tensor, weight: Tensor, by_freq: bool, sparse: bool) -> bool
         and not by_freq
         and weight.dtype in _summed_as_is
         # Of more elements than few PyTorch's table of zeros is several threads' work, and still sooner done.
-        and (
-            (rows <= _few_table_rows and rows * dim < few_elements)
-            or (_openmp.is_there() and (rows <= _few_table_rows or rows * dim >= few_elements))
-        )
+        and (rows <= _few_table_rows or rows * dim >= few_elements)
+        and (rows * dim < few_elements or _openmp.is_there())
         and rows * dim * weight.itemsize <= brief_table_bytes
     )
 

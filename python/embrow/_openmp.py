@@ -9,6 +9,8 @@ import torch
 
 from embrow import _core
 
+# Below this PyTorch's operators have one thread, are as fast as our kernels, and cost less to call.
+few_elements = 32768
 _get_num_threads = torch.get_num_threads
 _forked_since_exec = 0x40  # PF_FORKNOEXEC, of the flags in proc(5)'s stat
 
@@ -24,14 +26,14 @@ def _is_forked() -> bool:
 
 # Empty in a child, which has none of the threads that OpenMP has started in its parent, and would wait for them in
 # vain.
-_process = [] if _is_forked() else [os.getpid()]
+_threads = [] if _is_forked() else ["OpenMP's"]
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_process.clear)
+    os.register_at_fork(after_in_child=_threads.clear)
 
 
 def is_there() -> bool:
     """Whether PyTorch's operators may share their work among OpenMP's threads."""
-    return bool(_process)
+    return bool(_threads)
 
 
 def is_sooner() -> bool:
@@ -40,4 +42,4 @@ def is_sooner() -> bool:
     Those spin for a while after each operator, and our helpers, which spin only where the next kernel soon follows, are
     asleep then. Either has to wake the other.
     """
-    return bool(_process) and not _core.has_helper_awake() and _get_num_threads() > 1
+    return is_there() and not _core.has_helper_awake() and _get_num_threads() > 1

@@ -10,17 +10,14 @@ from torch import Tensor
 from embrow import _core, _gpu, _openmp
 from embrow._core import TableState
 from embrow._eager import is_plain
+from embrow._openmp import few_elements
 from embrow._sharding import local_rows
 
 # Larger blocks the C library maps anew each time (its greatest M_MMAP_THRESHOLD), which are zero until written; smaller
 # ones it has at hand, and clearing them is cheaper than page faults.
 _lazy_bytes = 32 << 20
-# Up to here PyTorch's operators have one thread, are as fast as our kernels, and cost less to call.
-few_elements = 32768
 # Larger tables our kernels clear sooner than PyTorch.
 brief_table_bytes = 8 << 20
-# To sum more, a helper is woken, which may as well begin by clearing.
-_brief_sum_bytes = 512 << 10
 
 
 def zero_table(rows: int, dim: int, dtype: torch.dtype, device: torch.device) -> Tensor:
@@ -49,7 +46,8 @@ def scatter_table(rows: int, dim: int, count: int, grad: Tensor) -> tuple[Tensor
     if (
         few_elements <= rows * dim
         and table_bytes <= brief_table_bytes
-        and count * dim * grad.itemsize <= _brief_sum_bytes
+        # To sum more, a helper is woken, which may as well begin by clearing.
+        and count * dim * grad.itemsize <= _core.alone_bytes
         and _openmp.is_sooner()
     ):
         return torch.zeros((rows, dim), dtype=grad.dtype, device=grad.device), TableState.zeros

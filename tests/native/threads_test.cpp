@@ -296,7 +296,7 @@ void test_forks(cases& all, const fixture& made) {
 // To be called while no helper is awake.
 void test_threads_for(cases& all) {
     constexpr size_t least = 1;
-    constexpr size_t brief = 1 << 20;
+    constexpr size_t brief = brief_bytes;
     constexpr size_t long_enough = brief + 1;
 
     all.begin("a brief job is its caller's while helpers sleep");
@@ -319,6 +319,11 @@ void test_threads_for(cases& all) {
         right += shares && threads_for(least, threads) == 1;
     });
     all.check(right == 2, "it is not");
+
+    all.begin("a helper that has waited in vain once is woken for the next brief job");
+    while (has_helper_awake()) std::this_thread::yield();
+    all.check(threads_for(brief, threads) == threads, "it is not");
+    all.check(threads_for(brief, threads) == 1, "so is it for the one after");
 }
 
 void test_spin_guess(cases& all) {
