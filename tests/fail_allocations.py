@@ -51,13 +51,16 @@ TABLE = torch.randn(700, 33, generator=torch.Generator().manual_seed(0))
 
 
 def calls(threads: int, folder: Path) -> Iterator[tuple[str, Call]]:
-    """Yield calls that give equal results each time; files are those of the last one."""
+    """Yield calls that give equal results each time; files are those of the last one.
+
+    Numbers come as bytes: so many objects would be spread over Python's own heap, which then grows and shrinks.
+    """
     yield "build", lambda: Vocab.build(LONG, num_threads=threads).tokens
-    yield "encode", lambda: VOCAB.encode(LONG, num_threads=threads).tolist()
+    yield "encode", lambda: VOCAB.encode(LONG, num_threads=threads).tobytes()
     yield "encode many rows", lambda: VOCAB.encode(MANY, num_threads=threads).sum().item()
-    yield "encode words", lambda: WORDS.encode(LONG, num_threads=threads).tolist()
+    yield "encode words", lambda: WORDS.encode(LONG, num_threads=threads).tobytes()
     yield "encode_ragged", lambda: list(VOCAB.encode_ragged(LONG, num_threads=threads)[0])
-    yield "pad", lambda: pad_sequences(RAGGED, num_threads=threads).tolist()
+    yield "pad", lambda: pad_sequences(RAGGED, num_threads=threads).tobytes()
 
     def count() -> Any:
         counter, other = TokenCounter(), TokenCounter()
@@ -80,7 +83,7 @@ def calls(threads: int, folder: Path) -> Iterator[tuple[str, Call]]:
     def load() -> Any:
         every = load_vectors(file, num_threads=threads)
         some = load_vectors(file, ["w5", "w1999", "none"], num_threads=threads)
-        return every.tokens, every.weight.tolist(), some.tokens, some.weight.tolist()
+        return every.tokens, every.weight.tobytes(), some.tokens, some.weight.tobytes()
 
     weight = np.random.default_rng(0).standard_normal((2000, 20)).astype(np.float32)
     for format in ("word2vec-binary", "word2vec-text", "safetensors"):
@@ -95,9 +98,9 @@ def calls(threads: int, folder: Path) -> Iterator[tuple[str, Call]]:
         forward(table).square().sum().backward()
         optimizer = make([table], lr=0.1)
         optimizer.step()
-        return table.tolist()
+        return table.detach().numpy().tobytes()
 
-    yield "gather", lambda: functional.embedding(IDS, TABLE).tolist()
+    yield "gather", lambda: functional.embedding(IDS, TABLE).numpy().tobytes()
     yield "scatter", lambda: trained(lambda table: functional.embedding(IDS, table))
     yield "update", lambda: trained(lambda table: functional.embedding(IDS, table, sparse=True))
     yield (
