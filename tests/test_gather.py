@@ -208,6 +208,21 @@ def test_out_that_does_not_fit(out: Tensor, message: str) -> None:
         F.embedding(torch.tensor([1, 0]), torch.randn(4, 3), out=out)
 
 
+@pytest.mark.parametrize("first_row", [0, 1, 30, 39])
+@pytest.mark.parametrize("dim", [3, 3000])
+def test_out_may_be_part_of_the_table(first_row: int, dim: int, threads: int) -> None:
+    table, ids = torch.randn(60, dim), torch.arange(20, -1, -1)
+    expected = table[ids]
+    assert torch.equal(F.embedding(ids, table[:40], out=table[first_row : first_row + 21]), expected)
+
+
+def test_out_may_be_the_memory_of_the_ids() -> None:
+    memory = torch.tensor([[2, 0, 1]], dtype=torch.int32)
+    table = torch.tensor([[1.0], [2.0], [3.0]])
+    out = memory.view(torch.float32).view(3, 1)
+    assert F.embedding(memory.view(3), table, out=out).tolist() == [[3.0], [1.0], [2.0]]
+
+
 def test_out_of_a_failed_lookup_counts_as_written() -> None:
     out = torch.zeros(2, 3)
     with pytest.raises(IndexError, match="position 1"):

@@ -80,6 +80,10 @@ def embedding(
         with torch.no_grad():
             torch.embedding_renorm_(weight, ids, max_norm, norm_type)
     if out is not None:
+        table_bytes = (rows - 1) * row_stride_bytes(weight, dim) + dim * weight.itemsize
+        if _meets(out, weight.data_ptr(), table_bytes) or _meets(out, ids.data_ptr(), ids.nbytes):
+            # What is written would be read again.
+            return out.copy_(_gather(weight, ids, rows, dim))
         _increment_version(out)  # first, as rows before one that fails are written, too
         _gather_into(out, weight, ids, rows, dim)
         return out
@@ -198,6 +202,11 @@ def _check_out(out: Tensor, input: Tensor, weight: Tensor) -> None:
         )
     if not out.is_contiguous():
         raise ValueError(f"embedding: out must be contiguous, found strides {out.stride()}")
+
+
+def _meets(out: Tensor, begin: int, size: int) -> bool:
+    """Whether `out` has bytes among `size` of them from `begin` on."""
+    return begin < out.data_ptr() + out.nbytes and out.data_ptr() < begin + size
 
 
 class _Lookup(torch.autograd.Function):
