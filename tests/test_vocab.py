@@ -208,9 +208,16 @@ def test_counting_a_file_equals_counting_its_lines(
     assert counter.most_common() == embrow_counts([line.lower() for line in lines])
     assert by_line.most_common() == embrow_counts(lines)
     assert seen[-1] == len(text.encode())
-    path.write_bytes(b"fine \xff")
-    with pytest.raises(ValueError, match=r"in the text from byte \d+ to 6: .*not valid UTF-8"):
-        counter.update_file(path)
+    path.write_bytes(b"fine \xc3\xa9\n" * 100 + b"fine \xff")
+    for each in (counter, by_line):
+        with pytest.raises(ValueError, match=rf"^{path}: the text is not valid UTF-8 at byte 805 \(0xff\); give its"):
+            each.update_file(path)
+
+    def refuse(line: str) -> list[str]:
+        raise ValueError(f"no {line}")
+
+    with pytest.raises(ValueError, match=rf"^{path}: in the text from byte 0 to \d+: no fine é"):
+        embrow.TokenCounter(tokenizer=refuse).update_file(path)
 
 
 def embrow_counts(lines: list[str]) -> list[tuple[str, int]]:

@@ -107,6 +107,7 @@ class TokenCounter:
                 try:
                     self.update(lines_of(window) if by_line else _parts(window), num_threads=num_threads)
                 except ValueError as error:
+                    _check_utf8(window, name_of(path), read)
                     where = f"{name_of(path)}: in the text from byte {read} to {read + len(window)}"
                     raise ValueError(f"{where}: {error}") from error
                 read += len(window)
@@ -173,6 +174,18 @@ def _batches(texts: Iterable[Any]) -> Iterator[tuple[int, Any]]:
     while batch := list(itertools.islice(texts, ROWS_PER_BATCH)):
         yield first, batch
         first += len(batch)
+
+
+def _check_utf8(window: bytes, name: str, first: int) -> None:
+    """Raise for a window, the bytes of a file's text from `first` on, that is not UTF-8."""
+    try:
+        window.decode()
+    except UnicodeDecodeError as error:
+        at, byte = first + error.start, window[error.start]
+        raise ValueError(
+            f"{name}: the text is not valid UTF-8 at byte {at} ({byte:#04x}); give its encoding, or errors other than "
+            "strict"
+        ) from error
 
 
 def _parts(window: bytes) -> list[bytes]:
