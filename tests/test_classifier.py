@@ -189,6 +189,17 @@ def test_words_of_held_out_texts_are_unknown() -> None:
     assert len(model.vocab_) == 2 + 2 + 15
 
 
+@pytest.mark.parametrize("position", range(20))
+def test_errors_name_rows_of_all_texts_where_some_are_held_out(position: int) -> None:
+    labels = [row % 2 for row in range(20)]
+    texts: list[Any] = [f"word{row}" for row in range(20)]
+    for bad, error, message in [(3, TypeError, "row {} is int"), ("\ud800", ValueError, "row {} has a lone surrogate")]:
+        with pytest.raises(error, match=message.format(position)):
+            TextClassifier(**QUICK, validation_fraction=0.5).fit(
+                [*texts[:position], bad, *texts[position + 1 :]], labels
+            )
+
+
 def test_scikit_learn_clones_searches_and_pipes() -> None:
     model = TextClassifier(**QUICK, lowercase=True)
     assert clone(model).get_params() == model.get_params()

@@ -208,25 +208,16 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         if given.validation_fraction:
             kept, held = train_test_split(kept, test_size=given.validation_fraction, stratify=labels, random_state=seed)
             kept, held = np.sort(kept), np.sort(held)
-        train_texts = texts if not len(held) else _take(texts, kept)
-        vocab = Vocab.build(
-            train_texts,
-            min_freq=given.min_freq,
-            max_size=given.max_size,
-            tokenizer=given.tokenizer,
-            lowercase=given.lowercase,
-            num_threads=given.num_threads,
-        )
-        ids = vocab.encode(train_texts, max_length=given.max_length, num_threads=given.num_threads)
-        if ids.shape[1] == 0:
-            raise ValueError("fit: every text is empty; at least one must have a token")
+        try:
+            vocab, ids, held_ids = _encode_parts(given, texts, kept, held)
+        except (TypeError, ValueError):
+            if len(held):
+                # What is wrong with a row of a part is wrong with one of X.
+                _build_vocab(given, texts)
+            raise
         weight, coverage, dim = _table(given, vocab, seed)
         per_class = _class_weights(given.class_weight, classes, labels[kept])
-        validation = None
-        if len(held):
-            columns = ids.shape[1] if given.pooling == "flatten" else given.max_length
-            held_ids = vocab.encode(_take(texts, held), max_length=columns, num_threads=given.num_threads)
-            validation = _rows(held_ids, labels[held], per_class)
+        validation = _rows(held_ids, labels[held], per_class) if len(held) else None
         model, history = fit_model(
             _rows(ids, labels[kept], per_class),
             settings,
@@ -421,6 +412,30 @@ def _texts(X: Any, action: str) -> Any:
     if action == "fit" and len(texts) == 0:
         raise ValueError("fit: no texts; at least one text of each of two classes is needed")
     return texts
+
+
+def _build_vocab(given: SimpleNamespace, texts: Any) -> Vocab:
+    return Vocab.build(
+        texts,
+        min_freq=given.min_freq,
+        max_size=given.max_size,
+        tokenizer=given.tokenizer,
+        lowercase=given.lowercase,
+        num_threads=given.num_threads,
+    )
+
+
+def _encode_parts(given: SimpleNamespace, texts: Any, kept: _Array, held: _Array) -> tuple[Vocab, _Array, _Array]:
+    """Return the vocabulary of the texts to train on, their ids, and those of the texts held out."""
+    train_texts = _take(texts, kept) if len(held) else texts
+    vocab = _build_vocab(given, train_texts)
+    ids = vocab.encode(train_texts, max_length=given.max_length, num_threads=given.num_threads)
+    if ids.shape[1] == 0:
+        raise ValueError("fit: every text is empty; at least one must have a token")
+    columns = ids.shape[1] if given.pooling == "flatten" else given.max_length
+    held_texts = _take(texts, held) if len(held) else []
+    held_ids = vocab.encode(held_texts, max_length=columns, num_threads=given.num_threads)
+    return vocab, ids, held_ids
 
 
 def _take(texts: Any, rows: _Array) -> Any:
