@@ -91,6 +91,18 @@ def test_a_set_has_no_order(kind: Any) -> None:
         embrow.Vocab(kind(["a", "b"]))
 
 
+def test_tokens_of_a_dictionary_are_its_rows() -> None:
+    pa = pytest.importorskip("pyarrow")
+    tokens = pa.DictionaryArray.from_arrays(pa.array([2, 0]), pa.array(["a", "b", "c"]))
+    assert embrow.Vocab(tokens).tokens == ["c", "a"]
+
+
+def test_rows_of_tokens_are_no_tokens() -> None:
+    for lists in ([["a", "b"], ["c"]], [("a",)], [[]]):
+        with pytest.raises(TypeError, match="Vocab: rows are lists; each token is one str or bytes"):
+            embrow.Vocab(lists)
+
+
 @pytest.mark.parametrize(
     ("make", "message"),
     [

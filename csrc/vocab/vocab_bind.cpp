@@ -25,14 +25,18 @@ py::str to_str(std::string_view text) {
 class token_texts {
   public:
     token_texts(py::handle tokens, const char* doing) : rows_(tokens, {doing}) {
+        bool are_lists = false;
         rows_.read([&](const text_rows& rows) {
+            are_lists = rows.tokenized();
+            if (are_lists) return;
             text_rows one;
-            one.rows = rows.rows;
-            one.offsets = {0, static_cast<int64_t>(rows.rows.size())};
+            for (size_t row = 0; row < rows.size(); ++row) one.rows.push_back(rows.text(row));
+            one.offsets = {0, static_cast<int64_t>(rows.size())};
             fault_ = reader_.read(one, 0, [&](const token_run& run) {
                 for (size_t i = 0; i < run.count; ++i) texts_.push_back(run.token(i));
             });
         });
+        if (are_lists) throw py::type_error(std::string(doing) + ": rows are lists; each token is one str or bytes");
         if (fault_) rows_.raise(static_cast<int64_t>(texts_.size()), *fault_);
     }
 
