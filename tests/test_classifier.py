@@ -224,6 +224,18 @@ def test_save_and_load(tmp_path: Path) -> None:
     np.testing.assert_array_equal(again.predict(TEXTS), model.predict(TEXTS))
 
 
+@pytest.mark.parametrize("pooling", ["flatten", "mean", "max"])
+def test_parameters_for_the_next_fit_leave_the_model_as_it_is(tmp_path: Path, pooling: str) -> None:
+    model = TextClassifier(**QUICK | {"pooling": pooling, "epochs": 1}, max_length=2, tokenizer="words")
+    expected = model.fit(TEXTS, LABELS).predict_proba(TEXTS)
+    model.set_params(pooling="max" if pooling == "mean" else "mean", max_length=1, tokenizer=str.split, lowercase=False)
+    np.testing.assert_array_equal(model.predict_proba(TEXTS), expected)
+    model.save(tmp_path / "model")
+    loaded = TextClassifier.load(tmp_path / "model")
+    np.testing.assert_array_equal(loaded.predict_proba(TEXTS), expected)
+    assert (loaded.pooling, loaded.max_length, loaded.tokenizer) == (pooling, 2, "words")
+
+
 def test_parameters_of_numpy_types(tmp_path: Path) -> None:
     plain = {
         "embedding_dim": 8,

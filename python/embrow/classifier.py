@@ -235,7 +235,7 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         )
         # All at once, since a fit that fails leaves the one before it.
         self.vocab_, self.classes_, self._width, self.coverage_ = vocab, classes, ids.shape[1], coverage
-        self.model_, self.history_ = model, history
+        self.model_, self.history_, self._max_length = model, history, given.max_length
         return self
 
     def predict(self, X: Any) -> _Array:
@@ -257,7 +257,7 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             The tokenizer is a function, or the labels are neither text, numbers nor bools.
         """
         check_is_fitted(self, "model_")
-        if callable(self.tokenizer):
+        if callable(self.vocab_.tokenizer):
             raise ValueError("save: the tokenizer is a function, which a file cannot hold; use a named tokenizer")
         labels = self.classes_.tolist()
         if not all(isinstance(label, (str, int, float, bool)) for label in labels):
@@ -301,7 +301,7 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
                 model.class_weight = {label: weight for label, weight in model.class_weight}
             model.vocab_ = vocab
             model.classes_ = np.array(meta["classes"], dtype=np.dtype(meta["classes_dtype"]))
-            model.history_, model._width = meta["history"], meta["width"]
+            model.history_, model._width, model._max_length = meta["history"], meta["width"], model.max_length
             model.coverage_ = None if meta["coverage"] is None else Coverage(**meta["coverage"])
             table = torch.from_numpy(arrays["embedding.weight"])
             model.model_ = TextModel(
@@ -339,8 +339,8 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return SimpleNamespace(**params)
 
     def _encode(self, texts: Any) -> _Array:
-        # A fit that failed may have been given another pooling.
-        length = self._width if self.model_.pooling == "flatten" else self.max_length
+        # The next fit, or one that failed, may have been given others.
+        length = self._width if self.model_.pooling == "flatten" else self._max_length
         ids: _Array = self.vocab_.encode(texts, max_length=length, num_threads=self.num_threads)
         return ids
 
@@ -351,6 +351,9 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     def _saved_params(self) -> dict[str, Any]:
         params = vars(self._given())
+        # These may have been changed for the next fit.
+        params["pooling"], params["max_length"] = self.model_.pooling, self._max_length
+        params["tokenizer"], params["lowercase"] = self.vocab_.tokenizer, self.vocab_.lowercase
         # The table itself is saved, so what it started from is a name at most.
         params["vectors"] = os.fspath(self.vectors) if isinstance(self.vectors, (str, os.PathLike)) else None
         params["random_state"] = params["random_state"] if isinstance(params["random_state"], int) else None
