@@ -236,6 +236,24 @@ def test_parameters_for_the_next_fit_leave_the_model_as_it_is(tmp_path: Path, po
     assert (loaded.pooling, loaded.max_length, loaded.tokenizer) == (pooling, 2, "words")
 
 
+@pytest.mark.parametrize("vectors", [None, word_vectors()], ids=["random", "pretrained"])
+@pytest.mark.parametrize("optimizer", ["adam", "sgd"])
+def test_the_default_dtype_is_no_matter(vectors: WordVectors | None, optimizer: str) -> None:
+    made = []
+    for dtype in (torch.float32, torch.float64):
+        before = torch.get_default_dtype()
+        torch.set_default_dtype(dtype)
+        try:
+            model = TextClassifier(vectors=vectors, optimizer=optimizer, epochs=2, pooling="mean").fit(TEXTS, LABELS)
+            made.append((model.history_, model.predict_proba(TEXTS), model.predict_proba([])))
+        finally:
+            torch.set_default_dtype(before)
+    assert made[0][0] == made[1][0]
+    for scores, others in zip(made[0][1:], made[1][1:], strict=True):
+        assert others.dtype == np.float32
+        np.testing.assert_array_equal(scores, others)
+
+
 def test_parameters_of_numpy_types(tmp_path: Path) -> None:
     plain = {
         "embedding_dim": 8,

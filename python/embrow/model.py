@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor, nn
 
 from embrow.nn import Embedding
@@ -49,9 +50,16 @@ class TextModel(nn.Module):
         self.pooling = pooling
         self.padding_idx = padding_idx
         # The Linear layer first: its start then depends on the seed alone, not on whether a table had to be drawn.
-        self.linear = nn.Linear(embedding_dim * width if pooling == "flatten" else embedding_dim, outputs)
+        columns = embedding_dim * width if pooling == "flatten" else embedding_dim
+        self.linear = nn.Linear(columns, outputs, dtype=torch.float32)
         self.embedding = Embedding(
-            num_embeddings, embedding_dim, padding_idx=padding_idx, sparse=sparse, _weight=weight, _freeze=freeze
+            num_embeddings,
+            embedding_dim,
+            padding_idx=padding_idx,
+            sparse=sparse,
+            _weight=weight,
+            _freeze=freeze,
+            dtype=torch.float32,
         )
 
     def forward(self, ids: Tensor) -> Tensor:

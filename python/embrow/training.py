@@ -199,7 +199,7 @@ def _train(
     for epoch in range(settings.epochs):
         permutation = torch.randperm(count, generator=order) if shuffle else torch.arange(count)
         # Summed on the device: reading the loss at every step would wait for it there.
-        total = torch.zeros((), device=rows.ids.device)
+        total = torch.zeros((), dtype=torch.float32, device=rows.ids.device)
         for ids, labels, weights in _batches(rows, permutation.to(rows.ids.device), settings.batch_size):
             loss = loss_of(model(ids), labels, weights)
             optimizer.zero_grad()
@@ -242,10 +242,10 @@ def _batches(rows: Rows, order: Tensor, batch_size: int) -> Iterator[tuple[Tenso
 def score_rows(model: TextModel, ids: Tensor) -> Tensor:
     """Return the scores of all rows, on the model's device, a block at a time."""
     model.eval()
-    device = model.linear.weight.device
+    weight = model.linear.weight
     with torch.no_grad():
-        scores = [model(block.to(device)) for block in torch.split(ids, _PREDICT_ROWS)]
-    return torch.cat(scores) if scores else torch.empty((0, model.linear.out_features), device=device)
+        scores = [model(block.to(weight.device)) for block in torch.split(ids, _PREDICT_ROWS)]
+    return torch.cat(scores) if scores else weight.new_empty((0, model.linear.out_features))
 
 
 def labels_of(scores: Tensor) -> Tensor:
