@@ -158,6 +158,7 @@ def test_tensors() -> None:
     out = torch.zeros(1, 2, dtype=torch.int64)
     version = out._version
     assert VOCAB.encode(["a"], max_length=2, out=out) is out
+    assert VOCAB.encode(["a"], max_length=2, out=out, device="cpu:0") is out
     assert out.tolist() == [[4, 0]]
     assert out._version > version
     with pytest.raises(ValueError, match=r"out is torch.bfloat16; ids are int32 or int64"):

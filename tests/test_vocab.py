@@ -374,7 +374,7 @@ def test_a_folder_that_is_not_there(vocab: embrow.Vocab, tmp_path: Path) -> None
 
 
 def test_to_another_device(vocab: embrow.Vocab) -> None:
-    assert vocab.to("cpu") is vocab
+    assert vocab.to("cpu") is vocab.to("cpu:0") is vocab
     with pytest.raises(RuntimeError, match="encodes on the CPU alone"):
         vocab.to("cuda")
 

@@ -24,6 +24,11 @@ def lies_on_gpu(value: object) -> bool:
     return _gpu.holds(cast("Tensor", value))
 
 
+def is_cpu(device: Any) -> bool:
+    """Return whether a device, which may be a name, is the CPU, without importing torch."""
+    return str(device).partition(":")[0] == "cpu"
+
+
 def check_device(out: Tensor, device: Any) -> None:
     """Raise if a call is to write to `out`, on a GPU, and yet to return what lies elsewhere."""
     from embrow import _gpu  # it imports torch
@@ -55,7 +60,7 @@ def target_of(out: Any) -> Any:
 def result_of(array: Any, out: Any, return_tensors: str, device: Any) -> Any:
     """Return what a call promised: `out` if it was given, else the array, or a tensor over it on `device`."""
     if out is not None:
-        if device is not None and not (is_tensor(out) and str(device) == "cpu"):
+        if device is not None and not (is_tensor(out) and is_cpu(device)):
             raise ValueError(f"out is given, so the result cannot lie on device {device}; leave one of them out")
         if is_tensor(out):
             import torch

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from embrow import _core
 from embrow._arguments import choice, in_id_order, int_dtype, non_negative, positive
 from embrow._files import StrPath, written_atomically
-from embrow._tensors import check_device, import_torch, lies_on_gpu, result_of, target_of
+from embrow._tensors import check_device, import_torch, is_cpu, lies_on_gpu, result_of, target_of
 from embrow._text import Tokenizer, tokenize_rows
 from embrow._threads import resolve_num_threads
 from embrow._vocab_file import OPTIONS, pack_vocab, unpack_vocab
@@ -482,7 +482,7 @@ class Vocab:
             embrow has no kernels for the device: it or PyTorch was built without, or there is no such device.
         """
         where = None
-        if str(device) != "cpu":
+        if not is_cpu(device):
             import_torch()
             from embrow import _gpu, _gpu_encode
 
