@@ -30,7 +30,7 @@ PYBIND11_MODULE(_core, m) {
         [](const py::array_t<uint8_t, py::array::c_style>& bytes, int threads) {
             const auto* data = reinterpret_cast<const char*>(bytes.data());
             const auto size = static_cast<size_t>(bytes.nbytes());
-            const py::gil_scoped_release released;
+            const embrow::released_gil released;
             return embrow::checksum(data, size, threads);
         },
         py::arg("bytes"), py::arg("threads"));

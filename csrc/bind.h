@@ -6,13 +6,33 @@
 #include <pybind11/stl.h>
 #include <pybind11/typing.h>
 
+#include <algorithm>
 #include <cstddef>
+#include <string>
+#include <vector>
+
+#include "released_gil.h"
 
 namespace embrow {
 
 // The rows of a call that are less than this are moved with the GIL held: other Python threads wait no longer than
 // handing it over would take.
 constexpr size_t gil_bytes = 64 << 10;
+
+inline std::string type_name(pybind11::handle value) {
+    return pybind11::str(pybind11::type::handle_of(value).attr("__name__"));
+}
+
+// An array with a copy of numbers. NumPy's own way lets go of the GIL as well, and does not come back to it where a
+// daemon thread has outlived the interpreter.
+template <class T>
+pybind11::array_t<T> array_of(const std::vector<T>& numbers) {
+    pybind11::array_t<T> made(static_cast<pybind11::ssize_t>(numbers.size()));
+    T* const to = made.mutable_data();
+    const released_gil released;
+    std::copy(numbers.begin(), numbers.end(), to);
+    return made;
+}
 
 // Each defined in <step>/<step>_bind.cpp.
 void bind_vocab(pybind11::module_& m);

@@ -12,6 +12,7 @@
 #include <string>
 
 #include "common/id_fault.h"
+#include "released_gil.h"
 
 namespace embrow {
 

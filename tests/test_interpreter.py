@@ -1,9 +1,11 @@
-"""Where the package refuses to be imported."""
+"""The interpreter's life: where the package refuses to be imported, and threads that outlive it."""
 
 from __future__ import annotations
 
 import subprocess
 import sys
+
+import pytest
 
 IMPORT = """
 import sys
@@ -34,3 +36,38 @@ def test_sub_interpreters_are_refused() -> None:
         )
         refused = "embrow does not run in sub-interpreters: import it in the main interpreter"
         assert done.stdout.splitlines() == [refused, "[[0]]"]
+
+
+DAEMONS = """
+import sys, threading, time
+from embrow import TokenCounter, Vocab, pad_sequences
+vocab = Vocab(["<pad>", "<unk>", "a"])
+rows = ["a b c"] * 20_000
+call = {
+    "encode": lambda: vocab.encode(rows, num_threads=2),
+    "encode_ragged": lambda: vocab.encode_ragged(rows, num_threads=1),
+    "count": lambda: TokenCounter().update(rows, num_threads=2),
+    "pad": lambda: pad_sequences([[1, 2, 3]] * 20_000, num_threads=2),
+}[sys.argv[1]]
+begun = threading.Barrier(4)
+
+def serve():
+    call()
+    begun.wait()
+    while True:
+        call()
+
+for _ in range(3):
+    threading.Thread(target=serve, daemon=True).start()
+begun.wait()
+time.sleep(0.05)
+print("ends")
+"""
+
+
+@pytest.mark.parametrize("call", ["encode", "encode_ragged", "count", "pad"])
+def test_daemon_threads_at_work_let_the_process_end(call: str) -> None:
+    for _ in range(3):
+        command = [sys.executable, "-c", DAEMONS, call]
+        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+        assert (done.returncode, done.stdout, done.stderr) == (0, "ends\n", "")

@@ -197,3 +197,18 @@ def test_rows_that_are_tensors() -> None:
             TypeError, match=r"pad_sequences: row 3 is a tensor of dtype torch\.float|row 3 .* shape \(\)"
         ):
             embrow.pad_sequences([*rows, wrong])
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, ZeroDivisionError])
+def test_what_else_items_raise_is_the_callers(error: type[BaseException]) -> None:
+    class Item:
+        def __index__(self) -> int:
+            raise error
+
+    class Row:
+        def __array__(self, *args: Any, **kwargs: Any) -> Any:
+            raise error
+
+    for rows in ([[1], [2, Item()]], [[1], Row()]):
+        with pytest.raises(error):
+            embrow.pad_sequences(rows)

@@ -32,7 +32,7 @@ struct encode_call {
     }
 
     // What the thread that holds the GIL does while others lay out ids: it lets go of the text, then of the GIL.
-    auto dropping_text(std::optional<py::gil_scoped_release>& released) {
+    auto dropping_text(std::optional<released_gil>& released) {
         return [&](size_t) {
             rows.drop();
             released.emplace();
@@ -87,7 +87,7 @@ py::typing::Tuple<py::array, std::optional<py::array_t<int64_t>>> padded(encode_
     if (length) std::copy(ids.lengths.begin(), ids.lengths.end(), length);
     py::array_t<Id> made = rectangle<Id>(out, rows, layout.width, "encode");
     Id* const to = made.mutable_data();
-    std::optional<py::gil_scoped_release> released;
+    std::optional<released_gil> released;
     pad_pieces(ids, layout, to, call.threads, call.dropping_text(released));
     released.reset();
     return py::make_tuple(made, lengths);
@@ -100,7 +100,7 @@ py::typing::Tuple<py::array, py::array_t<int64_t>> ragged(encode_call& call, con
     py::array_t<int64_t> offsets(static_cast<py::ssize_t>(ids.lengths.size() + 1));
     Id* const to = values.mutable_data();
     int64_t* const row_offsets = offsets.mutable_data();
-    std::optional<py::gil_scoped_release> released;
+    std::optional<released_gil> released;
     join_pieces(ids, to, row_offsets, call.threads, call.dropping_text(released));
     released.reset();
     return py::make_tuple(values, offsets);

@@ -31,7 +31,7 @@ void count(uintptr_t text, int64_t text_bytes, uintptr_t offsets, int64_t rows, 
            int64_t max_length, bool truncate_left, uintptr_t lengths, uintptr_t facts, uintptr_t workspace,
            uintptr_t stream) {
     check_rows(rows);
-    const py::gil_scoped_release released;
+    const released_gil released;
     count_tokens_cuda(text_at(text, text_bytes, offsets, rows), {bos_id, eos_id, max_length, truncate_left},
                       reinterpret_cast<int64_t*>(lengths), reinterpret_cast<encode_facts*>(facts),
                       reinterpret_cast<std::byte*>(workspace), stream_at(stream));
@@ -71,7 +71,7 @@ void bind_encode_cuda(py::module_& m) {
           py::arg("rows"), py::arg("bos_id"), py::arg("eos_id"), py::arg("max_length"), py::arg("truncate_left"),
           py::arg("unk_id"), py::arg("width"), py::arg("pad_id"), py::arg("pad_left"), py::arg("wide"),
           py::arg("lengths"), py::arg("facts"), py::arg("out"), py::arg("workspace"), py::arg("stream"),
-          py::call_guard<py::gil_scoped_release>());
+          py::call_guard<released_gil>());
 }
 
 }  // namespace embrow

@@ -30,7 +30,7 @@ void gather(uintptr_t table, int64_t rows, int64_t stride_bytes, size_t row_byte
     if (count * row_bytes < gil_bytes) {
         bad = gather_rows(from, which, to, 1);
     } else {
-        const py::gil_scoped_release released;
+        const released_gil released;
         bad = gather_rows(from, which, to, threads);
     }
     raise_bad_id(bad, rows);
@@ -60,7 +60,7 @@ void pool(pooling mode, element type, uintptr_t table, int64_t rows, int64_t str
     if (count * job.table.row_bytes < gil_bytes) {
         bad = pool_bags(job, 1);
     } else {
-        const py::gil_scoped_release released;
+        const released_gil released;
         bad = pool_bags(job, threads);
     }
     raise_bad_bag_id(bad, rows);

@@ -18,7 +18,7 @@ void gather(uintptr_t table, int64_t rows, int64_t stride_bytes, size_t row_byte
 void bind_gather_cuda(py::module_& m) {
     m.def("gather_rows", &gather, py::arg("table"), py::arg("rows"), py::arg("stride_bytes"), py::arg("row_bytes"),
           py::arg("ids"), py::arg("count"), py::arg("ids_are_int64"), py::arg("out"), py::arg("fault"),
-          py::arg("stream"), py::call_guard<py::gil_scoped_release>());
+          py::arg("stream"), py::call_guard<released_gil>());
 }
 
 }  // namespace embrow

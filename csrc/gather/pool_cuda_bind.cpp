@@ -26,7 +26,7 @@ void pool(pooling mode, element type, uintptr_t table, int64_t rows, int64_t str
         .padding_idx = padding_idx,
         .out = reinterpret_cast<std::byte*>(out),
         .winners = reinterpret_cast<int64_t*>(winners)};
-    const py::gil_scoped_release released;
+    const released_gil released;
     pool_bags_cuda(job, reinterpret_cast<std::byte*>(workspace), bag_faults_at(faults), stream_at(stream));
 }
 

@@ -41,7 +41,7 @@ py::typing::Tuple<py::array, py::array_t<int64_t>> pad_as(const py::array& value
     Id* const to = made.mutable_data();
     const From* const ids = from.data();
     {
-        const py::gil_scoped_release released;
+        const released_gil released;
         pad_rows(ids, bounds, rows, layout, kept, truncate_left, to, threads);
         for (size_t row = 0; row < rows; ++row) {
             length[row] = std::min(bounds[row + 1] - bounds[row], static_cast<int64_t>(kept));
@@ -73,12 +73,22 @@ py::typing::Tuple<py::array, py::array_t<int64_t>> pad_ragged(const py::array& v
                           std::to_string(at));
 }
 
+py::array array_from(PyObject* item, size_t row) {
+    try {
+        return py::array(py::reinterpret_borrow<py::object>(item));
+    } catch (const py::error_already_set& error) {
+        if (!error.matches(PyExc_TypeError) && !error.matches(PyExc_ValueError)) throw;
+    }
+    refuse(row, "is " + type_name(item));
+}
+
 int64_t id_of(PyObject* item, size_t row, Py_ssize_t at) {
     const auto index = py::reinterpret_steal<py::object>(PyNumber_Index(item));
     if (!index) {
+        // Whatever else the item itself raises is the caller's.
+        if (!PyErr_ExceptionMatches(PyExc_TypeError)) throw py::error_already_set();
         PyErr_Clear();
-        refuse(row, "has " + std::string(py::str(py::type::handle_of(item).attr("__name__"))) + " at position " +
-                        std::to_string(at));
+        refuse(row, "has " + type_name(item) + " at position " + std::to_string(at));
     }
     int overflow = 0;
     const long long id = PyLong_AsLongLongAndOverflow(index.ptr(), &overflow);
@@ -112,15 +122,11 @@ py::typing::Tuple<py::array_t<int64_t>, py::array_t<int64_t>> ragged_from_rows(c
                 values.push_back(id_of(held.ptr(), row, at));
             }
         } else {
-            const py::array array = py::array::ensure(item);
-            if (!array || array.ndim() != 1 ||
-                !(array.dtype().kind() == 'i' || array.dtype().kind() == 'u' ||
-                  (array.size() == 0 && array.dtype().kind() == 'f'))) {
-                PyErr_Clear();
-                refuse(row, "is " + std::string(py::str(py::type::handle_of(item).attr("__name__"))) +
-                                (array ? " of dtype " + std::string(py::str(array.attr("dtype"))) + " with " +
-                                             std::to_string(array.ndim()) + " dimensions"
-                                       : ""));
+            const py::array array = array_from(item, row);
+            if (array.ndim() != 1 || !(array.dtype().kind() == 'i' || array.dtype().kind() == 'u' ||
+                                       (array.size() == 0 && array.dtype().kind() == 'f'))) {
+                refuse(row, "is " + type_name(item) + " of dtype " + std::string(py::str(array.attr("dtype"))) +
+                                " with " + std::to_string(array.ndim()) + " dimensions");
             }
             const auto ids = py::array_t<int64_t, py::array::c_style | py::array::forcecast>::ensure(array);
             if (!ids) throw py::error_already_set();
@@ -133,8 +139,7 @@ py::typing::Tuple<py::array_t<int64_t>, py::array_t<int64_t>> ragged_from_rows(c
         }
         offsets.push_back(static_cast<int64_t>(values.size()));
     }
-    return py::make_tuple(py::array_t<int64_t>(static_cast<py::ssize_t>(values.size()), values.data()),
-                          py::array_t<int64_t>(static_cast<py::ssize_t>(offsets.size()), offsets.data()));
+    return py::make_tuple(array_of(values), array_of(offsets));
 }
 
 }  // namespace

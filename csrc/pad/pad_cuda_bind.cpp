@@ -38,12 +38,11 @@ void pad(uintptr_t values, int64_t count, bool values_are_int64, uintptr_t offse
 void bind_pad_cuda(py::module_& m) {
     m.attr("ragged_facts_bytes") = sizeof(ragged_facts);
     m.def("check_ragged", &check, py::arg("values"), py::arg("count"), py::arg("values_are_int64"), py::arg("offsets"),
-          py::arg("rows"), py::arg("to_int32"), py::arg("facts"), py::arg("stream"),
-          py::call_guard<py::gil_scoped_release>());
+          py::arg("rows"), py::arg("to_int32"), py::arg("facts"), py::arg("stream"), py::call_guard<released_gil>());
     m.def("pad_ragged", &pad, py::arg("values"), py::arg("count"), py::arg("values_are_int64"), py::arg("offsets"),
           py::arg("rows"), py::arg("width"), py::arg("value"), py::arg("pad_left"), py::arg("kept"),
           py::arg("truncate_left"), py::arg("wide"), py::arg("out"), py::arg("lengths"), py::arg("stream"),
-          py::call_guard<py::gil_scoped_release>());
+          py::call_guard<released_gil>());
 }
 
 }  // namespace embrow

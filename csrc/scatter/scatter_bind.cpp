@@ -28,7 +28,7 @@ template <class Scatter>
 std::optional<bad_id> run(const scatter_job& job, int threads, const Scatter& sum) {
     const size_t cleared_rows = job.state == table_state::anything ? static_cast<size_t>(job.rows) : 0;
     if ((job.ids.count + cleared_rows) * job.dim * element_bytes(job.type) < gil_bytes) return sum(1);
-    const py::gil_scoped_release released;
+    const released_gil released;
     return sum(threads);
 }
 

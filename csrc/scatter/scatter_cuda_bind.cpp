@@ -43,7 +43,7 @@ void scatter(uintptr_t ids, size_t count, bool ids_are_int64, uintptr_t grads, i
     const scatter_job job =
         make_scatter_job(ids, count, ids_are_int64, grads, grad_stride_bytes, out, rows, dim, type, padding_idx, mean);
     check(job, addition_of(atomic));
-    const py::gil_scoped_release released;
+    const released_gil released;
     scatter_rows_cuda(job, addition_of(atomic), reinterpret_cast<std::byte*>(workspace), fault_at(fault),
                       stream_at(stream));
 }
@@ -57,7 +57,7 @@ void scatter_pooled(uintptr_t ids, size_t count, bool ids_are_int64, uintptr_t o
         make_scatter_job(ids, count, ids_are_int64, grads, grad_stride_bytes, out, rows, dim, type, padding_idx, mean);
     check(job, addition_of(atomic));
     const bag_list which{bags, width, {reinterpret_cast<const void*>(offsets), bags, offsets_are_int64}, count};
-    const py::gil_scoped_release released;
+    const released_gil released;
     scatter_bags_cuda(job, which, mode, reinterpret_cast<const std::byte*>(weights), addition_of(atomic),
                       reinterpret_cast<std::byte*>(workspace), fault_at(fault), stream_at(stream));
 }

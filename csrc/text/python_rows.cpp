@@ -5,16 +5,13 @@
 #include <string>
 #include <utility>
 
+#include "bind.h"
 #include "common/hash.h"
 
 namespace py = pybind11;
 
 namespace embrow {
 namespace {
-
-std::string type_name(py::handle value) {
-    return py::str(py::type::handle_of(value).attr("__name__"));
-}
 
 // A str's or bytes' own storage; false for any other object.
 bool borrow(PyObject* value, text_row& row) {

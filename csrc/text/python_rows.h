@@ -7,6 +7,7 @@
 #include <optional>
 #include <vector>
 
+#include "released_gil.h"
 #include "text/rows.h"
 #include "text/tokens.h"
 
@@ -79,7 +80,7 @@ class python_rows {
         if (text_.unread) check(read_items());
         std::optional<size_t> null;
         {
-            const pybind11::gil_scoped_release released;
+            const released_gil released;
             const lock held(text_, null);
             if (!null || rules_.nulls_empty) use(static_cast<const text_rows&>(text_.rows));
         }
@@ -96,7 +97,7 @@ class python_rows {
         }
         std::optional<refused_item> refused;
         {
-            std::optional<pybind11::gil_scoped_release> released;
+            std::optional<released_gil> released;
             use(static_cast<const text_rows&>(text_.rows), [&](size_t) {
                 refused = read_items();
                 released.emplace();

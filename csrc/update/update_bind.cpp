@@ -76,7 +76,7 @@ class updated_table {
     template <class Work>
     std::invoke_result_t<Work, int> run(size_t count, int threads, const Work& work) {
         if (count * job_.dim * element_bytes(job_.type) < gil_bytes) return work(1);
-        const py::gil_scoped_release released;
+        const released_gil released;
         return work(threads);
     }
 

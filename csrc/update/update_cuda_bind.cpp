@@ -55,7 +55,7 @@ class updated_cuda_table {
         job.numbers = {size, direct, eps, beta1, beta2, gain, decay, shrink};
         clock_view& clock = job_.clock;
         clock.stepwise = clock.stepwise || !has_sums(job.numbers, clock.keeps_greatest);
-        const py::gil_scoped_release released;
+        const released_gil released;
         update_rows_cuda(job, reinterpret_cast<std::byte*>(workspace), fault_at(fault), stream_at(stream));
         if (!has_clock) return;
         advance_clock_cuda(clock, steps_, job.numbers, stream_at(stream));
@@ -66,13 +66,13 @@ class updated_cuda_table {
     bool catch_up(uintptr_t ids, size_t count, bool ids_are_int64, uintptr_t workspace, uintptr_t fault,
                   uintptr_t stream) {
         const update_job job = with_ids(ids, count, ids_are_int64);
-        const py::gil_scoped_release released;
+        const released_gil released;
         catch_up_ids_cuda(job, reinterpret_cast<std::byte*>(workspace), fault_at(fault), stream_at(stream));
         return remembered() > 0;
     }
 
     bool catch_up_rows(uintptr_t stream) {
-        const py::gil_scoped_release released;
+        const released_gil released;
         if (remembered() == 0) return false;
         catch_up_all_cuda(job_, stream_at(stream));
         job_.clock.base = job_.clock.step();

@@ -107,7 +107,7 @@ class ngrams {
         std::vector<int64_t> offsets{0};
         std::vector<int64_t> all;
         {
-            const py::gil_scoped_release unlocked;
+            const released_gil unlocked;
             append_all(bytes, ends, offsets, all, threads);
         }
         return {array_of(std::move(offsets)), array_of(std::move(all))};
@@ -159,7 +159,7 @@ class dictionary_reader {
 
     size_t feed(const py::buffer& window, bool last) {
         const held_bytes held(window);
-        const py::gil_scoped_release unlocked;
+        const released_gil unlocked;
         return parser_->feed(held.bytes(), last);
     }
 
@@ -194,7 +194,7 @@ void add_table_rows(packed<float> sums, const packed<float>& table, const packed
     float* const to = sums.mutable_data();
     const std::span bounds(offsets.data(), static_cast<size_t>(offsets.size()));
     const auto dim = static_cast<size_t>(sums.shape(1));
-    const py::gil_scoped_release unlocked;
+    const released_gil unlocked;
     add_rows(to, dim, table.data(), bounds, id, threads);
 }
 

@@ -48,7 +48,7 @@ class row_reader {
 
     size_t feed(const py::buffer& window, bool last, int threads) {
         const held_bytes held(window);
-        const py::gil_scoped_release unlocked;
+        const released_gil unlocked;
         return parser_->feed(held.bytes(), last, threads);
     }
 
@@ -131,7 +131,7 @@ py::array_t<int64_t> find_tokens(int descriptor, const rows_of<uint64_t>& seed, 
     py::array_t<int64_t> ids(static_cast<py::ssize_t>(texts.size()));
     int64_t* const out = ids.mutable_data();
     {
-        const py::gil_scoped_release unlocked;
+        const released_gil unlocked;
         find_in_file(file, texts, out);
     }
     return ids;
@@ -144,7 +144,7 @@ void read_rows_at(int descriptor, uint64_t begin, const rows_of<int64_t>& rows, 
     const std::span<const int64_t> numbers(rows.data(), static_cast<size_t>(rows.size()));
     auto* const to = static_cast<std::byte*>(out.mutable_data());
     const auto row_bytes = static_cast<size_t>(out.shape(1) * out.itemsize());
-    const py::gil_scoped_release unlocked;
+    const released_gil unlocked;
     read_rows(descriptor, begin, row_bytes, numbers, to, threads);
 }
 
@@ -164,7 +164,7 @@ void fill_oov(rows_of<float> weight, const std::vector<int64_t>& rows, const py:
         if (row < 0 || row >= weight.shape(0)) throw py::index_error("fill_oov: no row " + std::to_string(row));
     }
     float* const data = weight.mutable_data();
-    const py::gil_scoped_release unlocked;
+    const released_gil unlocked;
     constexpr size_t grain = 256;
     parallel_for(threads, task_count(rows.size(), grain), [&](size_t task) {
         for (size_t i = task * grain; i < std::min(rows.size(), (task + 1) * grain); ++i) {

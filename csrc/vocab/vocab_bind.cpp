@@ -51,7 +51,7 @@ class token_texts {
 
 vocab_table build_table(py::handle tokens) {
     const token_texts texts(tokens, "Vocab");
-    const py::gil_scoped_release released;
+    const released_gil released;
     return vocab_table::build(texts.get(), random_seed());
 }
 
@@ -88,7 +88,7 @@ vocab_table table_from_parts(const byte_array& seed, const byte_array& index, co
         const py::gil_scoped_acquire acquired;
         delete static_cast<const std::array<py::array, 3>*>(held);
     });
-    const py::gil_scoped_release released;
+    const released_gil released;
     return vocab_table::adopt(std::move(parts));
 }
 
@@ -150,7 +150,7 @@ class shared_counts {
 
     template <class Use>
     auto without_gil(Use&& use) {
-        const py::gil_scoped_release released;
+        const released_gil released;
         return locked(use);
     }
 
@@ -238,7 +238,7 @@ py::typing::Tuple<vocab_table, py::array_t<int64_t>> make_table(shared_counts& s
         counted.insert(specials_first ? counted.begin() : counted.end(), special_counts.begin(), special_counts.end());
         return counts.table(wanted, entries, specials_first);
     });
-    return py::make_tuple(table, py::array_t<int64_t>(static_cast<py::ssize_t>(counted.size()), counted.data()));
+    return py::make_tuple(table, array_of(counted));
 }
 
 }  // namespace
