@@ -11,9 +11,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
-from embrow.vectors import info, load_vectors
+from embrow.vectors import WordVectors, info, load_vectors
 from packed import pack
 from vector_files import SPACED, WEIGHT, make, write
 
@@ -127,3 +128,26 @@ def test_changed_fields_end_in_a_result_or_a_clear_error(
         # A window, its copy and a block; a byte of gzip may become 1032.
         assert peak < (12 << 20) + (1032 if packed else 16) * len(data), (i, stored[:500])
     assert results > 0.02 * 2 * flips
+
+
+@pytest.mark.parametrize("first", [b"Rn\n\xbe", b"5\n\x10\xbe", b" 12\n", b"\n\n\n\xbe", b"0\n1\n", b"12\n\xbe"])
+@pytest.mark.parametrize("dim", [2, 3, 50])
+def test_float32_whose_bytes_look_like_a_line_is_none(first: bytes, dim: int, tmp_path: Path) -> None:
+    weight = np.full((3, dim), -0.3, np.float32)
+    weight[:, -1] = 1e-3  # it has a byte that no text has
+    weight[0, 0] = np.frombuffer(first, np.float32)[0]
+    WordVectors(["a", "b", "c"], weight).save(tmp_path / "v.bin", format="word2vec-binary")
+    assert np.array_equal(load_vectors(tmp_path / "v.bin").weight, weight)
+
+
+@pytest.mark.parametrize("row", ["a 1 2", "a 1 x 3", "a", "a x"])
+def test_a_faulty_line_of_text_is_no_float32(row: str, tmp_path: Path) -> None:
+    (tmp_path / "v").write_text(f"2 3\n{row}\né 3.000000 4.000000 5.000000\n", encoding="utf-8")
+    with pytest.raises(ValueError, match=r"byte \d+: token 0"):
+        load_vectors(tmp_path / "v")
+
+
+@pytest.mark.parametrize("row", ["São 1 2 3", "a\x01 1 2 3", "a\t1 2 3", "a\t1\t2\t3"])
+def test_a_line_of_text_is_no_float32(row: str, tmp_path: Path) -> None:
+    (tmp_path / "v").write_text(f"1 3\n{row}\n", encoding="utf-8")
+    assert load_vectors(tmp_path / "v").weight.tolist() == [[1, 2, 3]]

@@ -33,7 +33,10 @@ _HEADER_CUT = re.compile(rb"[ \t]*\d+[ \t]*\d*[ \t]*\r?")
 _MAX_DIM = (64 << 20) // 4
 _MAX_ROWS = 2**62
 _SAMPLE_LINES = 32
+_SAMPLE_BYTES = 1 << 16
+_SEPARATOR = re.compile(rb"[ \t]")
 _TEXT_BYTES = frozenset(range(0x20, 0x7F)) | {9, 13}
+_CONTROL = re.compile(rb"[\x00-\x08\x0e-\x1f\x7f]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,13 +133,18 @@ def _header(head: bytes, complete: bool) -> tuple[int, int, int]:
 
 def _rows_are_text(rows: bytes, dim: int) -> bool:
     """Whether the first row is a line of text: what follows the token would else be dim float32."""
-    rows = rows.lstrip(b"\n")
-    token, space, rest = rows.partition(b" ")
-    if not space or b"\n" in token or b"\t" in token:
+    line = rows.lstrip(b"\n").split(b"\n", 1)[0]
+    separator = _SEPARATOR.search(line)
+    if separator is None:
         # No float32 either: a line that text can explain.
         return True
-    vector = rest[: 4 * dim].split(b"\n", 1)[0]
-    return bool(vector) and _TEXT_BYTES.issuperset(vector)
+    vector = line[separator.end() :]
+    fields = vector.split()
+    if len(fields) >= dim and all(map(is_number, fields[-dim:])):
+        return True
+    # A faulty line, or float32 whose first bytes look like one.
+    vector = vector[: 4 * dim]
+    return bool(vector) and _TEXT_BYTES.issuperset(vector) and not _CONTROL.search(rows, 0, _SAMPLE_BYTES)
 
 
 def is_number(field: bytes) -> bool:
