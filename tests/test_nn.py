@@ -846,3 +846,12 @@ def test_padding_idx_of_an_empty_table_is_pytorchs() -> None:
     assert F.embedding(ids, table, padding_idx=0).shape == (0, 3)
     with pytest.raises(AssertionError, match="Padding_idx must be within num_embeddings"):
         F.embedding(ids, table, padding_idx=1)
+
+
+@pytest.mark.parametrize("kind", [Embedding, embrow.nn.EmbeddingBag])
+def test_max_norm_on_a_table_made_in_inference_mode(kind: Any) -> None:
+    with torch.inference_mode():
+        layer = kind(10, 8, max_norm=1.0)
+    with torch.no_grad():
+        rows = layer(torch.tensor([[0, 3]]))
+    assert rows.norm(dim=-1).max() < 1.001

@@ -341,7 +341,10 @@ def test_an_id_outside_the_table_is_named(
     ids = torch.zeros(12, dtype=id_type)
     ids[position] = value
     table = torch.ones(9, 3)
-    text = f"Index {position} of input takes value {value} which is not in the valid range [0, 9)"
+    text = (
+        f"Index {position} of input takes value {value} which is not in the valid range [0, 9): Expected idx >= 0 && "
+        f"idx < num_embeddings but found idx to be {value}"
+    )
     with pytest.raises(RuntimeError, match="^" + re.escape(text) + "$"):
         F.embedding_bag(ids.reshape(3, 4), table, mode=mode, **settings)
     assert torch.equal(table, torch.ones(9, 3))
@@ -398,3 +401,31 @@ def test_sparse_with_scale_grad_by_freq_raises_in_backward_only() -> None:
     out = F.embedding_bag(torch.tensor([[1]]), table, mode="sum", sparse=True, scale_grad_by_freq=True)
     with pytest.raises(RuntimeError, match="scale_grad_by_freq"):
         out.sum().backward()
+
+
+class Stops(torch.autograd.Function):
+    """Passes numbers on, and no gradient back."""
+
+    @staticmethod
+    def forward(ctx: Any, x: torch.Tensor) -> torch.Tensor:
+        return x.clone()
+
+    @staticmethod
+    def backward(ctx: Any, grad: torch.Tensor) -> None:
+        return None
+
+
+@pytest.mark.parametrize("count", [3, 4000])
+def test_no_gradient_makes_none(count: int) -> None:
+    ids = torch.arange(count).view(1, -1) % 9
+    table, weights = torch.ones(9, 32, requires_grad=True), torch.ones(1, count, requires_grad=True)
+    for sparse in (False, True):
+        for rows in (
+            F.embedding(ids, table, sparse=sparse),
+            F.embedding_bag(ids, table, mode="sum", per_sample_weights=weights, sparse=sparse),
+            F.embedding_bag(ids, table, sparse=sparse),
+        ):
+            Stops.apply(rows).sum().backward()
+            assert table.grad is None
+            assert weights.grad is None
+    assert torch.autograd.grad(Stops.apply(F.embedding_bag(ids, table)).sum(), table, allow_unused=True) == (None,)

@@ -11,8 +11,11 @@ std::string bad_id_message(const bad_id& bad, int64_t rows) {
 }
 
 std::string bad_bag_id_message(const bad_id& bad, int64_t rows) {
-    return "Index " + std::to_string(bad.position) + " of input takes value " + std::to_string(bad.value) +
-           " which is not in the valid range [0, " + std::to_string(rows) + ")";
+    // PyTorch has one text or the other, by dtype, mode and padding.
+    const std::string value = std::to_string(bad.value);
+    return "Index " + std::to_string(bad.position) + " of input takes value " + value +
+           " which is not in the valid range [0, " + std::to_string(rows) +
+           "): Expected idx >= 0 && idx < num_embeddings but found idx to be " + value;
 }
 
 }  // namespace embrow

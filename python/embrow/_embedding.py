@@ -78,7 +78,7 @@ def embedding(
     if max_norm is not None:
         _core.check_ids(ids.data_ptr(), ids.numel(), ids.dtype is _int64, rows)
         with torch.no_grad():
-            torch.embedding_renorm_(weight, ids, max_norm, norm_type)
+            torch.embedding_renorm_(weight.detach(), ids, max_norm, norm_type)
     if out is not None:
         table_bytes = (rows - 1) * row_stride_bytes(weight, dim) + dim * weight.itemsize
         if _meets(out, weight.data_ptr(), table_bytes) or _meets(out, ids.data_ptr(), ids.nbytes):
@@ -213,13 +213,16 @@ class _Lookup(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, weight: Tensor, ids: Tensor, settings: tuple[int, int, int, bool, bool]) -> Tensor:
         ctx.save_for_backward(ids)
+        ctx.set_materialize_grads(False)
         ctx.settings = settings
         rows, dim, _, _, sparse = settings
         # Of sparse gradients this is known already.
         return (_gather if sparse else _gather_sooner)(weight, ids, rows, dim)
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> Any:
+    def backward(ctx: Any, grad: Tensor | None) -> Any:
+        if grad is None:
+            return None, None, None
         (ids,) = ctx.saved_tensors
         rows, _, padding_idx, by_freq, sparse = ctx.settings
         return table_gradient(grad, ids, rows, padding_idx, by_freq, sparse), None, None

@@ -146,7 +146,7 @@ def embedding_bag(
     if max_norm is not None:
         _core.check_bag_ids(*bags.arguments()[:3], settings.rows)
         with torch.no_grad():
-            torch.embedding_renorm_(weight, bags.ids, max_norm, norm_type)
+            torch.embedding_renorm_(weight.detach(), bags.ids, max_norm, norm_type)
     trained = weight.requires_grad or (per_sample_weights is not None and per_sample_weights.requires_grad)
     if trained and _is_grad_enabled():
         rows_of_bags: Tensor = _apply(weight, per_sample_weights, bags, settings)
@@ -234,13 +234,16 @@ class _BagLookup(torch.autograd.Function):
         # A table that only its own gradient would need may change before backward.
         table = weight if ctx.needs_input_grad[1] else None
         ctx.save_for_backward(bags.ids, bags.offsets, table, weights, winners)
+        ctx.set_materialize_grads(False)
         ctx.bags = bags.count, bags.width
         ctx.ids_count = bags.ids.numel()
         ctx.settings = settings
         return _pool(weight, weights, bags, settings, winners)
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> Any:
+    def backward(ctx: Any, grad: Tensor | None) -> Any:
+        if grad is None:
+            return None, None, None, None
         ids, offsets, weight, weights, winners = ctx.saved_tensors
         settings = ctx.settings
         # Hooks of saved tensors may have made others of them; what is wrong with those PyTorch's operators tell.

@@ -136,5 +136,6 @@ def _bad_id(position: int, value: int, rows: int, process: int | None) -> IndexE
 def _bad_bag_id(position: int, value: int, rows: int, process: int | None) -> RuntimeError:
     where = "" if process is None else f" in process {process}"
     return RuntimeError(
-        f"Index {position} of input{where} takes value {value} which is not in the valid range [0, {rows})"
+        f"Index {position} of input{where} takes value {value} which is not in the valid range [0, {rows}): Expected "
+        f"idx >= 0 && idx < num_embeddings but found idx to be {value}"
     )

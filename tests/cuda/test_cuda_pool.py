@@ -192,7 +192,10 @@ def test_the_first_bad_id_is_named_and_all_others_count(
     job = dataclasses.replace(good, ids=good.ids.copy())
     job.ids[list(bad)] = list(bad.values())
     position = min(bad)
-    message = f"Index {position} of input takes value {bad[position]} which is not in the valid range [0, 37)"
+    message = (
+        f"Index {position} of input takes value {bad[position]} which is not in the valid range [0, 37): Expected idx "
+        f">= 0 && idx < num_embeddings but found idx to be {bad[position]}"
+    )
     for run in (job.cpu, lambda: job.cuda(device, kernels)):
         with pytest.raises(RuntimeError, match=f"^{re.escape(message)}$"):
             run()
