@@ -214,3 +214,58 @@ def test_a_step_allocates_nothing_of_the_size_of_the_table(kind: Any, catch_up: 
     assert events
     # Of the table's 12.8 MB.
     assert max(abs(event.cpu_memory_usage) for event in events) < 100_000
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [(name, kind) for name in ("SGD", "Adagrad", "Adam") for kind in ("entries", "strided")]
+    + [("SGD", "complex"), ("Adagrad", "complex")],
+)
+def test_sparse_gradients_that_are_no_rows_of_floats(name: str, kind: str) -> None:
+    ours, peer, _ = PEERS[name]
+    generator = torch.Generator().manual_seed(0)
+
+    def made() -> nn.Parameter:
+        dtype = torch.complex64 if kind == "complex" else torch.float32
+        weight = torch.randn(6, 4, 2, generator=generator.manual_seed(0), dtype=dtype)
+        return nn.Parameter(weight[..., 0] if kind == "strided" else weight[..., 0].contiguous())
+
+    one, two, dense = made(), made(), nn.Parameter(torch.ones(3))
+    optimizers = [ours([one, dense], lr=0.1), peer([two], lr=0.1)]
+    for step in range(10):
+        ids = torch.randint(0, 6, (3, 4), generator=generator.manual_seed(step))
+        for weight, optimizer in zip((one, two), optimizers, strict=True):
+            optimizer.zero_grad()
+            if kind == "entries":
+                torch.gather(weight, 0, ids, sparse_grad=True).square().sum().backward()
+            else:
+                rows = ids.view(1, -1)
+                weight.grad = torch.sparse_coo_tensor(rows, 2 * weight.detach()[rows[0]], weight.shape)
+            optimizer.step()
+    assert torch.equal(one, two)
+    assert not torch.equal(one, made())
+
+
+def test_loading_leaves_no_keys_of_schedulers() -> None:
+    def new(lr: float) -> torch.optim.Optimizer:
+        return optim.SGD([nn.Parameter(torch.ones(2))], lr=lr)
+
+    saved = new(0.5).state_dict()
+    one = new(0.1)
+    torch.optim.lr_scheduler.StepLR(one, 10)
+    one.load_state_dict(saved)
+    assert torch.optim.lr_scheduler.StepLR(one, 10).base_lrs == [0.5]
+    two = new(0.1)
+    two.register_load_state_dict_pre_hook(lambda _, wrapped: wrapped["optimizer"])
+    two.load_state_dict({"optimizer": saved})
+    assert two.param_groups[0]["lr"] == 0.5
+
+
+def test_a_param_group_is_the_one_given() -> None:
+    group: dict[str, Any] = {"params": [nn.Parameter(torch.ones(2))], "lr": 0.1}
+    one = optim.SGD([group], lr=1.0)
+    assert one.param_groups[0] is group
+    masked = {**group, "params": [nn.Parameter(torch.ones(2))], "rows": torch.tensor([True, False])}
+    one.add_param_group(masked)
+    assert "rows" in masked
+    assert "rows" not in one.param_groups[1]

@@ -30,6 +30,8 @@ _GOLDEN = 0x9E3779B97F4A7C15
 _known_forwards = frozenset(
     layer.forward for layer in (_torch_nn.Embedding, _torch_nn.EmbeddingBag, nn.Embedding, nn.EmbeddingBag)
 )
+# What a param group may hold that goes to its parameters.
+_of_parameters = ("stochastic_rounding", "seed", "rows")
 _rounded_dtypes = (torch.bfloat16, torch.float16)
 RowsState = tuple[_core.UpdateRule, list[Tensor | None], int]
 
@@ -67,6 +69,15 @@ def _check_served(name: str, parameter: Tensor, grad: Tensor) -> None:
     if parameter.dtype not in elements:
         found = str(parameter.dtype).removeprefix("torch.")
         raise TypeError(f"{about} must be float32, float64, bfloat16 or float16, found {found}")
+
+
+def goes_by_whole_rows(parameter: Tensor, grad: Tensor) -> bool:
+    """Whether the entries of a sparse gradient are rows, and the parameter's lie as the kernels read them."""
+    return (
+        grad.sparse_dim() == 1
+        and parameter.layout is torch.strided
+        and (parameter.is_contiguous() or (parameter.dim() == 2 and parameter.stride(1) == 1))
+    )
 
 
 def _local_grad(parameter: Any, grad: Any) -> Tensor:
@@ -155,6 +166,8 @@ class SparseRows(torch.optim.Optimizer):
     _masks: dict[Tensor, Tensor]
     _seeds: dict[Tensor, int]
     _catches_up: bool
+    # Whether PyTorch's optimizer of the same name takes sparse gradients.
+    _torch_takes_sparse = False
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -203,7 +216,8 @@ class SparseRows(torch.optim.Optimizer):
             parameters and not into :attr:`param_groups`, which PyTorch's optimizer of the same name can load.
         """
         stochastic, seed = self._rounding
-        if isinstance(param_group, dict):
+        mask = None
+        if isinstance(param_group, dict) and not param_group.keys().isdisjoint(_of_parameters):
             param_group = dict(param_group)
             stochastic = param_group.pop("stochastic_rounding", stochastic)
             seed = param_group.pop("seed", seed)
@@ -322,7 +336,18 @@ class SparseRows(torch.optim.Optimizer):
         grad = parameter.grad
         if grad is None:
             return False
-        return grad.layout is torch.sparse_coo or parameter in self._masks or parameter in self._seeds
+        if parameter in self._masks or parameter in self._seeds:
+            return True
+        return grad.layout is torch.sparse_coo and (parameter in self._tables or not self._is_torchs(parameter, grad))
+
+    def _is_torchs(self, parameter: Tensor, grad: Tensor) -> bool:
+        """Whether PyTorch's step takes a sparse gradient that the kernels do not."""
+        return (
+            self._torch_takes_sparse
+            and not self._catches_up
+            and not is_shared(parameter)
+            and not (parameter.dtype in elements and goes_by_whole_rows(parameter, grad))
+        )
 
     def _init_group(self, group: dict[str, Any], *lists: Any) -> Any:
         ours = [p for p in group["params"] if self._goes_by_rows(p)]
@@ -561,11 +586,7 @@ class SparseRows(torch.optim.Optimizer):
             # What has been loaded into a table has missed nothing.
             if table.is_as_left():
                 table.catch_up()
-        # What it lacks, as that of SparseAdam lacks much, stays as it is in each group.
-        saved = state_dict["param_groups"]
-        if len(saved) == len(self.param_groups):
-            saved = [{**group, **found} for group, found in zip(self.param_groups, saved, strict=True)]
-        super().load_state_dict({**state_dict, "param_groups": saved})
+        super().load_state_dict(state_dict)
 
     def __getstate__(self) -> dict[str, Any]:
         self.catch_up()
@@ -575,6 +596,11 @@ class SparseRows(torch.optim.Optimizer):
     def __setstate__(self, state: dict[str, Any]) -> None:
         # What rows missed belongs to the state that is being replaced.
         self._tables = {}
+        if "defaults" not in state:
+            # Of load_state_dict. What it lacks, as that of SparseAdam lacks much, stays as it is in each group.
+            for group, found in zip(self.param_groups, state["param_groups"], strict=True):
+                for name in self.defaults.keys() & group.keys():
+                    found.setdefault(name, group[name])
         super().__setstate__(state)
         for group in self.param_groups:
             for name, value in self.defaults.items():

@@ -15,13 +15,45 @@ from torch import Tensor
 from embrow import _core
 from embrow._row_table import Numbers
 from embrow._sharding import is_shared, is_split_by_rows, local_rows, of_every_process, row_numbers
-from embrow._sparse_rows import RowsState, SparseRows, new_step
+from embrow._sparse_rows import RowsState, SparseRows, goes_by_whole_rows, new_step
 from embrow._table_memory import filled_like, is_large
 
 __all__ = ["SGD", "Adagrad", "Adam", "AdamW", "RowwiseAdagrad", "clip_grad_norm_"]
 
 
 class _SparseAdam(SparseRows):
+    def _step_table(self, parameter: Tensor, group: dict[str, Any], state: dict[str, Any]) -> None:
+        grad = parameter.grad
+        assert grad is not None
+        if (
+            grad.layout is not torch.sparse_coo
+            or parameter in self._tables
+            or goes_by_whole_rows(parameter, grad)
+            or self._catches_up
+            or is_shared(parameter)
+            or group["amsgrad"]
+            or group["weight_decay"]
+        ):
+            super()._step_table(parameter, group, state)
+            return
+        # Entries that are no rows, or rows with gaps: SparseAdam takes them.
+        _, _, count = self._rows_state(parameter, state, group)
+        grad_scale = getattr(self, "grad_scale", None)
+        beta1, beta2 = map(float, group["betas"])
+        torch.optim._functional.sparse_adam(
+            [parameter],
+            [grad if grad_scale is None else grad / grad_scale],
+            [state["exp_avg"]],
+            [state["exp_avg_sq"]],
+            [count + 1],
+            eps=group["eps"],
+            beta1=beta1,
+            beta2=beta2,
+            lr=float(group["lr"]),
+            maximize=group["maximize"],
+        )
+        state["step"] += 1
+
     def _rows_state(self, parameter: Tensor, state: dict[str, Any], group: dict[str, Any]) -> RowsState:
         if not state:
             state["step"] = new_step(group)
@@ -134,6 +166,8 @@ class SGD(SparseRows, torch.optim.SGD):
     >>> optimizer.step()
     """
 
+    _torch_takes_sparse = True
+
     def _rows_state(self, parameter: Tensor, state: dict[str, Any], group: dict[str, Any]) -> RowsState:
         if group["momentum"] == 0:
             return _core.UpdateRule.sgd, [None, None, None], 0
@@ -181,6 +215,8 @@ class Adagrad(SparseRows, torch.optim.Adagrad):
     >>> layer(torch.tensor([3, 7])).sum().backward()
     >>> optimizer.step()
     """
+
+    _torch_takes_sparse = True
 
     def _remake_state(self) -> None:
         number = self.defaults["initial_accumulator_value"]
@@ -394,8 +430,8 @@ def clip_grad_norm_(
     total: Tensor = torch.linalg.vector_norm(torch.cat(norms), norm_type)
     if error_if_nonfinite and not torch.isfinite(total):
         raise RuntimeError(
-            f"clip_grad_norm_: the norm of order {norm_type} of the gradients is {total.item()}, so they cannot "
-            "be scaled; to scale them all the same, give error_if_nonfinite=False"
+            f"clip_grad_norm_: The total norm of order {norm_type} for gradients from `parameters` is non-finite, "
+            f"{total.item()}, so it cannot be clipped; to scale them all the same, set `error_if_nonfinite=False`"
         )
     scale = (max_norm / (total + 1e-6)).clamp(max=1.0)
     for value in values:
