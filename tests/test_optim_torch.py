@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import inspect
 import math
 from typing import Any
 
@@ -269,3 +270,19 @@ def test_a_param_group_is_the_one_given() -> None:
     one.add_param_group(masked)
     assert "rows" in masked
     assert "rows" not in one.param_groups[1]
+
+
+@pytest.mark.parametrize("kind", ALL)
+def test_init_tells_what_it_takes(kind: Any) -> None:
+    class Sub(kind):  # type: ignore[misc]
+        pass
+
+    name = kind.__name__
+    theirs = getattr(torch.optim, "Adagrad" if name == "RowwiseAdagrad" else name)
+    for asked in (kind, Sub):
+        found = inspect.signature(asked.__init__).parameters
+        assert list(found)[1:] == list(inspect.signature(asked).parameters)
+        shared = [p for p in inspect.signature(theirs.__init__).parameters if p in found]
+        assert shared == [p for p in found if p in shared]
+        assert {"params", "lr", "maximize", "seed", "rows"} <= set(found)
+    assert Sub([nn.Parameter(torch.ones(2))], 0.5).defaults["lr"] == 0.5

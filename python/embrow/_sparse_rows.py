@@ -172,10 +172,19 @@ class SparseRows(torch.optim.Optimizer):
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         taken = list(inspect.signature(cls.__init__).parameters.values())
-        if cls.__init__ is SparseRows.__init__:
+        of_torch = super(SparseRows, cls).__init__  # noqa: UP008
+        if cls.__init__ is SparseRows.__init__ and of_torch is not torch.optim.Optimizer.__init__:
             # What it hands on to PyTorch's, then what it takes itself.
-            handed_on = inspect.signature(super(SparseRows, cls).__init__).parameters.values()  # noqa: UP008
-            taken = [*handed_on, *(p for p in taken if p.kind is p.KEYWORD_ONLY)]
+            own = [p for p in taken if p.kind is p.KEYWORD_ONLY]
+            taken = [*inspect.signature(of_torch).parameters.values(), *own]
+
+            # One of its own, for those who ask it what it takes.
+            def __init__(self: SparseRows, *args: Any, **kwargs: Any) -> None:
+                SparseRows.__init__(self, *args, **kwargs)
+
+            __init__.__signature__ = inspect.Signature(taken)  # type: ignore[attr-defined]
+            __init__.__qualname__ = f"{cls.__qualname__}.__init__"
+            cls.__init__ = __init__  # type: ignore[method-assign]
         cls.__signature__ = inspect.Signature([p for p in taken if p.name != "self"])  # type: ignore[attr-defined]
 
     def __init__(
