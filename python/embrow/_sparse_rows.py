@@ -345,9 +345,9 @@ class SparseRows(torch.optim.Optimizer):
         grad = parameter.grad
         if grad is None:
             return False
-        if parameter in self._masks or parameter in self._seeds:
+        if grad.layout is torch.sparse_coo and (parameter in self._tables or not self._is_torchs(parameter, grad)):
             return True
-        return grad.layout is torch.sparse_coo and (parameter in self._tables or not self._is_torchs(parameter, grad))
+        return parameter in self._masks or parameter in self._seeds
 
     def _is_torchs(self, parameter: Tensor, grad: Tensor) -> bool:
         """Whether PyTorch's step takes a sparse gradient that the kernels do not."""
