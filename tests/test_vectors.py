@@ -406,6 +406,29 @@ def test_word_vectors() -> None:
         WordVectors(["a"], np.zeros((1, 3), np.int64))
 
 
+@pytest.mark.parametrize("scale", [1e-42, 1e-30, 1.0, 1e30, 1e38])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_cosines_of_huge_and_of_tiny_vectors(scale: float, dtype: type[np.floating]) -> None:
+    rows = np.array([[1, 1], [-1, -1], [1, 1], [0, 0], [1, 0]])
+    if dtype == np.float64:
+        scale **= 7 if scale < 1e38 else 8
+    weight = np.concatenate([rows * scale, rows[:1]]).astype(dtype)
+    found = WordVectors(list("abcdef"), weight).most_similar("a")
+    assert [token for token, _ in found[2:]] == ["e", "d", "b"]
+    np.testing.assert_allclose([cosine for _, cosine in found], [1, 1, 0.5**0.5, 0, -1], rtol=1e-3)
+    assert WordVectors(list("abcdef"), weight).most_similar("f")[0][1] == pytest.approx(1, rel=1e-3)
+
+
+def test_vectors_that_are_not_finite_are_near_to_none() -> None:
+    weight = np.array([[1, 1], [1, 0.9], [np.inf, 2], [0, 1], [np.nan, 0], [0, 0], [-np.inf, 0]], np.float32)
+    for dtype in (np.float16, np.float32, np.float64):
+        vectors = WordVectors(list("abcdefg"), weight.astype(dtype))
+        assert [token for token, _ in vectors.most_similar("a")] == ["b", "d", "f"]
+        assert vectors.most_similar("a", 1) == [("b", pytest.approx(0.9986, rel=1e-3))]
+        assert vectors.most_similar("f") == [("a", 0.0), ("b", 0.0), ("d", 0.0)]
+        assert vectors.most_similar("c") == vectors.most_similar("e") == []
+
+
 def test_most_similar_is_gensims() -> None:
     from gensim.models import KeyedVectors
 

@@ -20,6 +20,10 @@ if TYPE_CHECKING:
 
     from embrow.vectors._subwords import KnownSubwords, Subwords
 
+# Between these norms no product of float32 overflows, nor loses digits to underflow that its sum would show.
+_SAFE_NORMS = (2.0**-100, 2.0**100)
+_SCALED_ROWS = 4096
+
 
 @dataclass(frozen=True, slots=True)
 class LoadReport:
@@ -168,19 +172,18 @@ class WordVectors:
 
         Notes
         -----
-        Reads the whole table once. Rows of zeros have cosine 0; of equal cosines the earlier row comes first.
+        Reads the whole table once. Rows of zeros have cosine 0; of equal cosines the earlier row comes first. A vector
+        that is not finite has no cosine: such rows are left out, and no token is near to one.
         """
         row = self._row(token)
         vector = self[token]
-        weight = self.weight
-        if weight.dtype == np.float16:
-            weight, vector = weight.astype(np.float32), vector.astype(np.float32)
-        norms = np.sqrt(np.einsum("ij,ij->i", weight, weight, dtype=np.float64))
-        scale = norms * np.sqrt(np.einsum("i,i->", vector, vector, dtype=np.float64))
-        cosines = np.divide(weight @ vector, scale, out=np.zeros(len(self)), where=scale > 0)
+        if not np.isfinite(vector).all():
+            return []
+        cosines = _cosines(self.weight, vector)
         if row >= 0:
-            cosines[row] = -np.inf
-        topn = min(topn, len(self) - (row >= 0))
+            cosines[row] = np.nan
+        cosines[np.isnan(cosines)] = -np.inf
+        topn = min(topn, int(np.count_nonzero(cosines > -np.inf)))
         if topn <= 0:
             return []
         bound = np.partition(cosines, len(self) - topn)[len(self) - topn]
@@ -237,3 +240,28 @@ class WordVectors:
                 stacklevel=2,
             )
         save_vectors(path, format, self.tokens, self.weight)
+
+
+def _cosines(weight: npt.NDArray[Any], vector: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
+    """Return the cosine of each row to a finite vector: 0 where either is zero, NaN where the row is not finite."""
+    if weight.dtype.itemsize == 2:
+        weight, vector = weight.astype(np.float32), vector.astype(np.float32)
+    vector = _scaled(vector)
+    with np.errstate(over="ignore", under="ignore", invalid="ignore"):
+        norms = np.sqrt(np.einsum("ij,ij->i", weight, weight, dtype=np.float64))
+        products = weight @ vector
+        unsafe = np.flatnonzero(~((norms > _SAFE_NORMS[0]) & (norms < _SAFE_NORMS[1])))
+        for chosen in np.split(unsafe, range(_SCALED_ROWS, len(unsafe), _SCALED_ROWS)):
+            rows = _scaled(weight[chosen])
+            norms[chosen] = np.sqrt(np.einsum("ij,ij->i", rows, rows, dtype=np.float64))
+            products[chosen] = rows @ vector
+        scale = norms * np.sqrt(np.einsum("i,i->", vector, vector, dtype=np.float64))
+        cosines: npt.NDArray[np.float64] = np.divide(products, scale, out=np.zeros(len(weight)), where=scale != 0)
+    return cosines
+
+
+def _scaled(rows: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Return each row times the power of two, which costs no digits, that brings its largest number to 0.5 ... 1."""
+    largest = np.abs(rows).max(-1, keepdims=True, initial=0)
+    scaled: npt.NDArray[Any] = np.ldexp(rows, -np.frexp(largest)[1])
+    return scaled
