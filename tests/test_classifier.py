@@ -334,6 +334,18 @@ def test_failed_save_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.Mon
     assert path.read_text() == "old"
 
 
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float16, torch.bfloat16])
+def test_a_model_made_another_dtype_is_not_saved(tmp_path: Path, dtype: torch.dtype) -> None:
+    model = TextClassifier(**QUICK).fit(TEXTS, LABELS)
+    model.model_.to(dtype)
+    with pytest.raises(ValueError, match=rf"save: linear.weight of model_ is {dtype}; a file holds torch.float32"):
+        model.save(tmp_path / "m")
+    assert list(tmp_path.iterdir()) == []
+    model.model_.float()
+    model.save(tmp_path / "m")
+    np.testing.assert_array_equal(TextClassifier.load(tmp_path / "m").predict_proba(TEXTS), model.predict_proba(TEXTS))
+
+
 def test_function_as_tokenizer_works_but_is_not_saved(tmp_path: Path) -> None:
     model = TextClassifier(**QUICK, tokenizer=lambda text: text.split("t")).fit(TEXTS, LABELS)
     assert "s" in model.vocab_

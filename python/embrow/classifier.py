@@ -254,7 +254,8 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         Raises
         ------
         ValueError
-            The tokenizer is a function, or the labels are neither text, numbers nor bools.
+            The tokenizer is a function, the labels are neither text, numbers nor bools, or `model_` was made another
+            dtype than float32, of which a file could not give the same predictions.
         """
         check_is_fitted(self, "model_")
         if callable(self.vocab_.tokenizer):
@@ -272,7 +273,11 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             "history": self.history_,
             "coverage": None if self.coverage_ is None else dataclasses.asdict(self.coverage_),
         }
-        arrays = {name: value.detach().cpu().numpy() for name, value in self.model_.state_dict().items()}
+        state = self.model_.state_dict()
+        for name, value in state.items():
+            if value.dtype != torch.float32:
+                raise ValueError(f"save: {name} of model_ is {value.dtype}; a file holds torch.float32: model_.float()")
+        arrays = {name: value.detach().cpu().numpy() for name, value in state.items()}
         _write_file(Path(path), meta, self.vocab_, arrays)
 
     @classmethod
