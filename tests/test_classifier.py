@@ -149,6 +149,27 @@ def test_fit_leaves_torchs_generator_and_threads_alone() -> None:
     assert torch.get_num_threads() == before
 
 
+@pytest.mark.parametrize("outside", [torch.no_grad, torch.inference_mode])
+@pytest.mark.parametrize("labels", [LABELS, [0, 1, 2] * 8])
+def test_fit_trains_where_gradients_are_off(outside: Any, labels: list[Any]) -> None:
+    options = {**QUICK, "epochs": 3, "validation_fraction": 0.25, "class_weight": "balanced"}
+    expected = TextClassifier(**options).fit(TEXTS, labels)
+    with outside():
+        found = TextClassifier(**options).fit(TEXTS, labels)
+        assert not torch.is_grad_enabled()
+    assert found.history_ == expected.history_
+    found.model_(torch.ones(1, found._width, dtype=torch.int64)).sum().backward()
+
+
+def test_probabilities_are_float32_under_autocast() -> None:
+    for labels in (LABELS, [0, 1, 2] * 8):
+        model = TextClassifier(**QUICK).fit(TEXTS, labels)
+        with torch.autocast("cpu", torch.bfloat16):
+            found = model.predict_proba(TEXTS)
+        assert found.dtype == np.float32
+        np.testing.assert_allclose(found, model.predict_proba(TEXTS), atol=0.05)
+
+
 def test_flatten_cuts_and_pads_to_the_width_of_training() -> None:
     model = TextClassifier(**QUICK).fit(TEXTS, LABELS)
     assert model.model_.linear.in_features == 4 * 8

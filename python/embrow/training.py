@@ -101,7 +101,8 @@ def fit_model(
     device = device or torch.device("cpu")
     served = device.type == "cpu" or _gpu.served(device) is not None
     settings = dataclasses.replace(settings, sparse=settings.sparse and served)
-    with seeded(seed):
+    # What is made in inference mode cannot be trained.
+    with seeded(seed), torch.inference_mode(False):
         model = TextModel(
             num_embeddings,
             embedding_dim,
@@ -119,7 +120,7 @@ def fit_model(
         num_threads = 1
     # Torch's own optimizers build sparse tensors, and warn once where nobody has opted into or out of checking those.
     unchecked = torch.sparse.check_sparse_tensor_invariants(enable=False)  # type: ignore[no-untyped-call]
-    with threads(num_threads), unchecked:
+    with threads(num_threads), unchecked, torch.inference_mode(False), torch.enable_grad():
         history = train(
             model,
             rows.to(device),
@@ -254,7 +255,8 @@ def labels_of(scores: Tensor) -> Tensor:
 
 
 def probabilities_of(scores: Tensor) -> np.ndarray[Any, Any]:
-    """Return the probability of each class, float32 (rows, classes)."""
+    """Return the probability of each class, float32 (rows, classes), also of scores that autocast made narrower."""
+    scores = scores.float()
     if scores.shape[1] == 1:
         likely = torch.sigmoid(scores.squeeze(1))
         return torch.stack([1 - likely, likely], 1).cpu().numpy()
