@@ -221,6 +221,25 @@ def test_errors_name_rows_of_all_texts_where_some_are_held_out(position: int) ->
             )
 
 
+@pytest.mark.parametrize("tokenizer", ["whitespace", str.split])
+def test_errors_of_rows_name_what_was_called(tokenizer: Any) -> None:
+    model = TextClassifier(**QUICK, tokenizer=tokenizer).fit(TEXTS, LABELS)
+    for bad, error, message in [
+        (None, TypeError, r'row 1 is None; drop it or give ""$'),
+        (3, TypeError, "row 1 is int; rows are str, bytes or lists of them"),
+        (b"\xff", ValueError, "row 1 is not valid UTF-8 at byte 0"),
+        ("\ud800", ValueError, "row 1 has a lone surrogate at character 0"),
+    ]:
+        texts = ["nice", bad, "bad"]
+        for called, action in (
+            (lambda texts=texts: model.fit(texts, [0, 1, 0]), "fit"),
+            (lambda texts=texts: model.predict(texts), "predict"),
+            (lambda texts=texts: model.predict_proba(texts), "predict_proba"),
+        ):
+            with pytest.raises(error, match=f"^{action}: {message}"):
+                called()
+
+
 def test_scikit_learn_clones_searches_and_pipes() -> None:
     model = TextClassifier(**QUICK, lowercase=True)
     assert clone(model).get_params() == model.get_params()

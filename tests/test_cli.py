@@ -20,6 +20,7 @@ from embrow import TextClassifier  # noqa: E402
 from embrow.cli import main  # noqa: E402
 from fasttext_files import MODELS  # noqa: E402
 
+LONE_SURROGATE = '{"text": "a", "label": "b"}\n{"text": "c\\ud800", "label": "d"}\n'
 WORDS = ["nice", "great", "bad", "awful"]
 CSV = "label,text\n" + "good,nice great\npoor,bad awful\n" * 12
 
@@ -187,6 +188,8 @@ def compare_with(*arguments: str, data: str = "data.csv", vectors: str = "vector
         ("label,text\n" + "a,b\n" * 9, ("train", "x", "-o", "out"), "only one class, 'a'"),
         ("label,text\na,b\n ,c\n", compare_with(data="x"), "x, line 3, column 'label': the label is blank"),
         ("label,text\na,b\n,c\n", ("train", "x", "-o", "out"), "x, line 3, column 'label': the label is blank"),
+        (LONE_SURROGATE, compare_with(data="x"), "x, line 2: the text has a lone surrogate at character 1"),
+        (LONE_SURROGATE, ("train", "x", "-o", "out"), "x, line 2: the text has a lone surrogate at character 1"),
         (None, compare_with("--dim", "4"), "embedding_dim is 4 but the vectors have dim 3"),
         (None, ("train", "data.csv", "-o", "out", "--vectors", "vectors.bin", "--dim", "4"), "embedding_dim is 4"),
         (None, ("train", "data.csv", "-o", "no/out"), "no/out: cannot be written: No such file or directory"),

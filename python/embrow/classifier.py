@@ -6,10 +6,12 @@ import dataclasses
 import io
 import json
 import os
+import re
 import sys
 import zipfile
 import zlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, BinaryIO, Literal
@@ -44,6 +46,7 @@ if TYPE_CHECKING:
 _Array = np.ndarray[Any, Any]
 _FORMAT = "embrow text classifier"
 _VERSION = 1
+_ROW_ERROR = re.compile(r"(?:TokenCounter\.update: |encode: )?(row \d+.*)", re.DOTALL)
 
 
 class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
@@ -208,13 +211,14 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         if given.validation_fraction:
             kept, held = train_test_split(kept, test_size=given.validation_fraction, stratify=labels, random_state=seed)
             kept, held = np.sort(kept), np.sort(held)
-        try:
-            vocab, ids, held_ids = _encode_parts(given, texts, kept, held)
-        except (TypeError, ValueError):
-            if len(held):
-                # What is wrong with a row of a part is wrong with one of X.
-                _build_vocab(given, texts)
-            raise
+        with _rows_named("fit"):
+            try:
+                vocab, ids, held_ids = _encode_parts(given, texts, kept, held)
+            except (TypeError, ValueError):
+                if len(held):
+                    # What is wrong with a row of a part is wrong with one of X.
+                    _build_vocab(given, texts)
+                raise
         weight, coverage, dim = _table(given, vocab, seed)
         per_class = _class_weights(given.class_weight, classes, labels[kept])
         validation = _rows(held_ids, labels[held], per_class) if len(held) else None
@@ -352,7 +356,9 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     def _scores(self, X: Any, action: str) -> torch.Tensor:
         check_is_fitted(self, "model_")
         with threads(self.num_threads):
-            return score_rows(self.model_, torch.from_numpy(self._encode(_texts(X, action))))
+            with _rows_named(action):
+                ids = self._encode(_texts(X, action))
+            return score_rows(self.model_, torch.from_numpy(ids))
 
     def _saved_params(self) -> dict[str, Any]:
         params = vars(self._given())
@@ -420,6 +426,19 @@ def _texts(X: Any, action: str) -> Any:
     if action == "fit" and len(texts) == 0:
         raise ValueError("fit: no texts; at least one text of each of two classes is needed")
     return texts
+
+
+@contextmanager
+def _rows_named(action: str) -> Iterator[None]:
+    """Let an error of a row that is no text speak of `action`, not of the step that met it and of its options."""
+    try:
+        yield
+    except (TypeError, ValueError) as error:
+        found = _ROW_ERROR.fullmatch(str(error))
+        if found is None:
+            raise
+        row = found[1].replace('pass nulls="empty"', 'give ""')
+        raise (TypeError if isinstance(error, TypeError) else ValueError)(f"{action}: {row}") from None
 
 
 def _build_vocab(given: SimpleNamespace, texts: Any) -> Vocab:

@@ -194,8 +194,8 @@ def compare(
         "encoding": encoding,
         "encoding_errors": encoding_errors,
     }
-    train_texts = read_labelled(data, **reading)
-    test_texts = None if test is None else read_labelled(test, **reading)
+    train_texts = _read_labelled(data, **reading)
+    test_texts = None if test is None else _read_labelled(test, **reading)
     settings = {
         "pooling": pooling,
         "epochs": epochs,
@@ -205,6 +205,21 @@ def compare(
         "sparse": sparse,
     }
     run_comparison(train_texts, test_texts, report, settings, options)
+
+
+def _read_labelled(path: str, **reading: Any) -> LabelledTexts:
+    """Read texts and labels; ValueError names the line of one that UTF-8 cannot hold, which JSON can."""
+    data = read_labelled(path, **reading)
+    for what, column in (("text", data.texts), ("label", data.labels)):
+        for line, value in zip(data.lines, column, strict=False):
+            try:
+                value.encode()
+            except UnicodeEncodeError as error:
+                raise ValueError(
+                    f"{data.name}, line {line}: the {what} has a lone surrogate at character {error.start}, which "
+                    "UTF-8 cannot hold"
+                ) from None
+    return data
 
 
 def run_comparison(
@@ -254,7 +269,7 @@ def train(
     from embrow.classifier import TextClassifier
 
     check_writable(output)
-    texts = read_labelled(
+    texts = _read_labelled(
         data,
         format=format,
         text_column=text_column,
@@ -311,7 +326,7 @@ def predict(
         texts = read_lines(file, **reading)
     else:
         with_labels = label_column if label_column is not None or format != "fasttext" else "label"
-        data = read_labelled(
+        data = _read_labelled(
             file, format=format, text_column=text_column or "text", label_column=with_labels, **reading
         )
         if with_labels is not None:
