@@ -183,3 +183,10 @@ def test_numbers_that_are_not_finite_are_null_in_the_report(vectors: str, tmp_pa
 def test_too_few_texts_to_train_on(vectors: str) -> None:
     with pytest.raises(ValueError, match="too few texts to train on where 99% of a class are held out"):
         Comparison(vectors, test_fraction=0.99).run(texts(9))
+
+
+@pytest.mark.parametrize("labels", [["x"] * 9 + ["y"], ["x", "z"] * 5 + ["y"]])
+def test_a_class_that_would_be_held_out_whole_is_named(vectors: str, labels: list[str]) -> None:
+    data = LabelledTexts("data", ["a b"] * len(labels), labels, list(range(len(labels))))
+    with pytest.raises(ValueError, match="data: no text of class 'y' is left to train on where 60% of a class"):
+        Comparison(vectors, test_fraction=0.6).run(data)

@@ -118,6 +118,13 @@ class Comparison:
                 f"{data.name}: too few texts to train on where {self.test_fraction:.0%} of a class are held out; hold "
                 "out fewer or give a test set"
             )
+        left = set(labels[~held].tolist())
+        whole = next((label for label in data.labels if label not in left), None)
+        if whole is not None:
+            raise ValueError(
+                f"{data.name}: no text of class {whole!r} is left to train on where {self.test_fraction:.0%} of a "
+                "class are held out; lower the test fraction or give a test set"
+            )
         return data.take(np.flatnonzero(~held).tolist()), data.take(np.flatnonzero(held).tolist())
 
 
