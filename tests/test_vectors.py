@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import errno
 import gzip
 import os
@@ -441,6 +442,37 @@ def test_most_similar_is_gensims() -> None:
         found, expected = ours.most_similar(token, 5), peer.most_similar(token, topn=5)
         assert [name for name, _ in found] == [name for name, _ in expected]
         np.testing.assert_allclose([x for _, x in found], [x for _, x in expected], rtol=1e-5)
+
+
+@pytest.mark.parametrize("head", [b"", b"2 2\n", b" 2\t2\r\n"])
+@pytest.mark.parametrize("packed", [None, "gzip"])
+def test_a_byte_order_mark_is_no_part_of_the_first_token(tmp_path: Path, head: bytes, packed: str | None) -> None:
+    path = tmp_path / "v"
+    path.write_bytes(codecs.BOM_UTF8 + head + b"a 1 2\n" + codecs.BOM_UTF8 + b"b 3 4\n")
+    path = compress(path, packed) if packed else path
+    assert same(load_vectors(path), ["a", "\ufeffb"], np.array([[1, 2], [3, 4]], np.float32))
+    assert load_vectors(path, ["a"]).tokens == ["a"]
+    format = "word2vec-text" if head else "glove"
+    assert (info(path)["format"], info(path)["dim"]) == (format, 2)
+    assert load_vectors(path, format=format).tokens == ["a", "\ufeffb"]
+    path.write_bytes(codecs.BOM_UTF8 + head + b"a 1 2\nb 3 x\n")
+    with pytest.raises(ValueError, match=f"byte {len(head) + 13}: token 1"):
+        load_vectors(path)
+
+
+def test_a_byte_order_mark_is_no_part_of_the_first_word(tmp_path: Path) -> None:
+    np.save(tmp_path / "v.npy", np.eye(2, dtype=np.float32))
+    (tmp_path / "v.words").write_bytes(codecs.BOM_UTF8 + b"a\n" + codecs.BOM_UTF8 + b"b\n")
+    assert load_vectors(tmp_path / "v.npy").tokens == ["a", "\ufeffb"]
+    assert load_vectors(tmp_path / "v.npy", ["a"], tokens=tmp_path / "v.words").tokens == ["a"]
+
+
+@pytest.mark.parametrize("format", ["glove", "npy"])
+def test_save_refuses_a_first_token_that_looks_like_a_byte_order_mark(tmp_path: Path, format: str) -> None:
+    with pytest.raises(ValueError, match=f"save: token 0 starts with a byte order mark, which the format '{format}'"):
+        WordVectors(["\ufeffa", "b"], np.zeros((2, 2))).save(tmp_path / "v", format)
+    WordVectors(["a", "\ufeffb"], np.zeros((2, 2))).save(tmp_path / "v", format)
+    assert load_vectors(tmp_path / "v").tokens == ["a", "\ufeffb"]
 
 
 @pytest.mark.parametrize(

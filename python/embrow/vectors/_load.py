@@ -124,6 +124,8 @@ def load_vectors(
     rows are its only tensor of two dimensions and float or int8 elements, or the only one with as many rows as there
     are words.
 
+    A byte order mark before text is dropped.
+
     .gz is inflated by zlib-ng where it is installed, else by zlib.
 
     fastText (.bin and .ftz, from before the format had a version to version 12): vectors are bit for bit those of

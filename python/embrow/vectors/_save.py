@@ -34,6 +34,8 @@ _REFUSED = {
     "finalfusion": None,
 }
 FORMATS = tuple(_REFUSED)
+# Whose files start with a token, which must not look like a byte order mark.
+_STARTS_WITH_TOKEN = ("glove", "npy")
 _BLOCK_BYTES = 4 << 20
 
 
@@ -56,6 +58,8 @@ def save_vectors(path: str | os.PathLike[str], format: str | None, tokens: list[
     for number, token in enumerate(tokens if refused else ()):
         if refused and refused[0].search(token):
             raise ValueError(f"save: token {number} holds {refused[1]}, which the format {format!r} cannot")
+    if format in _STARTS_WITH_TOKEN and tokens and tokens[0].startswith("\ufeff"):
+        raise ValueError(f"save: token 0 starts with a byte order mark, which the format {format!r} cannot")
     try:
         _write(path, format, tokens, weight)
     except UnicodeEncodeError:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 import struct
+from codecs import BOM_UTF8
 from collections import Counter
 from dataclasses import dataclass
 
@@ -27,8 +28,8 @@ FASTTEXT_ARGUMENTS = "12id"
 FINALFUSION_MAGIC = b"FiFu"
 _SELF_DESCRIBING = ("safetensors", "npy", "gensim", "fasttext", "finalfusion")
 
-_HEADER = re.compile(rb"[ \t]*(\d+)[ \t]+(\d+)[ \t]*\r?\n")
-_HEADER_CUT = re.compile(rb"[ \t]*\d+[ \t]*\d*[ \t]*\r?")
+_HEADER = re.compile(rb"(?:\xef\xbb\xbf)?[ \t]*(\d+)[ \t]+(\d+)[ \t]*\r?\n")
+_HEADER_CUT = re.compile(rb"(?:\xef\xbb\xbf)?[ \t]*\d+[ \t]*\d*[ \t]*\r?")
 # A row may take up to 64 MiB (vectors.h), a float32 four bytes.
 _MAX_DIM = (64 << 20) // 4
 _MAX_ROWS = 2**62
@@ -71,7 +72,7 @@ def sniff(window: Window, name: str) -> Layout:
     if name in _SELF_DESCRIBING:
         return Layout(name, 0, None, 0)
     if name == "glove":
-        return Layout("glove", _text_dim(window), None, 0)
+        return Layout("glove", _text_dim(window), None, len(BOM_UTF8) if head.startswith(BOM_UTF8) else 0)
     rows, dim, start = _header(head, window.last)
     if name == "word2vec":
         name = "word2vec-text" if _rows_are_text(head[start:], dim) else "word2vec-binary"

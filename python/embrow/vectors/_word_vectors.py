@@ -225,7 +225,8 @@ class WordVectors:
         ------
         ValueError
             A token that the format cannot hold: with a space, tab or line end in word2vec's, with a line end or a final
-            space in "glove", with a line end in "npy"; in "safetensors" one that occurs twice.
+            space in "glove", with a line end in "npy", in both a byte order mark that starts the first; in
+            "safetensors" one that occurs twice.
 
         Notes
         -----

@@ -55,7 +55,8 @@ class _WordFile:
     def __iter__(self) -> Iterator[str]:
         for number, line in enumerate(self._lines()):
             try:
-                word = line.decode()
+                # The first line may start with a byte order mark.
+                word = line.decode("utf-8" if number else "utf-8-sig")
             except UnicodeDecodeError as error:
                 if self._unicode_errors == "strict":
                     raise ValueError(
