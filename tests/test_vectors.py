@@ -444,6 +444,16 @@ def test_most_similar_is_gensims() -> None:
         np.testing.assert_allclose([x for _, x in found], [x for _, x in expected], rtol=1e-5)
 
 
+@pytest.mark.parametrize("format", FORMATS)
+@pytest.mark.parametrize("dtype", [">f2", ">f4", ">f8"])
+def test_weights_of_the_other_byte_order_are_saved_as_they_are(tmp_path: Path, format: str, dtype: str) -> None:
+    weight = np.random.default_rng(0).normal(size=(len(TOKENS), 5)).astype(dtype)
+    for order, name in ((dtype, "big"), (dtype.replace(">", "<"), "little")):
+        WordVectors(TOKENS, weight.astype(order)).save(tmp_path / name, format)
+    little = load_vectors(tmp_path / "little", dtype="float64")
+    assert same(load_vectors(tmp_path / "big", dtype="float64"), TOKENS, little.weight)
+
+
 @pytest.mark.parametrize("head", [b"", b"2 2\n", b" 2\t2\r\n"])
 @pytest.mark.parametrize("packed", [None, "gzip"])
 def test_a_byte_order_mark_is_no_part_of_the_first_token(tmp_path: Path, head: bytes, packed: str | None) -> None:

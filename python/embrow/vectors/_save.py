@@ -106,9 +106,9 @@ def _write(path: Path, format: str, tokens: list[str], weight: npt.NDArray[Any])
 
 
 def _blocks(tokens: list[str], weight: npt.NDArray[Any], format: str) -> Iterator[tuple[list[str], npt.NDArray[Any]]]:
-    dtype = (
-        np.float64 if weight.dtype == np.float64 and format not in ("word2vec-binary", "finalfusion") else np.float32
-    )
+    # By size: a float64 of the other byte order is not equal to np.float64.
+    wide = weight.dtype.itemsize >= 8 and format not in ("word2vec-binary", "finalfusion")
+    dtype = np.float64 if wide else np.float32
     step = max(1, _BLOCK_BYTES // max(1, weight.shape[1] * 8))
     for begin in range(0, len(tokens), step):
         yield tokens[begin : begin + step], np.ascontiguousarray(weight[begin : begin + step], dtype=dtype)
