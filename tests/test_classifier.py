@@ -432,6 +432,14 @@ def test_wrong_texts_and_labels(texts: object, labels: object, error: type[Excep
         ({"validation_fraction": 1.0}, "validation_fraction must be from 0 to below 1, found 1.0"),
         ({"early_stopping": True}, "early_stopping=True needs a validation_fraction above 0"),
         ({"class_weight": {"fine": 2.0}}, "class_weight: 'fine' is not a label of the texts"),
+        ({"class_weight": {"good": float("nan")}}, r"class_weight\['good'\] must be finite and 0 or more, found nan"),
+        ({"class_weight": {"good": -1}}, r"class_weight\['good'\] must be finite and 0 or more, found -1"),
+        ({"class_weight": "even"}, "class_weight must be a dict, 'balanced' or None, found 'even'"),
+        ({"oov": "bogus"}, "oov must be one of normal, uniform, zeros, mean, subword, found 'bogus'"),
+        ({"lr": 1e300}, r"lr must be 3.4028235e\+38 or less, as a float32 is, found 1e\+300"),
+        ({"batch_size": 10**20}, f"batch_size must be {2**63 - 1} or less, found {10**20}"),
+        ({"batch_size": True}, "batch_size must be an integer of 1 or more, found True"),
+        ({"embedding_dim": 10**20}, f"embedding_dim must be {2**24} or less, found {10**20}"),
     ],
 )
 def test_wrong_parameters(parameters: dict[str, object], message: str) -> None:
@@ -439,6 +447,29 @@ def test_wrong_parameters(parameters: dict[str, object], message: str) -> None:
         parameters = {**parameters, "vectors": word_vectors()}
     with pytest.raises(ValueError, match=message):
         TextClassifier(**parameters).fit(TEXTS, LABELS)
+
+
+@pytest.mark.parametrize(
+    ("parameters", "message"),
+    [
+        ({"lr": torch.tensor(0.1)}, r"lr must be a number, found tensor\(0.1000\) of type Tensor"),
+        ({"lr": "fast"}, "lr must be a number, found 'fast' of type str"),
+        ({"embedding_dim": 2.5}, "embedding_dim must be an integer, found 2.5 of type float"),
+        ({"max_length": True}, "max_length must be an integer, found True of type bool"),
+        ({"validation_fraction": None}, "validation_fraction must be a number, found None of type NoneType"),
+        ({"class_weight": {"good": None}}, r"class_weight\['good'\] must be a number, found None"),
+        ({"class_weight": {"good": "2"}}, r"class_weight\['good'\] must be a number, found '2' of type str"),
+        ({"device": None}, "device must be a str or a torch.device, found NoneType"),
+    ],
+)
+def test_parameters_of_wrong_types(parameters: dict[str, object], message: str) -> None:
+    with pytest.raises(TypeError, match=message):
+        TextClassifier(**parameters).fit(TEXTS, LABELS)
+
+
+def test_a_device_that_is_not_here() -> None:
+    with pytest.raises(RuntimeError, match=r"device is cuda:99, and PyTorch has \d+ CUDA devices here"):
+        TextClassifier(device="cuda:99").fit(TEXTS, LABELS)
 
 
 def test_unfitted() -> None:

@@ -252,6 +252,11 @@ def test_report_that_cannot_be_written_is_told_before_training(
 def test_wrong_usage_is_status_2(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(capsys, "compare", "data.csv")[0] == 2
     assert run(capsys, "train", "data.csv", "-o", "m", "--epochs", 0)[0] == 2
+    for command, option in (("train", "--dim"), ("train", "--seed"), ("compare", "--split-seed")):
+        needed = ("-o", "m") if command == "train" else ("--vectors", "vectors.bin", "--report", "r")
+        code, _, err = run(capsys, command, "data.csv", *needed, option, 10**20 if option == "--dim" else -1)
+        assert code == 2
+        assert f"Invalid value for '{option}'" in err
     code, _, err = run(capsys, "frobnicate")
     assert code == 2
     assert "No such command" in err

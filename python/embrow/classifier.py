@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import io
 import json
+import math
 import os
 import re
 import sys
@@ -34,8 +35,21 @@ from embrow._files import written_atomically
 from embrow._text import refuse_mapping
 from embrow._vocab_file import pack_vocab, unpack_vocab
 from embrow.model import TextModel
-from embrow.training import History, Rows, Settings, fit_model, labels_of, probabilities_of, score_rows, threads
+from embrow.training import (
+    History,
+    Rows,
+    Settings,
+    check_number,
+    fit_model,
+    is_integer,
+    labels_of,
+    probabilities_of,
+    score_rows,
+    threads,
+)
 from embrow.vectors import Coverage, embedding_matrix
+from embrow.vectors._matrix import POLICIES
+from embrow.vectors._sniff import MAX_DIM
 from embrow.vocab import Vocab
 
 if TYPE_CHECKING:
@@ -189,6 +203,10 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         ValueError
             No texts, one class only, as many labels as there are not texts, a parameter out of its range, or an
             `embedding_dim` that is not the dim of `vectors`.
+        TypeError
+            A row that is no text, or a parameter that is no number.
+        RuntimeError
+            The device is not in this machine.
         """
         given = self._given()
         settings = Settings(
@@ -202,6 +220,7 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         )
         settings.check()
         _check_parameters(given)
+        device = resolve_device(given.device)
         texts = _texts(X, "fit")
         classes, labels = _classes(y, len(texts))
         random = check_random_state(given.random_state)
@@ -232,7 +251,7 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             seed=seed,
             weight=weight,
             freeze=given.freeze,
-            device=resolve_device(given.device),
+            device=device,
             num_threads=given.num_threads,
             validation=validation,
             on_epoch=_print_epoch if given.verbose else None,
@@ -327,13 +346,13 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             model.model_.load_state_dict({name: torch.from_numpy(array) for name, array in arrays.items()})
         except (KeyError, TypeError, RuntimeError, IndexError, AttributeError) as error:
             raise ValueError(f"{path}: damaged embrow model: {error}") from error
-        where = resolve_device(model.device)
-        gpus = torch.cuda.device_count()
-        if where.type == "cuda" and (where.index or 0) >= gpus:
+        try:
+            where = resolve_device(model.device)
+        except RuntimeError as error:
             raise RuntimeError(
-                f"{path}: the model is for {where}, and this machine has {gpus} CUDA devices; give load another, such "
-                'as device="cpu"'
-            )
+                f"{path}: the model is for {model.device}, which cannot be used: {error}; give load another, such as "
+                'device="cpu"'
+            ) from None
         model.model_.to(where).eval()
         return model
 
@@ -379,14 +398,28 @@ def _plain(value: Any) -> Any:
 
 
 def _check_parameters(given: SimpleNamespace) -> None:
+    check_number("validation_fraction", given.validation_fraction)
     if not 0 <= given.validation_fraction < 1:
         raise ValueError(f"validation_fraction must be from 0 to below 1, found {given.validation_fraction!r}")
     if given.early_stopping and not given.validation_fraction:
         raise ValueError("early_stopping=True needs a validation_fraction above 0")
     for name in ("max_length", "embedding_dim"):
         value = getattr(given, name)
+        if value is not None and not is_integer(value):
+            raise TypeError(f"{name} must be an integer, found {value!r:.60} of type {type(value).__name__}")
         if value is not None and value < 1:
             raise ValueError(f"{name} must be 1 or more, found {value!r}")
+    if given.embedding_dim is not None and given.embedding_dim > MAX_DIM:
+        raise ValueError(f"embedding_dim must be {MAX_DIM} or less, found {given.embedding_dim!r}")
+    if given.oov not in POLICIES:
+        raise ValueError(f"oov must be one of {', '.join(POLICIES)}, found {given.oov!r}")
+    if isinstance(given.class_weight, Mapping):
+        for label, weight in given.class_weight.items():
+            check_number(f"class_weight[{label!r}]", weight)
+            if not 0 <= weight < math.inf:
+                raise ValueError(f"class_weight[{label!r}] must be finite and 0 or more, found {weight!r}")
+    elif given.class_weight not in (None, "balanced"):
+        raise ValueError(f"class_weight must be a dict, 'balanced' or None, found {given.class_weight!r}")
 
 
 def _table(given: SimpleNamespace, vocab: Vocab, seed: int) -> tuple[_Array | None, Coverage | None, int]:
@@ -520,10 +553,21 @@ def _rows(ids: _Array, labels: _Array, per_class: _Array | None) -> Rows:
 
 
 def resolve_device(device: str | torch.device) -> torch.device:
-    """Return the device that `device` names; "auto" is CUDA where there is one."""
+    """Return the device that `device` names; "auto" is CUDA where there is one.
+
+    Raises
+    ------
+    RuntimeError
+        There is no such device, or not in this machine.
+    """
     if device == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    return torch.device(device)
+    if not isinstance(device, (str, torch.device)):
+        raise TypeError(f"device must be a str or a torch.device, found {type(device).__name__}")
+    found = torch.device(device)
+    if found.type == "cuda" and (found.index or 0) >= torch.cuda.device_count():
+        raise RuntimeError(f"device is {found}, and PyTorch has {torch.cuda.device_count()} CUDA devices here")
+    return found
 
 
 def _print_epoch(epoch: int, history: History) -> None:

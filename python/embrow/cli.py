@@ -31,7 +31,7 @@ from embrow._files import check_writable
 from embrow._folder import check_folder
 from embrow.data import FORMATS, read_labelled, read_lines
 from embrow.vectors._save import FORMATS as VECTOR_FORMATS
-from embrow.vectors._sniff import READABLE
+from embrow.vectors._sniff import MAX_DIM, READABLE
 
 if TYPE_CHECKING:
     from embrow.data import LabelledTexts
@@ -122,7 +122,7 @@ _vocab_options = _options(
     click.option("--lowercase", is_flag=True, help="Lower-case the texts first."),
 )
 _model_options = _options(
-    click.option("--dim", "embedding_dim", type=click.IntRange(min=1), help="Columns of the table."),
+    click.option("--dim", "embedding_dim", type=click.IntRange(1, MAX_DIM), help="Columns of the table."),
     click.option("--pooling", type=click.Choice(["flatten", "mean", "max"]), default="flatten", show_default=True),
     click.option("--max-length", type=click.IntRange(min=1), help="Tokens read of a text; default: all."),
     click.option(
@@ -161,7 +161,7 @@ def cli() -> None:
 @click.option("--learning-curve", is_flag=True, help="Also train on 10, 30, 100, 300 ... labels per class.")
 @click.option("--curve-seeds", type=click.IntRange(min=1), help="Runs of each point of the curve; default: --seeds.")
 @click.option("--test-fraction", type=float, default=0.2, show_default=True, help="Share of DATA to test on.")
-@click.option("--split-seed", type=int, default=0, show_default=True, help="Seed of that share.")
+@click.option("--split-seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of that share.")
 @click.option("--epochs", type=click.IntRange(min=1), default=3, show_default=True)
 @_options(_data_options, _vocab_options, _model_options, _debug_option)
 def compare(
@@ -248,7 +248,7 @@ def run_comparison(
 @click.option("--validation-fraction", type=float, default=0.0, show_default=True, help="Share of DATA to hold out.")
 @click.option("--early-stopping", is_flag=True, help="Stop when the validation loss no longer falls.")
 @click.option("--balanced", is_flag=True, help="Let every class count the same in the loss.")
-@click.option("--seed", type=int, default=0, show_default=True)
+@click.option("--seed", type=click.IntRange(0, 2**32 - 1), default=0, show_default=True)
 @click.option("-v", "--verbose", is_flag=True, help="Write a line an epoch.")
 @_options(_data_options, _vocab_options, _model_options, _debug_option)
 def train(

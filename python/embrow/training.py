@@ -28,8 +28,21 @@ _SHARED_STEP_FLOATS = 1 << 20
 # Rows shuffled together into one contiguous block, of which batches are views.
 _BLOCK_ROWS = 1 << 16
 _PREDICT_ROWS = 1024
+_MOST_STEPS = 2**63 - 1
+_MOST_LR = float(np.finfo(np.float32).max)
 
 History = dict[str, list[float]]
+
+
+def is_integer(value: object) -> bool:
+    """Whether a parameter is an integer, which a bool is not."""
+    return isinstance(value, (int, np.integer)) and not isinstance(value, bool)
+
+
+def check_number(name: str, value: object) -> None:
+    """Raise TypeError for a parameter that is neither an integer nor a float."""
+    if not is_integer(value) and not isinstance(value, (float, np.floating)):
+        raise TypeError(f"{name} must be a number, found {value!r:.60} of type {type(value).__name__}")
 
 
 @dataclass(frozen=True)
@@ -62,15 +75,20 @@ class Settings:
     early_stopping: bool = False
 
     def check(self) -> None:
-        """Raise ValueError for a setting that no training can have."""
+        """Raise ValueError, or TypeError for an lr that is no number, for a setting that no training can have."""
         for name in ("epochs", "batch_size"):
             value = getattr(self, name)
-            if not isinstance(value, (int, np.integer)) or value < 1:
+            if not is_integer(value) or value < 1:
                 raise ValueError(f"{name} must be an integer of 1 or more, found {value!r}")
+            if value > _MOST_STEPS:
+                raise ValueError(f"{name} must be {_MOST_STEPS} or less, found {value!r}")
+        check_number("lr", self.lr)
         if not self.lr > 0:
             raise ValueError(f"lr must be above 0, found {self.lr!r}")
         if self.lr == math.inf:
             raise ValueError("lr must be finite, found inf")
+        if self.lr > _MOST_LR:
+            raise ValueError(f"lr must be {_MOST_LR:.8g} or less, as a float32 is, found {self.lr!r}")
         if self.pooling not in POOLINGS:
             raise ValueError(f"pooling must be one of {', '.join(POOLINGS)}, found {self.pooling!r}")
         if self.optimizer not in OPTIMIZERS:

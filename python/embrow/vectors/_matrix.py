@@ -17,7 +17,7 @@ from embrow.vectors._load import load_wanted
 from embrow.vectors._word_vectors import WordVectors
 from embrow.vectors._words import surrogates_named, words_in_order
 
-_POLICIES = ("normal", "uniform", "zeros", "mean", "subword")
+POLICIES = ("normal", "uniform", "zeros", "mean", "subword")
 _BLOCK_ROWS = 4096
 
 
@@ -119,8 +119,8 @@ def embedding_matrix(
     >>> table.coverage.oov
     1
     """
-    if oov not in _POLICIES:
-        raise ValueError(f"embedding_matrix: oov must be one of {', '.join(_POLICIES)}, found {oov!r}")
+    if oov not in POLICIES:
+        raise ValueError(f"embedding_matrix: oov must be one of {', '.join(POLICIES)}, found {oov!r}")
     tokens = words_in_order(vocab, "embedding_matrix", "vocab")
     with surrogates_named(tokens, "embedding_matrix: vocab"):
         return _lay_out(vocab, tokens, vectors_or_path, oov, case_fallback, seed)

@@ -22,6 +22,8 @@ READABLE = (
     "fasttext",
     "finalfusion",
 )
+# A row may take up to 64 MiB (vectors.h), a float32 four bytes.
+MAX_DIM = (64 << 20) // 4
 FASTTEXT_MAGIC = (793712314).to_bytes(4, "little")
 # Args::save in fastText's source.
 FASTTEXT_ARGUMENTS = "12id"
@@ -30,8 +32,6 @@ _SELF_DESCRIBING = ("safetensors", "npy", "gensim", "fasttext", "finalfusion")
 
 _HEADER = re.compile(rb"(?:\xef\xbb\xbf)?[ \t]*(\d+)[ \t]+(\d+)[ \t]*\r?\n")
 _HEADER_CUT = re.compile(rb"(?:\xef\xbb\xbf)?[ \t]*\d+[ \t]*\d*[ \t]*\r?")
-# A row may take up to 64 MiB (vectors.h), a float32 four bytes.
-_MAX_DIM = (64 << 20) // 4
 _MAX_ROWS = 2**62
 _SAMPLE_LINES = 32
 _SAMPLE_BYTES = 1 << 16
@@ -127,8 +127,8 @@ def _header(head: bytes, complete: bool) -> tuple[int, int, int]:
     if len(match[1]) > 19 or len(match[2]) > 19 or int(match[1]) > _MAX_ROWS:
         raise ValueError("byte 0: the header's numbers are too large to be true")
     rows, dim = int(match[1]), int(match[2])
-    if not 1 <= dim <= _MAX_DIM:
-        raise ValueError(f"byte 0: the header declares vectors of {dim}; this version reads 1 to {_MAX_DIM}")
+    if not 1 <= dim <= MAX_DIM:
+        raise ValueError(f"byte 0: the header declares vectors of {dim}; this version reads 1 to {MAX_DIM}")
     return rows, dim, match.end()
 
 
