@@ -485,6 +485,14 @@ def test_verbose_writes_a_line_an_epoch(capsys: pytest.CaptureFixture[str]) -> N
     assert [line.split(":")[0] for line in captured.err.splitlines()] == ["epoch 1", "epoch 2"]
 
 
+def test_verbose_writes_nothing_where_standard_error_is_closed(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stderr", None)
+    TextClassifier(**{**QUICK, "epochs": 2}, verbose=1).fit(TEXTS, LABELS)
+    assert capsys.readouterr().out == ""
+
+
 def test_a_fitted_classifier_stands_alone() -> None:
     model = TextClassifier(embedding_dim=4, epochs=3, lr=0.1).fit(TEXTS, LABELS)
     weight = model.model_.embedding.weight.detach().clone()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -304,6 +305,22 @@ def test_version_and_help_run_as_a_module() -> None:
             [sys.executable, "-m", "embrow", option], capture_output=True, text=True, check=True, env=_environment()
         )
         assert "embrow" in done.stdout
+
+
+@pytest.mark.skipif(os.name != "posix", reason="standard streams are closed by a shell")
+def test_standard_streams_that_are_closed(folder: Path) -> None:
+    def shell(command: str) -> subprocess.CompletedProcess[str]:
+        whole = f"{shlex.quote(sys.executable)} -m embrow {command}"
+        return subprocess.run(["sh", "-c", whole], capture_output=True, text=True, env=_environment(), check=False)
+
+    done = shell("train data.csv -o model --epochs 2 -v 2>&-")
+    assert (done.returncode, done.stdout.count("\n")) == (0, 1)
+    assert done.stdout.startswith("model: 24 texts")
+    done = shell("predict absent 2>&-")
+    assert (done.returncode, done.stdout) == (1, "")
+    done = shell("predict model data.csv >&-")
+    assert done.returncode == 1
+    assert done.stderr == "embrow: standard output is closed; what it gets can be sent to /dev/null\n"
 
 
 def _environment() -> dict[str, str]:

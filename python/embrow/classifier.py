@@ -571,6 +571,8 @@ def resolve_device(device: str | torch.device) -> torch.device:
 
 
 def _print_epoch(epoch: int, history: History) -> None:
+    if sys.stderr is None:
+        return  # closed: print would take None for standard output
     figures = ", ".join(f"{name} {values[-1]:.4f}" for name, values in history.items())
     print(f"epoch {epoch + 1}: {figures}", file=sys.stderr)
 

@@ -42,6 +42,12 @@ _INTERRUPTED = 130
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit: 0, 1 after an error, 2 after wrong usage, 130 after Ctrl-C."""
+    if sys.stderr is None:
+        # It was closed: print would take None for standard output, and the next file opened would have its number.
+        sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
+    if sys.stdout is None:
+        print("embrow: standard output is closed; what it gets can be sent to /dev/null", file=sys.stderr)
+        sys.exit(1)
     state = {"debug": False}
     try:
         # Not click's own main: it takes an EOFError, which a file cut short raises, for Ctrl-D.
