@@ -237,6 +237,29 @@ def test_unknown_label_at_predict(folder: Path, capsys: pytest.CaptureFixture[st
     assert err == "embrow: x.csv, line 3: unknown label 'odd'; the model knows 'good', 'poor'\n"
 
 
+@pytest.mark.parametrize("label", ["a\tb", "a\nb", "a\r"])
+def test_labels_that_are_no_field_of_a_line(folder: Path, capsys: pytest.CaptureFixture[str], label: str) -> None:
+    Path("x.csv").write_text(f'label,text\ngood,nice\n"{label}",bad\n', encoding="utf-8", newline="")
+    code, out, err = run(capsys, "train", "x.csv", "-o", "model")
+    assert (code, out) == (1, "")
+    assert err.startswith(f"embrow: x.csv, line 3: the label {label!r} holds a tab, line end or lone surrogate")
+    for name in (label, "\ud800"):
+        TextClassifier(epochs=1).fit(["nice", "bad"], ["good", name]).save("model")
+        code, out, err = run(capsys, "predict", "model", "data.csv")
+        assert (code, out) == (1, "")
+        assert err.startswith(f"embrow: model: the label {name!r} holds a tab")
+
+
+def test_bools_are_scored_on_those_of_json(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    TextClassifier(epochs=20, lr=0.1).fit(["nice", "bad"] * 4, [True, False] * 4).save("model")
+    Path("x.jsonl").write_text('{"text": "nice", "label": true}\n{"text": "bad", "label": false}\n', encoding="utf-8")
+    code, out, err = run(capsys, "predict", "model", "x.jsonl", "--label-column", "label")
+    assert (code, out, err) == (0, "True\nFalse\n", "accuracy 1.0000 (2 of 2)\n")
+    Path("x.csv").write_text("label,text\nTrue,nice\nFalse,bad\n", encoding="utf-8")
+    code, out, err = run(capsys, "predict", "model", "x.csv", "--label-column", "label")
+    assert (code, out, err) == (0, "True\nFalse\n", "accuracy 1.0000 (2 of 2)\n")
+
+
 @pytest.mark.parametrize("report", ["data.csv", "data.csv/report", "/proc/embrow-report"])
 def test_report_that_cannot_be_written_is_told_before_training(
     folder: Path, capsys: pytest.CaptureFixture[str], report: str, monkeypatch: pytest.MonkeyPatch

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
+import json
 import os
+import re
 import sys
 import traceback
 import warnings
@@ -38,6 +41,7 @@ if TYPE_CHECKING:
 
 _Command = Callable[..., Any]
 _INTERRUPTED = 130
+_NO_FIELD = re.compile(r"[\t\n\r\ud800-\udfff]")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -271,7 +275,10 @@ def train(
     verbose: bool,
     **options: Any,
 ) -> None:
-    """Train a classifier on DATA and write it to one file."""
+    """Train a classifier on DATA and write it to one file.
+
+    Labels with a tab or a line end are refused: predict writes one label a line.
+    """
     from embrow.classifier import TextClassifier
 
     check_writable(output)
@@ -283,6 +290,8 @@ def train(
         encoding=encoding,
         encoding_errors=encoding_errors,
     )
+    for line, label in zip(texts.lines, texts.labels, strict=True):
+        _refuse_label_of_lines(f"{texts.name}, line {line}", label)
     model = TextClassifier(
         class_weight="balanced" if balanced else None, random_state=seed, verbose=int(verbose), **options
     )
@@ -323,6 +332,9 @@ def predict(
     from embrow.classifier import TextClassifier
 
     classifier = TextClassifier.load(model, device=device)
+    names = [str(label) for label in classifier.classes_]
+    for name in names:
+        _refuse_label_of_lines(model, name)
     reading = {"encoding": encoding, "encoding_errors": encoding_errors}
     format = format or ("lines" if text_column is None and label_column is None else "auto")
     labels: list[str] = []
@@ -336,15 +348,24 @@ def predict(
             file, format=format, text_column=text_column or "text", label_column=with_labels, **reading
         )
         if with_labels is not None:
-            data.check_labels([str(label) for label in classifier.classes_])
+            # A file's labels are text, so JSON's true is "true".
+            bools = {json.dumps(one): str(one) for one in classifier.classes_.tolist() if isinstance(one, bool)}
+            data = dataclasses.replace(data, labels=[bools.get(label, label) for label in data.labels])
+            data.check_labels(names)
         texts, labels = data.texts, data.labels
     probabilities = classifier.predict_proba(texts)
-    found = [str(label) for label in classifier.classes_[probabilities.argmax(1)]]
+    found = [names[best] for best in probabilities.argmax(1)]
     for label, row in zip(found, probabilities.tolist(), strict=True):
         click.echo("\t".join([label, *(f"{value:.6f}" for value in row)]) if proba else label)
     if labels:
         hits = sum(one == other for one, other in zip(found, labels, strict=True))
         click.echo(f"accuracy {hits / len(labels):.4f} ({hits} of {len(labels)})", err=True)
+
+
+def _refuse_label_of_lines(where: str, label: str) -> None:
+    """Raise ValueError for a label that is more than a field of one line of UTF-8."""
+    if _NO_FIELD.search(label):
+        raise ValueError(f"{where}: the label {label!r} holds a tab, line end or lone surrogate; predict writes lines")
 
 
 @cli.command()
