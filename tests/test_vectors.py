@@ -454,6 +454,28 @@ def test_weights_of_the_other_byte_order_are_saved_as_they_are(tmp_path: Path, f
     assert same(load_vectors(tmp_path / "big", dtype="float64"), TOKENS, little.weight)
 
 
+@pytest.mark.parametrize("format", [*FORMATS, "finalfusion"])
+@pytest.mark.parametrize("shape", [(0, 3), (2, 0)])
+def test_what_is_saved_is_loaded_whatever_its_shape(tmp_path: Path, format: str, shape: tuple[int, int]) -> None:
+    vectors = WordVectors(TOKENS[: shape[0]], np.zeros(shape, np.float32))
+    held = format in ("npy", "safetensors") or (shape[1] > 0 and format != "glove")
+    if held:
+        vectors.save(tmp_path / "v", format)
+        assert load_vectors(tmp_path / "v").weight.shape == shape
+        return
+    message = "cannot hold 0 rows" if shape[0] == 0 else f"holds vectors of 1 to {2**24}, these are of 0"
+    with pytest.raises(ValueError, match=f"save: the format '{format}' {message}"):
+        vectors.save(tmp_path / "v", format)
+    assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.skipif(np.dtype(np.longdouble).itemsize <= 8, reason="long double is double here")
+@pytest.mark.parametrize("format", ["npy", "safetensors"])
+def test_save_refuses_a_dtype_that_is_not_loaded(tmp_path: Path, format: str) -> None:
+    with pytest.raises(ValueError, match=f"save: the format '{format}' cannot hold {np.dtype(np.longdouble)}"):
+        WordVectors(["a"], np.zeros((1, 2), np.longdouble)).save(tmp_path / "v", format)
+
+
 @pytest.mark.parametrize("head", [b"", b"2 2\n", b" 2\t2\r\n"])
 @pytest.mark.parametrize("packed", [None, "gzip"])
 def test_a_byte_order_mark_is_no_part_of_the_first_token(tmp_path: Path, head: bytes, packed: str | None) -> None:

@@ -15,6 +15,7 @@ import numpy.typing as npt
 from embrow import _core
 from embrow._files import settle, written_atomically
 from embrow.vectors._cache_file import write_cache
+from embrow.vectors._sniff import MAX_DIM
 from embrow.vectors._words import refuse_surrogates, words_path
 
 _BY_SUFFIX = {
@@ -36,6 +37,7 @@ _REFUSED = {
 FORMATS = tuple(_REFUSED)
 # Whose files start with a token, which must not look like a byte order mark.
 _STARTS_WITH_TOKEN = ("glove", "npy")
+_OF_ANY_SHAPE = ("npy", "safetensors")
 _BLOCK_BYTES = 4 << 20
 
 
@@ -58,6 +60,13 @@ def save_vectors(path: str | os.PathLike[str], format: str | None, tokens: list[
     for number, token in enumerate(tokens if refused else ()):
         if refused and refused[0].search(token):
             raise ValueError(f"save: token {number} holds {refused[1]}, which the format {format!r} cannot")
+    rows, dim = weight.shape
+    if format not in _OF_ANY_SHAPE and not 1 <= dim <= MAX_DIM:
+        raise ValueError(f"save: the format {format!r} holds vectors of 1 to {MAX_DIM}, these are of {dim}")
+    if format == "glove" and rows == 0:
+        raise ValueError("save: the format 'glove' cannot hold 0 rows: the file would be empty")
+    if format == "npy" and weight.dtype.itemsize > 8:
+        raise ValueError(f"save: the format 'npy' cannot hold {weight.dtype}")
     if format in _STARTS_WITH_TOKEN and tokens and tokens[0].startswith("\ufeff"):
         raise ValueError(f"save: token 0 starts with a byte order mark, which the format {format!r} cannot")
     try:

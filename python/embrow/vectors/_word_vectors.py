@@ -226,7 +226,8 @@ class WordVectors:
         ValueError
             A token that the format cannot hold: with a space, tab or line end in word2vec's, with a line end or a final
             space in "glove", with a line end in "npy", in both a byte order mark that starts the first; in
-            "safetensors" one that occurs twice.
+            "safetensors" one that occurs twice. Or a shape or dtype that it cannot hold, and load_vectors would refuse:
+            vectors of 0, but for "npy" and "safetensors", and 0 rows in "glove".
 
         Notes
         -----
