@@ -476,6 +476,23 @@ def test_save_refuses_a_dtype_that_is_not_loaded(tmp_path: Path, format: str) ->
         WordVectors(["a"], np.zeros((1, 2), np.longdouble)).save(tmp_path / "v", format)
 
 
+def test_arguments_of_wrong_types(tmp_path: Path) -> None:
+    make(tmp_path / "v", "glove")
+    with open(tmp_path / "v", "rb") as file:
+        for call, name in ((load_vectors, "load_vectors"), (info, "info")):
+            with pytest.raises(TypeError, match=f"^{name}: path must be a str or a path, found int$"):
+                call(file.fileno())  # type: ignore[arg-type]
+        os.fstat(file.fileno())
+    with pytest.raises(TypeError, match="load_vectors: vocab: token 1 is bytes; tokens are str"):
+        load_vectors(tmp_path / "v", ["the", b"the"])
+
+
+def test_errors_of_info_are_its_own(tmp_path: Path) -> None:
+    (tmp_path / "v").touch()
+    with pytest.raises(EOFError, match=r"^info: .*v: the file is empty"):
+        info(tmp_path / "v")
+
+
 @pytest.mark.parametrize("head", [b"", b"2 2\n", b" 2\t2\r\n"])
 @pytest.mark.parametrize("packed", [None, "gzip"])
 def test_a_byte_order_mark_is_no_part_of_the_first_token(tmp_path: Path, head: bytes, packed: str | None) -> None:

@@ -106,7 +106,7 @@ def load_vectors(
     ValueError
         Another fault in the file, named likewise, or an argument that is none of those above.
     TypeError
-        `tokens` is a set, which has no order, or one of them is no str.
+        `path` is none, `tokens` is a set, which has no order, or one of them or of `vocab` is no str.
     ModuleNotFoundError
         The named package is not installed.
 
@@ -182,7 +182,7 @@ def _load(
 ) -> WordVectors:
     findings: list[str] = []
     arguments["findings"] = findings
-    with _named(path):
+    with _named("load_vectors", path):
         if is_package(path):
             if tokens is not None:
                 raise ValueError("tokens= belongs to the format 'npy'; an installed package has its own words")
@@ -228,7 +228,7 @@ def info(path: str | os.PathLike[str], *, format: str = "auto") -> dict[str, Any
         on disk.
     """
     check_format(format)
-    with _named(path), open_source(find_package(os.fspath(path))[0] if is_package(path) else path) as source:
+    with _named("info", path), open_source(find_package(os.fspath(path))[0] if is_package(path) else path) as source:
         window = Window(source, capacity=_HEAD_BYTES)
         window.fill()
         layout = sniff(window, format)
@@ -242,13 +242,15 @@ def info(path: str | os.PathLike[str], *, format: str = "auto") -> dict[str, Any
 
 
 @contextmanager
-def _named(path: str | os.PathLike[str]) -> Iterator[None]:
-    """Put what was being read in front of errors about its content."""
+def _named(doing: str, path: str | os.PathLike[str]) -> Iterator[None]:
+    """Put what was being read in front of errors about its content; refuse a descriptor, which open would close."""
+    if not isinstance(path, str | bytes | os.PathLike):
+        raise TypeError(f"{doing}: path must be a str or a path, found {type(path).__name__}")
     try:
         yield
     except EOFError as error:
-        raise EOFError(f"load_vectors: {os.fspath(path)}: {error}") from None
+        raise EOFError(f"{doing}: {os.fspath(path)}: {error}") from None
     except UnicodeError:
         raise
     except ValueError as error:
-        raise ValueError(f"load_vectors: {os.fspath(path)}: {error}") from None
+        raise ValueError(f"{doing}: {os.fspath(path)}: {error}") from None

@@ -89,14 +89,19 @@ def words_of(words: Any, doing: str, argument: str) -> list[str]:
     """Return the words of a Vocab, or of what can be gone through."""
     if isinstance(words, str | bytes):
         raise TypeError(f"{doing}: {argument} must be a Vocab or a sequence of str, found {type(words).__name__}")
-    return list(getattr(words, "tokens", words))
+    return _checked(list(getattr(words, "tokens", words)), doing, argument)
 
 
 def words_in_order(words: Any, doing: str, argument: str) -> list[str]:
     """Return the words that rows belong to, in their order: of a Vocab, a sequence, or a mapping word -> id."""
     if isinstance(words, set | frozenset):
         raise TypeError(f"{doing}: {argument} is a {type(words).__name__}, which has no order; pass a sequence of str")
-    found = in_id_order(doing, words) if isinstance(words, Mapping) else words_of(words, doing, argument)
+    if isinstance(words, Mapping):
+        return _checked(in_id_order(doing, words), doing, argument)
+    return words_of(words, doing, argument)
+
+
+def _checked(found: list[Any], doing: str, argument: str) -> list[str]:
     if any(not issubclass(kind, str) for kind in set(map(type, found))):
         number, word = next((i, word) for i, word in enumerate(found) if not isinstance(word, str))
         raise TypeError(f"{doing}: {argument}: token {number} is {type(word).__name__}; tokens are str")
