@@ -60,6 +60,14 @@ def test_labels_keep_their_dtype() -> None:
     assert TextClassifier(**QUICK).fit(TEXTS, [True, False] * 12).predict(["bad"]).dtype == np.bool_
 
 
+def test_labels_of_pandas_own_dtypes_keep_them() -> None:
+    pandas = pytest.importorskip("pandas", reason="labels of pandas")
+    for dtype, expected in (("Int64", np.int64), ("UInt8", np.uint8), ("boolean", np.bool_)):
+        for kind in (pandas.Series, pandas.Index, pandas.array):
+            model = TextClassifier(**{**QUICK, "epochs": 1}).fit(TEXTS, kind([1, 0] * 12, dtype=dtype))
+            assert model.predict(["bad"]).dtype == expected
+
+
 def test_random_and_pretrained_differ_in_the_table_alone() -> None:
     settings = Settings(epochs=1, batch_size=4, lr=1e-12, optimizer="sgd")
     rows = Rows(torch.randint(0, 9, (16, 5)), torch.arange(16) % 2)

@@ -516,6 +516,10 @@ def _classes(y: Any, count: int) -> tuple[_Array, _Array]:
     missing = _missing_label(y)
     if missing is not None:
         raise ValueError(f"fit: the label of row {missing} is missing; drop the row or label it")
+    # Else scikit-learn makes floats of pandas' own integers and bools.
+    dtype = getattr(getattr(y, "dtype", None), "numpy_dtype", None)
+    if dtype is not None and dtype.kind in "biu":
+        y = y.to_numpy(dtype=dtype)
     labels = column_or_1d(y, warn=True)
     if len(labels) != count:
         raise ValueError(f"fit: {count} texts but {len(labels)} labels; there must be one label a text")
