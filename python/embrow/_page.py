@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,13 @@ def rendered(template: Path, **context: Any) -> bytes:
         lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,
     )
+    environment.filters["as_markdown"] = as_markdown
     return (environment.from_string(template.read_text(encoding="utf-8")).render(context) + "\n").encode()
+
+
+def as_markdown(text: str) -> str:
+    """Return text on one line, in which Markdown sees no markup."""
+    return re.sub(r"([\\`*_<\[\]|&])", r"\\\1", " ".join(text.split()))
 
 
 def png(figure: Figure) -> bytes:
