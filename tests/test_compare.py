@@ -157,11 +157,11 @@ def test_failed_report_leaves_nothing(vectors: str, tmp_path: Path, monkeypatch:
 
 def test_class_names_are_text_in_the_report(vectors: str, tmp_path: Path) -> None:
     data = texts()
-    names = dict(zip(sorted(set(data.labels)), ["a|b\n\nc", "<b>*d*</b>"], strict=False))
+    names = dict(zip(sorted(set(data.labels)), ["a|b\n\nc $\\e{$", "<b>*d*</b>"], strict=False))
     data = LabelledTexts(data.name, data.texts, [names.get(label, label) for label in data.labels], data.lines)
     write_report(Comparison(vectors, settings=Settings(epochs=1), seeds=1).run(data), tmp_path / "r")
     markdown = (tmp_path / "r/report.md").read_text(encoding="utf-8")
-    assert r"classes \<b>\*d\*\</b>, a\|b c" in markdown
+    assert r"classes \<b>\*d\*\</b>, a\|b c $\\e{$" in markdown
     page = (tmp_path / "r/report.html").read_text(encoding="utf-8")
     assert "&lt;b&gt;*d*&lt;/b&gt;" in page
     assert "<b>*d*" not in page

@@ -102,8 +102,9 @@ def _confusion_figure(report: _Report) -> Figure:
             for row, column in np.ndindex(counts.shape):
                 shade = "white" if shares[row, column] > 0.5 else "black"
                 axes.text(column, row, f"{shares[row, column]:.3f}", ha="center", va="center", color=shade)
-            axes.set_xticks(range(len(classes)), classes, rotation=0 if len(classes) < 4 else 90)
-            axes.set_yticks(range(len(classes)), classes)
+            # As text: a class between two dollar signs is no formula.
+            axes.set_xticks(range(len(classes)), classes, rotation=0 if len(classes) < 4 else 90, parse_math=False)
+            axes.set_yticks(range(len(classes)), classes, parse_math=False)
         axes.set(title=arm.replace("_", ", "), xlabel="predicted", ylabel="true")
     figure.suptitle("Share of each true class, all seeds")
     return figure
