@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import re
+import tracemalloc
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import numpy as np
 import pytest
 
 import embrow
+from embrow._files import WINDOW_BYTES
 from embrow.corpus import encode_file, offsets_path
 from packed import pack
 
@@ -57,6 +59,30 @@ def test_padded_ids(text_file: Path, monkeypatch: pytest.MonkeyPatch, window: in
     assert np.load(output).tolist() == expected.tolist()
     assert (lines, ids) == (250, lengths.sum())
     assert not offsets_path(output).exists()
+
+
+def test_a_rectangle_is_made_in_bounded_memory(tmp_path: Path) -> None:
+    lines = 40_000
+    (tmp_path / "text").write_bytes(b"to\n" * lines)
+    tracemalloc.start()
+    try:
+        assert encode_file(VOCAB, tmp_path / "text", tmp_path / "ids.npy", max_length=400) == (lines, lines)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 6 * WINDOW_BYTES < lines * 400 * 8
+    assert np.array_equal(np.load(tmp_path / "ids.npy", mmap_mode="r")[:, 0], np.full(lines, VOCAB["to"]))
+
+
+def test_a_vocabulary_that_was_moved_to_a_device_writes_the_same(tmp_path: Path) -> None:
+    torch = pytest.importorskip("torch")
+    (tmp_path / "text").write_text("to be or\nnot", encoding="utf-8")
+    moved = embrow.Vocab(VOCAB.tokens)
+    object.__setattr__(moved, "_device", torch.device("meta"))
+    for width in (None, 2):
+        encode_file(moved, tmp_path / "text", tmp_path / "moved.npy", max_length=width)
+        encode_file(VOCAB, tmp_path / "text", tmp_path / "ids.npy", max_length=width)
+        assert (tmp_path / "moved.npy").read_bytes() == (tmp_path / "ids.npy").read_bytes()
 
 
 def test_another_encoding(tmp_path: Path) -> None:
@@ -127,7 +153,7 @@ def test_errors_of_the_reader_keep_their_type(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("data", "options", "message"),
     [
-        (b"fine\n\xff", {}, "in the lines from 1: encode: row 0 is not valid UTF-8 at byte 0"),
+        (b"fine\n\xff", {}, "text: encode: row 1 is not valid UTF-8 at byte 0"),
         (gzip.compress(b"fine" * 99)[:-9], {}, "the compressed data end at byte"),
         (b"\xff", {"encoding": "ascii"}, "give its encoding, or errors other than strict"),
         (b"fine", {"encoding": "no-such"}, "unknown encoding: no-such"),
@@ -154,15 +180,31 @@ def test_a_token_without_an_id_is_named_with_its_file(tmp_path: Path, monkeypatc
     path = tmp_path / "text"
     path.write_text("to be\nto be\nto zz\n")
     vocab = embrow.Vocab(["to", "be"], pad_token=None, unk_token=None)
-    with pytest.raises(KeyError, match=r"text: in the lines from 2: encode: row 0, token 1 "):
-        encode_file(vocab, path, tmp_path / "ids.npy")
+    for width in (None, 2):
+        with pytest.raises(KeyError, match=r"text: encode: row 2, token 1 "):
+            encode_file(vocab, path, tmp_path / "ids.npy", max_length=width)
+    path.write_text("to be\nto be\nto\n")
+    with pytest.raises(ValueError, match=r"text: encode: row 2 has 1 tokens where the width is 2"):
+        encode_file(vocab, path, tmp_path / "ids.npy", max_length=2)
 
 
 def test_rows_of_an_iterator_are_counted_from_where_they_are() -> None:
     many = ["a"] * 70_000
     for tokenizer in ("whitespace", str.split):
-        with pytest.raises(TypeError, match=r"in the rows from 65536: .*row 4464 is int"):
+        with pytest.raises(TypeError, match=r"^TokenCounter\.update: row 70000 is int"):
             embrow.TokenCounter(tokenizer=tokenizer).update(iter([*many, 3]))
+        with pytest.raises(ValueError, match=r"^TokenCounter\.update: row 70000 is not valid UTF-8 at byte 1"):
+            embrow.Vocab.build(iter([*many, b"a\xff"]), tokenizer=tokenizer)
+
+
+def test_what_a_tokenizer_raises_passes_as_it_is() -> None:
+    def split(row: str) -> list[str]:
+        if row == "b":
+            raise ValueError("no b")
+        return row.split()
+
+    with pytest.raises(ValueError, match=r"^no b$"):
+        embrow.TokenCounter(tokenizer=split).update(iter([*["a"] * 70_000, "b"]))
 
 
 class Rows:

@@ -21,8 +21,9 @@ struct encode_call {
     row_fault fault;
 
     encode_call(py::handle texts, const std::string& tokenizer_name, bool lowercase, bool nulls_empty, int32_t unk_id,
-                int32_t bos_id, int32_t eos_id, int64_t max_length, bool truncate_left, int num_threads)
-        : rows(texts, {"encode", nulls_empty}), threads(num_threads) {
+                int32_t bos_id, int32_t eos_id, int64_t max_length, bool truncate_left, int num_threads,
+                size_t first_row)
+        : rows(texts, {"encode", nulls_empty, first_row}), threads(num_threads) {
         options.text = text_options_of(tokenizer_name, lowercase);
         options.unk_id = unk_id;
         options.bos_id = bos_id;
@@ -79,7 +80,7 @@ py::typing::Tuple<py::array, std::optional<py::array_t<int64_t>>> padded(encode_
     if (pad_id == no_id) {
         for (size_t row = 0; row < rows; ++row) {
             if (static_cast<size_t>(ids.lengths[row]) == layout.width) continue;
-            throw py::value_error("encode: row " + std::to_string(row) + " has " + std::to_string(ids.lengths[row]) +
+            throw py::value_error(call.rows.where(row) + " has " + std::to_string(ids.lengths[row]) +
                                   " tokens where the width is " + std::to_string(layout.width) +
                                   ", and the vocabulary has no pad_token; use encode_ragged");
         }
@@ -113,30 +114,32 @@ void bind_encode(py::module_& m) {
         "encode_padded",
         [](const vocab_table& table, py::handle texts, const std::string& tokenizer_name, bool lowercase,
            bool nulls_empty, int32_t unk_id, int32_t bos_id, int32_t eos_id, int64_t max_length, bool truncate_left,
-           bool pad_left, int32_t pad_id, size_t multiple, bool wide, const py::object& out, bool lengths,
-           int threads) {
+           bool pad_left, int32_t pad_id, size_t multiple, bool wide, const py::object& out, bool lengths, int threads,
+           size_t first_row) {
             encode_call call(texts, tokenizer_name, lowercase, nulls_empty, unk_id, bos_id, eos_id, max_length,
-                             truncate_left, threads);
+                             truncate_left, threads, first_row);
             return wide ? padded<int64_t>(call, table, pad_left, pad_id, multiple, out, lengths)
                         : padded<int32_t>(call, table, pad_left, pad_id, multiple, out, lengths);
         },
         py::arg("table"), py::arg("texts"), py::arg("tokenizer"), py::arg("lowercase"), py::arg("nulls_empty"),
         py::arg("unk_id"), py::arg("bos_id"), py::arg("eos_id"), py::arg("max_length"), py::arg("truncate_left"),
         py::arg("pad_left"), py::arg("pad_id"), py::arg("multiple"), py::arg("wide"), py::arg("out"),
-        py::arg("lengths"), py::arg("threads"),
-        "Ids, shape (rows, width), and lengths if asked for. Ids and max_length are -1 for none.");
+        py::arg("lengths"), py::arg("threads"), py::arg("first_row") = 0,
+        "Ids, shape (rows, width), and lengths if asked for. Ids and max_length are -1 for none.\nErrors count rows "
+        "from first_row.");
     m.def(
         "encode_ragged",
         [](const vocab_table& table, py::handle texts, const std::string& tokenizer_name, bool lowercase,
            bool nulls_empty, int32_t unk_id, int32_t bos_id, int32_t eos_id, int64_t max_length, bool truncate_left,
-           bool wide, int threads) {
+           bool wide, int threads, size_t first_row) {
             encode_call call(texts, tokenizer_name, lowercase, nulls_empty, unk_id, bos_id, eos_id, max_length,
-                             truncate_left, threads);
+                             truncate_left, threads, first_row);
             return wide ? ragged<int64_t>(call, table) : ragged<int32_t>(call, table);
         },
         py::arg("table"), py::arg("texts"), py::arg("tokenizer"), py::arg("lowercase"), py::arg("nulls_empty"),
         py::arg("unk_id"), py::arg("bos_id"), py::arg("eos_id"), py::arg("max_length"), py::arg("truncate_left"),
-        py::arg("wide"), py::arg("threads"), "Values and offsets. Ids and max_length are -1 for none.");
+        py::arg("wide"), py::arg("threads"), py::arg("first_row") = 0,
+        "Values and offsets. Ids and max_length are -1 for none.\nErrors count rows from first_row.");
 }
 
 }  // namespace embrow

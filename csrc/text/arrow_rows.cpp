@@ -113,8 +113,7 @@ class reader {
 
     void append_row(const char* data, int64_t size, huge_page_vector<text_row>& rows) const {
         if (size < 0) {
-            throw py::value_error(std::string(rules_.doing) + ": row " + std::to_string(rows.size()) +
-                                  ": Arrow offsets decrease");
+            throw py::value_error(rules_.where(rows.size()) + ": Arrow offsets decrease");
         }
         rows.emplace_back(data, static_cast<size_t>(size), encoding::unchecked_utf8);
     }
@@ -180,9 +179,9 @@ class reader {
             if (!is_null(array, row)) {
                 value = index_at(*schema.format, array.buffers[1], array.offset + row);
                 if (value < 0 || value >= values) {
-                    throw py::value_error(std::string(rules_.doing) + ": row " + std::to_string(rows_.picks.size()) +
-                                          ": Arrow dictionary index " + std::to_string(value) + " is outside its " +
-                                          std::to_string(values) + " values");
+                    throw py::value_error(rules_.where(rows_.picks.size()) + ": Arrow dictionary index " +
+                                          std::to_string(value) + " is outside its " + std::to_string(values) +
+                                          " values");
                 }
                 // The null type has no validity to read.
                 const bool none = values_are_null || is_null(*array.dictionary, value);

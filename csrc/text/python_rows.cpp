@@ -49,8 +49,8 @@ void read_token_lists(PyObject* const* items, size_t count, const text_rules& ru
                 PyObject* const token = PySequence_Fast_GET_ITEM(items[row], i);
                 text_row found;
                 if (!borrow(token, found)) {
-                    throw py::type_error(std::string(rules.doing) + ": row " + std::to_string(row) + ", token " +
-                                         std::to_string(i) + " is " + type_name(token) + "; tokens are str or bytes");
+                    throw py::type_error(rules.where(row) + ", token " + std::to_string(i) + " is " + type_name(token) +
+                                         "; tokens are str or bytes");
                 }
                 Py_INCREF(token);
                 text.references.push_back(token);
@@ -80,13 +80,16 @@ void borrowed_text::drop_references() noexcept {
     }
 }
 
+std::string text_rules::where(size_t row) const {
+    return std::string(doing) + ": row " + std::to_string(first_row + row);
+}
+
 void text_rules::refuse_null(size_t row) const {
-    throw py::type_error(std::string(doing) + ": row " + std::to_string(row) +
-                         " is None; drop it or pass nulls=\"empty\"");
+    throw py::type_error(where(row) + " is None; drop it or pass nulls=\"empty\"");
 }
 
 void text_rules::refuse_type(size_t row, py::handle found) const {
-    throw py::type_error(std::string(doing) + ": row " + std::to_string(row) + " is " + type_name(found) +
+    throw py::type_error(where(row) + " is " + type_name(found) +
                          "; rows are str, bytes or lists of them, of one kind");
 }
 
@@ -209,7 +212,7 @@ python_rows::python_rows(py::handle texts, const text_rules& rules) : rules_(rul
 }
 
 void python_rows::raise(int64_t row, const text_fault& fault) const {
-    const std::string where = std::string(rules_.doing) + ": row " + std::to_string(row);
+    const std::string where = rules_.where(static_cast<size_t>(row));
     const std::string at = std::to_string(fault.at);
     switch (fault.what) {
         case text_fault::kind::invalid_utf8:

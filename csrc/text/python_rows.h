@@ -5,6 +5,7 @@
 
 #include <memory>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "released_gil.h"
@@ -44,11 +45,13 @@ struct borrowed_text {
     void drop_references() noexcept;
 };
 
-// How rows are taken, and what errors about them begin with.
+// How rows are taken, what errors about them begin with, and the number that errors give the first of them.
 struct text_rules {
     const char* doing;
     bool nulls_empty = false;
+    size_t first_row = 0;
 
+    std::string where(size_t row) const;  // "encode: row 17"
     [[noreturn]] void refuse_null(size_t row) const;
     [[noreturn]] void refuse_type(size_t row, pybind11::handle found) const;
 };
@@ -108,6 +111,9 @@ class python_rows {
 
     // Lets go of the rows' objects, and so of their text, before this ends. With the GIL held.
     void drop() noexcept { text_.drop_references(); }
+
+    // What errors call a row.
+    std::string where(size_t row) const { return rules_.where(row); }
 
     // Raises the error that says what is wrong with a row.
     [[noreturn]] void raise(int64_t row, const text_fault& fault) const;

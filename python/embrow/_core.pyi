@@ -112,7 +112,11 @@ class TokenCounts:
         lowercase: bool,
         nulls_empty: bool,
         threads: typing.SupportsInt | typing.SupportsIndex,
-    ) -> None: ...
+        first_row: typing.SupportsInt | typing.SupportsIndex = 0,
+    ) -> None:
+        """
+        Errors count rows from first_row.
+        """
 
 class PackedRows:
     """
@@ -481,9 +485,11 @@ def encode_padded(
     out: typing.Any,
     lengths: bool,
     threads: typing.SupportsInt | typing.SupportsIndex,
+    first_row: typing.SupportsInt | typing.SupportsIndex = 0,
 ) -> tuple[numpy.ndarray[typing.Any, numpy.dtype[typing.Any]], numpy.typing.NDArray[numpy.int64] | None]:
     """
     Ids, shape (rows, width), and lengths if asked for. Ids and max_length are -1 for none.
+    Errors count rows from first_row.
     """
 
 def encode_ragged(
@@ -499,9 +505,11 @@ def encode_ragged(
     truncate_left: bool,
     wide: bool,
     threads: typing.SupportsInt | typing.SupportsIndex,
+    first_row: typing.SupportsInt | typing.SupportsIndex = 0,
 ) -> tuple[numpy.ndarray[typing.Any, numpy.dtype[typing.Any]], numpy.typing.NDArray[numpy.int64]]:
     """
     Values and offsets. Ids and max_length are -1 for none.
+    Errors count rows from first_row.
     """
 
 def gather_rows(

@@ -8,20 +8,25 @@ from typing import Any, Literal
 Tokenizer = Literal["whitespace", "words"] | Callable[[str], list[str]]
 
 
-def tokenize_rows(texts: Iterable[Any], tokenizer: Callable[[str], list[str]], lowercase: bool) -> list[Any]:
-    """Split each row with a callable; rows that are tokens already, and nulls, pass as they are."""
+def tokenize_rows(
+    texts: Iterable[Any], tokenizer: Callable[[str], list[str]], lowercase: bool, doing: str, first_row: int = 0
+) -> list[Any]:
+    """Split each row with a callable; rows that are tokens already, and nulls, pass as they are.
+
+    Errors begin with `doing` and count rows from `first_row`. What the callable raises passes as it is.
+    """
     if isinstance(texts, str | bytes):
-        raise TypeError(f"expected rows of text, found one {type(texts).__name__}; pass [text]")
-    refuse_mapping(texts)
+        raise TypeError(f"{doing}: expected rows of text, found one {type(texts).__name__}; pass [text]")
+    refuse_mapping(texts, f"{doing}: ")
     if hasattr(texts, "columns"):
-        raise TypeError(f"expected rows of text, found one {type(texts).__name__}; pass one of its columns")
+        raise TypeError(f"{doing}: expected rows of text, found one {type(texts).__name__}; pass one of its columns")
     rows: list[Any] = []
-    for number, row in enumerate(_with_none(texts)):
+    for number, row in enumerate(_with_none(texts), first_row):
         if isinstance(row, bytes):
             try:
                 row = row.decode()  # noqa: PLW2901
             except UnicodeDecodeError as error:
-                raise ValueError(f"row {number} is not valid UTF-8 at byte {error.start}") from error
+                raise ValueError(f"{doing}: row {number} is not valid UTF-8 at byte {error.start}") from error
         if isinstance(row, str):
             rows.append(list(tokenizer(row.lower() if lowercase else row)))
         elif lowercase and isinstance(row, list | tuple):

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, cast
 
 import numpy as np
+import numpy.typing as npt
 
+from embrow import _core
 from embrow._arguments import int_dtype, positive
 from embrow._files import WINDOW_BYTES, StrPath, beside, lines_of, name_of, opened, settle, windows, written_atomically
+from embrow._threads import resolve_num_threads
 from embrow.vocab import Vocab
 
 
@@ -35,8 +38,8 @@ def encode_file(
 ) -> tuple[int, int]:
     """Encode the lines of a text file into a .npy file, which ``numpy.load(output, mmap_mode="r")`` maps.
 
-    Memory is bounded by 8 MB and the longest line, whatever the file's size. Files are written under temporary names
-    and renamed at the end.
+    Memory is bounded by 8 MB of text, as much of a rectangle and the longest line, whatever the file's size. Files are
+    written under temporary names and renamed at the end. A CPU encodes, wherever the vocabulary lies.
 
     Parameters
     ----------
@@ -67,30 +70,47 @@ def encode_file(
     width = None if max_length is None else positive("max_length", max_length, default=1)
     bounds = offsets_path(output)
     kind = int_dtype(dtype)
+    name, threads = name_of(path), resolve_num_threads(num_threads)
+    rows_at_once = WINDOW_BYTES if width is None else max(1, WINDOW_BYTES // (width * kind.itemsize))
     lines, ids, read = 0, 0, 0
     with opened(path, encoding, errors) as file, written_atomically(output, as_stream=False) as values_file:
         _write_header(values_file, kind, 0, width)
+
+        def encode_rows(rows: list[bytes]) -> tuple[npt.NDArray[Any], npt.NDArray[np.int64]]:
+            """Return ids, and the lengths of rows in a rectangle or the offsets of ragged ones."""
+            arguments = vocab._text_arguments(
+                rows, None, None, width, "right", "error", doing=f"{name}: encode", first_row=lines
+            ) | {"wide": kind.itemsize == 8, "threads": threads}
+            try:
+                if width is None:
+                    return _core.encode_ragged(vocab._table, **arguments)
+                pad_id = -1 if vocab.pad_id is None else vocab.pad_id
+                layout: dict[str, Any] = {
+                    "pad_left": False,
+                    "pad_id": pad_id,
+                    "multiple": 1,
+                    "out": None,
+                    "lengths": True,
+                }
+                ids, lengths = _core.encode_padded(vocab._table, **arguments, **layout)
+            except (KeyError, TypeError, ValueError) as error:
+                raise type(error)(f"{name}: {error.args[0]}") from error
+            return ids, cast("npt.NDArray[np.int64]", lengths)
 
         def encode(offsets_file: BinaryIO | None) -> None:
             nonlocal lines, ids, read
             for window in windows(file, b"\n", WINDOW_BYTES):
                 rows = lines_of(window)
-                try:
+                for begin in range(0, len(rows), rows_at_once):
+                    batch = rows[begin : begin + rows_at_once]
+                    values, bounds = encode_rows(batch)
+                    values_file.write(values.data)
                     if offsets_file is None:
-                        batch, lengths = vocab.encode(
-                            rows, max_length=width, dtype=kind, return_lengths=True, num_threads=num_threads
-                        )
-                        ids += int(lengths.sum())
+                        ids += int(bounds.sum())
                     else:
-                        batch, offsets = vocab.encode_ragged(rows, dtype=kind, num_threads=num_threads)
-                        offsets_file.write((offsets[1:] + ids).data)
-                        ids += len(batch)
-                except ValueError as error:
-                    raise ValueError(f"{name_of(path)}: in the lines from {lines}: {error}") from error
-                except KeyError as error:
-                    raise KeyError(f"{name_of(path)}: in the lines from {lines}: {error.args[0]}") from error
-                values_file.write(batch.data)
-                lines += len(rows)
+                        offsets_file.write((bounds[1:] + ids).data)
+                        ids += len(values)
+                    lines += len(batch)
                 read += len(window)
                 if progress is not None:
                     progress(read)

@@ -60,16 +60,11 @@ class TokenCounter:
         empty = choice("nulls", nulls, ("error", "empty")) == "empty"
         threads = resolve_num_threads(num_threads)
         for first, batch in _batches(texts):
-            try:
-                if callable(self.tokenizer):
-                    rows: Any = tokenize_rows(batch, self.tokenizer, self.lowercase)
-                    self._counts.update(rows, "whitespace", False, empty, threads)
-                else:
-                    self._counts.update(batch, self.tokenizer, self.lowercase, empty, threads)
-            except (TypeError, ValueError) as error:
-                if first and type(error) in (TypeError, ValueError):
-                    raise type(error)(f"in the rows from {first}: {error}") from error
-                raise
+            if callable(self.tokenizer):
+                rows: Any = tokenize_rows(batch, self.tokenizer, self.lowercase, "TokenCounter.update", first)
+                self._counts.update(rows, "whitespace", False, empty, threads, first)
+            else:
+                self._counts.update(batch, self.tokenizer, self.lowercase, empty, threads, first)
 
     def update_file(
         self,

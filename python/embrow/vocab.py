@@ -409,7 +409,9 @@ class Vocab:
         # They are read once more if they turn out to be tokens.
         if isinstance(arguments["texts"], Iterator):
             arguments["texts"] = list(arguments["texts"])
-        options = {name: value for name, value in arguments.items() if name not in ("tokenizer", "lowercase")}
+        options = {
+            name: value for name, value in arguments.items() if name not in ("tokenizer", "lowercase", "first_row")
+        }
         return _gpu_encode.encode_padded(self._table, device=where, out=out, **options)
 
     def _text_arguments(
@@ -420,10 +422,14 @@ class Vocab:
         max_length: int | None,
         truncation_side: str,
         nulls: str,
+        *,
+        doing: str = "encode",
+        first_row: int = 0,
     ) -> dict[str, Any]:
         tokenizer, lowercase = self.tokenizer, self.lowercase
         if callable(tokenizer):
-            texts, tokenizer, lowercase = tokenize_rows(texts, tokenizer, lowercase), "whitespace", False
+            texts = tokenize_rows(texts, tokenizer, lowercase, doing, first_row)
+            tokenizer, lowercase = "whitespace", False
         bos, eos = self._frame_id("bos_token", bos_token), self._frame_id("eos_token", eos_token)
         length = non_negative("max_length", max_length, default=-1)
         frame = (bos >= 0) + (eos >= 0)
@@ -439,6 +445,7 @@ class Vocab:
             "eos_id": eos,
             "max_length": length,
             "truncate_left": choice("truncation_side", truncation_side, ("left", "right")) == "left",
+            "first_row": first_row,
         }
 
     def _frame_id(self, role: str, token: str | None) -> int:
