@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gzip
 import re
+import subprocess
+import sys
 import tracemalloc
 from collections.abc import Iterator
 from pathlib import Path
@@ -151,12 +153,60 @@ def test_errors_of_the_reader_keep_their_type(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("encoding", "before", "bad"),
+    [
+        ("ascii", 20_001, b"\xff"),
+        ("utf-16", 20_000, b"\x00\xd8a\x00"),
+        ("utf-16-le", 20_002, b"\x00"),
+        ("shift_jis", 20_001, b"\x81\x20"),
+        ("utf-8-sig", 20_001, b"\xff"),
+    ],
+)
+@pytest.mark.parametrize("window", [1001, 1 << 20])
+def test_a_byte_that_is_not_of_the_encoding_is_named_by_its_place_in_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, encoding: str, before: int, bad: bytes, window: int
+) -> None:
+    monkeypatch.setattr("embrow.corpus.WINDOW_BYTES", window)
+    fine = "to be\n" * before
+    data = fine.encode(encoding)[:before]
+    path = tmp_path / "text"
+    path.write_bytes(gzip.compress(data + bad + (b"" if bad == b"\x00" else "to be\n".encode(encoding))))
+    with pytest.raises(
+        ValueError, match=rf"text: byte {before} \({bad[0]:#04x}\) is not {encoding}; give its encoding"
+    ):
+        encode_file(VOCAB, path, tmp_path / "ids.npy", encoding=encoding)
+
+
+def test_standard_input_stays_open(tmp_path: Path) -> None:
+    code = """if True:
+        import io, sys, embrow
+        for stream in (sys.stdin, io.TextIOWrapper(io.BytesIO("\u00e9".encode("latin-1")))):
+            sys.stdin = stream
+            counter = embrow.TokenCounter()
+            counter.update_file("-", encoding="latin-1")
+            assert counter.most_common() == [("\u00e9", 1)]
+            assert not sys.stdin.closed and not sys.stdin.buffer.closed"""
+    subprocess.run([sys.executable, "-c", code], input=b"\xe9\n", check=True)
+
+
+def test_standard_input_that_is_closed() -> None:
+    with subprocess.Popen(["sh", "-c", f"{sys.executable} -m embrow vocab - -o v <&-"], stderr=subprocess.PIPE) as run:
+        _, said = run.communicate()
+    assert run.returncode == 1
+    assert said == b"embrow: standard input is closed\n"
+
+
+@pytest.mark.parametrize(
     ("data", "options", "message"),
     [
         (b"fine\n\xff", {}, "text: encode: row 1 is not valid UTF-8 at byte 0"),
         (gzip.compress(b"fine" * 99)[:-9], {}, "the compressed data end at byte"),
         (b"\xff", {"encoding": "ascii"}, "give its encoding, or errors other than strict"),
-        (b"fine", {"encoding": "no-such"}, "unknown encoding: no-such"),
+        (b"fine", {"encoding": "no-such"}, "text: unknown encoding: no-such"),
+        (b"fine", {"encoding": "base64"}, "text: 'base64' is not a text encoding"),
+        (b"fine", {"encoding": "undefined"}, "undefined encoding"),
+        (b"fine", {"errors": "no-such"}, "text: unknown error handler name 'no-such'"),
+        (b"fine", {"encoding": "utf-16"}, "text: UTF-16 stream does not start with BOM; give its encoding"),
     ],
 )
 def test_nothing_is_left_of_a_file_that_fails(tmp_path: Path, data: bytes, options: Any, message: str) -> None:

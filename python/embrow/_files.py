@@ -120,10 +120,13 @@ def opened(path: StrPath, encoding: str = "utf-8", errors: str = "strict") -> It
     name = name_of(path)
     try:
         is_utf8 = errors == "strict" and codecs.lookup(encoding).name == "utf-8"
-    except LookupError as error:
+        # Raises for a codec that is no text encoding.
+        "".encode(encoding)
+        codecs.lookup_error(errors)
+    except (LookupError, UnicodeError) as error:
         raise ValueError(f"{name}: {error}") from error
     with contextlib.ExitStack() as stack:
-        file = _standard_input() if path == "-" else stack.enter_context(open(path, "rb"))
+        file = stack.enter_context(_standard_input()) if path == "-" else stack.enter_context(open(path, "rb"))
         with _named(name):
             source = source_of(file)
         if source.compression is not None:
@@ -169,31 +172,57 @@ def _named(name: str) -> Iterator[None]:
         raise kind(f"{name}: {error}") from error
 
 
-def _standard_input() -> io.BufferedReader:
+@contextlib.contextmanager
+def _standard_input() -> Iterator[io.BufferedReader]:
+    # None where the process was started without.
+    if sys.stdin is None:
+        raise ValueError("standard input is closed")
     file = sys.stdin.buffer
+    if isinstance(file, io.BufferedReader):
+        yield file
+        return
     # What stands in for standard input, as io.BytesIO, may have no look-ahead of its own.
-    return file if isinstance(file, io.BufferedReader) else io.BufferedReader(cast(io.RawIOBase, file))
+    ahead: io.BufferedReader = io.BufferedReader(cast(Any, file))
+    try:
+        yield ahead
+    finally:
+        ahead.detach()  # else its end would close what it reads
 
 
 class Recoded:
     """Reads text of any encoding as UTF-8."""
 
     def __init__(self, file: IO[bytes], name: str, encoding: str, errors: str) -> None:
-        self._name = name
-        self._text = io.TextIOWrapper(cast(BinaryIO, file), encoding, errors, newline="")
+        self._file, self._name, self._encoding = file, name, encoding
+        self._decoder = codecs.getincrementaldecoder(encoding)(errors)
+        self._decoded = 0
         self._begun = False
 
     def read(self, size: int = -1) -> bytes:
-        """Return up to `size` characters, or all; b"" at the end."""
-        try:
-            text = self._text.read(size)
-            if not self._begun:
+        """Return the text of the next `size` bytes or somewhat more, or of all; b"" at the end."""
+        while True:
+            data = self._file.read(size)
+            text = self._decode(data)
+            if text and not self._begun:
                 self._begun = True
                 # Not every codec takes a byte order mark for one.
-                text = text.removeprefix("\ufeff") or self._text.read(size)
-            return text.encode("utf-8", "surrogatepass")
+                text = text.removeprefix("\ufeff")
+            if text or not data:
+                return text.encode("utf-8", "surrogatepass")
+
+    def _decode(self, data: bytes) -> str:
+        self._decoded += len(data)
+        try:
+            return self._decoder.decode(data, final=not data)
         except UnicodeDecodeError as error:
-            raise ValueError(f"{self._name}: {error}; give its encoding, or errors other than strict") from error
+            # What the decoder was at ends with the data, and begins with what it had kept of those before.
+            at, byte = self._decoded - len(error.object) + error.start, error.object[error.start]
+            raise ValueError(
+                f"{self._name}: byte {at} ({byte:#04x}) is not {self._encoding}; give its encoding, or errors other "
+                "than strict"
+            ) from error
+        except UnicodeError as error:
+            raise ValueError(f"{self._name}: {error}; give its encoding") from error
 
 
 def lines_of(window: bytes) -> list[bytes]:
