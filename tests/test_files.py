@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 import sys
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +15,7 @@ import pytest
 
 from embrow import Vocab
 from embrow._files import check_writable, written_atomically
-from embrow.corpus import encode_file
+from embrow.corpus import encode_file, offsets_path
 from embrow.vectors import WordVectors
 
 VOCAB = Vocab(["<pad>", "<unk>", "a"])
@@ -99,6 +101,50 @@ def test_what_is_not_one_stream_needs_a_file(tmp_path: Path) -> None:
         with pytest.raises(OSError, match=r"the output must be a file, .*ids\.npy"):
             write()
     assert sorted(path.name for path in tmp_path.iterdir()) == ["ids.npy", "text"]
+
+
+def write_ids(path: Path) -> None:
+    (path.parent / "text").write_text("a\n" * 2000)
+    encode_file(VOCAB, path.parent / "text", path)
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        Vocab(map(str, range(9999))).save,
+        lambda path: WordVectors(["a"], np.zeros((1, 9999), np.float32)).save(path, "npy"),
+        lambda path: WordVectors(["a"], np.zeros((1, 9999), np.float32)).save(path, "word2vec-text"),
+        write_ids,
+    ],
+)
+def test_what_keeps_a_file_from_being_written_names_it(
+    write: Callable[[Path], None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    resource = pytest.importorskip("resource", reason="there are no such limits")
+    path = tmp_path / "v"
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (9999, hard))
+    try:
+        with pytest.raises(OSError, match=r"cannot be written: File too large") as met:
+            write(path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert met.value.filename in (str(path), str(offsets_path(path)))
+
+    def fails(descriptor: int) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr("os.fsync", fails)
+    with pytest.raises(OSError, match=r"cannot be written: Input/output error") as met:
+        write(path)
+    assert met.value.filename in (str(path), str(offsets_path(path)))
+    assert {file.name for file in tmp_path.iterdir()} <= {"text"}
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="there is no such device")
+def test_a_full_device_is_named() -> None:
+    with pytest.raises(OSError, match=r"cannot be written: No space left on device: '/dev/full'"):
+        VOCAB.save("/dev/full")
 
 
 def test_a_device_is_written_to() -> None:

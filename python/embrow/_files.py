@@ -36,9 +36,7 @@ def written_atomically(path: StrPath, *, as_stream: bool = True) -> Iterator[Bin
     if _is_special(target):
         if not as_stream:
             raise OSError(errno.ESPIPE, "the output must be a file, for it is not written in one go", str(target))
-        with _told(path):
-            file = open(target, "wb")  # noqa: SIM115
-        with file:
+        with _open_output(path, target, "w") as file:
             yield file
         return
     target = Path(os.path.realpath(target))
@@ -46,8 +44,7 @@ def written_atomically(path: StrPath, *, as_stream: bool = True) -> Iterator[Bin
     temporary = target.with_name(f".{target.name[:40]}.{secrets.token_hex(8)}.part")
     before = stat.S_IMODE(target.stat().st_mode) if target.exists() else None
     opener = functools.partial(os.open, mode=0o666 if before is None else before)
-    with _told(path):
-        file = open(temporary, "xb", opener=opener)  # noqa: SIM115
+    file = _open_output(path, temporary, "x", opener)
     try:
         with file:
             with _told(path):
@@ -56,7 +53,8 @@ def written_atomically(path: StrPath, *, as_stream: bool = True) -> Iterator[Bin
                     temporary.chmod(before)
             yield file
             settle(file)
-        os.replace(temporary, target)
+        with _told(path):
+            os.replace(temporary, target)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
@@ -71,10 +69,32 @@ def _told(path: StrPath) -> Iterator[None]:
         raise type(error)(error.errno, f"cannot be written: {error.strerror}", os.fspath(path)) from error
 
 
+class _Output(io.FileIO):
+    """What goes by the name of the output, in errors too, while it lies at another."""
+
+    def __init__(self, path: StrPath, *where: Any) -> None:
+        with _told(path):
+            super().__init__(*where)
+        self.name = os.fspath(path)
+
+    def write(self, data: Any) -> int:
+        with _told(self.name):
+            return super().write(data)
+
+    def close(self) -> None:
+        with _told(self.name):
+            super().close()
+
+
+def _open_output(path: StrPath, at: Path, mode: str, opener: Any = None) -> BinaryIO:
+    return io.BufferedWriter(_Output(path, at, mode, True, opener))
+
+
 def settle(file: BinaryIO) -> None:
     """Put on the disk what was written, or raise OSError; of two files before either takes its name."""
     file.flush()
-    os.fsync(file.fileno())
+    with _told(file.name):
+        os.fsync(file.fileno())
 
 
 def check_writable(path: StrPath, *, as_stream: bool = True) -> None:
