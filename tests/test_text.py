@@ -30,7 +30,8 @@ def split(texts: object, tokenizer: str, lowercase: bool = False) -> list[list[s
     counter.update(texts, num_threads=1)
     vocab = embrow.Vocab([token for token, _ in counter.most_common()], tokenizer=tokenizer, lowercase=lowercase)
     values, offsets = vocab.encode_ragged(texts, num_threads=1)
-    return [[vocab.tokens[i] for i in values[begin:end]] for begin, end in itertools.pairwise(offsets)]
+    tokens = vocab.tokens
+    return [[tokens[i] for i in values[begin:end]] for begin, end in itertools.pairwise(offsets)]
 
 
 def test_there_are_29_spaces() -> None:

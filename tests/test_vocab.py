@@ -129,7 +129,7 @@ def test_a_vocab_does_not_change() -> None:
     with pytest.raises(AttributeError, match="a Vocab does not change; make another without pad_id"):
         del vocab.pad_id
     vocab.tokens.append("b")
-    assert vocab.to_dict() == {"a": 0}
+    assert vocab.tokens == ["a"] and vocab.to_dict() == {"a": 0}
     counts = embrow.Vocab.build(["a"]).counts
     assert counts is not None
     with pytest.raises(ValueError, match="read-only"):

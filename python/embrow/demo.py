@@ -102,8 +102,9 @@ def tutorial(vectors: WordVectors | str) -> Iterator[str]:
     ids = vocab.encode([QUERY])[0]
     with torch.no_grad():
         found = table(torch.from_numpy(ids))
+    tokens = vocab.tokens
     for word, position, row in zip(QUERY.split(), ids.tolist(), found.tolist(), strict=True):
-        note = "" if word in vocab else f"  (not in the vocabulary: {vocab.tokens[position]})"
+        note = "" if word in vocab else f"  (not in the vocabulary: {tokens[position]})"
         yield f"{word:<10} row {position}: [{', '.join(f'{value:7.4f}' for value in row)}]{note}"
 
     yield ""

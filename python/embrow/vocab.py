@@ -70,7 +70,6 @@ class Vocab:
     """
 
     __slots__ = (
-        "__dict__",
         "__weakref__",
         "_counts",
         "_device",
@@ -241,9 +240,9 @@ class Vocab:
         options = f"tokenizer={self.tokenizer!r}, lowercase={self.lowercase}"
         return f"Vocab({len(self)} tokens, pad_token={self.pad_token!r}, unk_token={self.unk_token!r}, {options})"
 
-    @functools.cached_property
+    @property
     def tokens(self) -> list[str]:
-        """Every token, in id order."""
+        """Every token, in id order: a list that is made anew each time."""
         return self._table.tokens()
 
     @property
