@@ -250,7 +250,9 @@ import sys
 sys.modules["pyarrow"] = None
 import pandas, embrow
 for dtype in (object, "str"):
-    assert embrow.Vocab.build(pandas.Series(["a b"], dtype=dtype)).tokens[2:] == ["a", "b"]
+    counter = embrow.TokenCounter()
+    counter.update(pandas.Series(["a b", None], dtype=dtype), nulls="empty")
+    assert counter.most_common() == [("a", 1), ("b", 1)]
 try:
     embrow.Vocab.build(pandas.DataFrame({"text": ["a b"]}))
 except TypeError as error:
@@ -282,6 +284,30 @@ def test_nulls_of_every_library(tokenizer: Any) -> None:
         assert vocab.encode(nulls, nulls="empty").tolist() == [[2], [0]]
         with pytest.raises(TypeError, match="row 1 is None; drop it or pass nulls="):
             vocab.encode(nulls)
+
+
+@pytest.mark.parametrize("tokenizer", ["whitespace", str.split])
+def test_rows_that_pandas_cannot_export_are_named(tokenizer: Any) -> None:
+    pd = pytest.importorskip("pandas")
+    vocab = embrow.Vocab(["<pad>", "<unk>", "a"], tokenizer=tokenizer)
+    for row, error, message in (
+        (3, TypeError, "row 2 is int"),
+        ("\ud800", ValueError, "row 2 has a lone surrogate at character 0"),
+    ):
+        for null in (None, np.nan, pd.NA):
+            with pytest.raises(error, match=message):
+                vocab.encode(pd.Series(["a", null, row], dtype=object), nulls="empty")
+    with pytest.raises(TypeError, match="holds no text" if tokenizer == "whitespace" else "row 0 is int"):
+        vocab.encode(pd.Series([1, 2]))
+
+
+def test_what_cannot_be_exported_nor_iterated_over_says_why() -> None:
+    class Closed:
+        def __arrow_c_array__(self, requested_schema: object = None) -> object:
+            raise ValueError("it is closed")
+
+    with pytest.raises(ValueError, match=r"^it is closed$"):
+        embrow.Vocab(["a"]).encode(Closed())
 
 
 def test_arrow_that_holds_no_text() -> None:

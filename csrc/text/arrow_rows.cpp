@@ -238,23 +238,32 @@ void read_stream(const py::object& capsule, const text_rules& rules, reader& int
     }
 }
 
+// What a method gives, or null where it cannot export the rows and they can be iterated over, to be told which is why:
+// pandas exports through pyarrow, which may be missing, and knows of no row that is no text, or text that is no UTF-8.
+py::object exported(py::handle texts, const char* method) {
+    try {
+        return texts.attr(method)();
+    } catch (py::error_already_set& error) {
+        if (error.matches(PyExc_ImportError)) return {};
+        const bool refused = error.matches(PyExc_TypeError) || error.matches(PyExc_ValueError);
+        if (!refused || !py::hasattr(texts, "__iter__")) throw;
+        return {};
+    }
+}
+
 }  // namespace
 
 bool read_arrow(py::handle texts, const text_rules& rules, borrowed_text& text) {
     auto chunks = std::make_shared<std::vector<moved<ArrowArray>>>();
     reader into(rules, text.rows);
     if (py::hasattr(texts, "__arrow_c_stream__")) {
-        py::object capsule;
-        try {
-            capsule = texts.attr("__arrow_c_stream__")();
-        } catch (py::error_already_set& error) {
-            // pandas exports through pyarrow, which may be missing; its rows can still be iterated over.
-            if (!error.matches(PyExc_ImportError)) throw;
-            return false;
-        }
+        const py::object capsule = exported(texts, "__arrow_c_stream__");
+        if (!capsule) return false;
         read_stream(capsule, rules, into, *chunks);
     } else if (py::hasattr(texts, "__arrow_c_array__")) {
-        const py::tuple pair = texts.attr("__arrow_c_array__")();
+        const py::object found = exported(texts, "__arrow_c_array__");
+        if (!found) return false;
+        const py::tuple pair = found;
         const moved<ArrowSchema> schema(from_capsule<ArrowSchema>(pair[0], "arrow_schema", "schema", rules));
         chunks->emplace_back(from_capsule<ArrowArray>(pair[1], "arrow_array", "array", rules));
         into.read(schema.value, chunks->back().value);

@@ -195,6 +195,17 @@ void read_iterable(py::handle texts, const text_rules& rules, borrowed_text& tex
     }
     const auto items = py::reinterpret_steal<py::object>(PySequence_Tuple(texts.ptr()));
     if (!items) throw py::error_already_set();
+    // Those of pandas, whose nulls are None, NaN or pd.NA.
+    if (py::hasattr(texts, "isna")) {
+        py::ssize_t row = 0;
+        for (const py::handle null : texts.attr("isna")()) {
+            const bool is_null = PyObject_IsTrue(null.ptr()) == 1;
+            if (is_null && PyTuple_SetItem(items.ptr(), row, py::none().release().ptr()) != 0) {
+                throw py::error_already_set();
+            }
+            ++row;
+        }
+    }
     read_objects(items, rules, text);
 }
 
