@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import functools
 import gzip
 import itertools
 import pickle
@@ -179,6 +180,15 @@ def test_a_counter_merged_with_itself_doubles() -> None:
     assert counter.most_common() == [("a", 4), ("b", 2)]
     assert counter.most_common(1) == [("a", 4)]
     assert len(counter) == 2
+
+
+def test_counters_whose_tokenizer_was_pickled_merge() -> None:
+    counter = embrow.TokenCounter(tokenizer=functools.partial(re.split, ","))
+    counter.update(["a,b"])
+    counter.merge(pickle.loads(pickle.dumps(counter)))
+    assert counter.most_common() == [("a", 2), ("b", 2)]
+    with pytest.raises(ValueError, match=r"TokenCounter\.merge: one splits by functools\.partial"):
+        counter.merge(embrow.TokenCounter())
 
 
 def test_a_batch_with_an_error_counts_nothing() -> None:

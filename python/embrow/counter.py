@@ -110,8 +110,17 @@ class TokenCounter:
                     progress(read)
 
     def merge(self, other: TokenCounter) -> None:
-        """Add another counter's counts; its tokens unseen here come last, in its order."""
-        if (other.tokenizer, other.lowercase) != (self.tokenizer, self.lowercase):
+        """Add another counter's counts; its tokens unseen here come last, in its order.
+
+        Raises
+        ------
+        ValueError
+            The other counter's tokenizer or `lowercase` differs. That two callables split alike is for the caller to
+            see to.
+        """
+        # Two callables cannot be compared: one that was pickled is another object.
+        alike = (callable(self.tokenizer) and callable(other.tokenizer)) or self.tokenizer == other.tokenizer
+        if not alike or other.lowercase != self.lowercase:
             raise ValueError(
                 f"TokenCounter.merge: one splits by {self.tokenizer!r}, lowercase={self.lowercase}, the other by "
                 f"{other.tokenizer!r}, lowercase={other.lowercase}"
