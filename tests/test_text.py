@@ -195,6 +195,8 @@ def test_columns_that_are_all_null_or_empty() -> None:
         ([["a", 7]], TypeError, "encode: row 0, token 1 is int; tokens are str or bytes"),
         (["a", "b\ud800"], ValueError, "encode: row 1 has a lone surrogate at character 1"),
         ([b"a", b"b\xff"], ValueError, "encode: row 1 is not valid UTF-8 at byte 1"),
+        ([["a"], ["b", b"b\xff"]], ValueError, "encode: row 1, token 1 is not valid UTF-8 at byte 1"),
+        ([["a"], ["b", "c", "b\ud800"]], ValueError, "encode: row 1, token 2 has a lone surrogate at character 1"),
         ([b"\xed\xa0\x80"], ValueError, "encode: row 0 is not valid UTF-8 at byte 0"),
         ([b"\xc0\x80"], ValueError, "encode: row 0 is not valid UTF-8 at byte 0"),
         ([b"ok \xe2\x82"], ValueError, "encode: row 0 is not valid UTF-8 at byte 3"),
@@ -292,7 +294,7 @@ def test_rows_that_pandas_cannot_export_are_named(tokenizer: Any) -> None:
     vocab = embrow.Vocab(["<pad>", "<unk>", "a"], tokenizer=tokenizer)
     for row, error, message in (
         (3, TypeError, "row 2 is int"),
-        ("\ud800", ValueError, "row 2 has a lone surrogate at character 0"),
+        ("\ud800", ValueError, r"row 2(, token 0)? has a lone surrogate at character 0"),
     ):
         for null in (None, np.nan, pd.NA):
             with pytest.raises(error, match=message):

@@ -82,8 +82,12 @@ def test_tokens_from_a_dict() -> None:
     with pytest.raises(ValueError, match=re.escape("tokens 'a' and 'b' both have id 0")):
         embrow.Vocab({"a": 0, "b": 0})
     for ids in ({None: 0}, {"a": 1, None: 0, "b": 2}):
-        with pytest.raises(TypeError, match="Vocab: row 0 is None"):
+        with pytest.raises(TypeError, match=r"^Vocab: token 0 is None$"):
             embrow.Vocab(ids)
+    with pytest.raises(TypeError, match=r"^Vocab: token 1 is int; tokens are str or bytes$"):
+        embrow.Vocab(["a", 3])
+    with pytest.raises(TypeError, match=r"^Vocab\.build: specials: token 1 is None$"):
+        embrow.Vocab.build(["a"], specials=["b", None])
 
 
 @pytest.mark.parametrize("kind", [set, frozenset])
@@ -100,7 +104,7 @@ def test_tokens_of_a_dictionary_are_its_rows() -> None:
 
 def test_rows_of_tokens_are_no_tokens() -> None:
     for lists in ([["a", "b"], ["c"]], [("a",)], [[]]):
-        with pytest.raises(TypeError, match="Vocab: rows are lists; each token is one str or bytes"):
+        with pytest.raises(TypeError, match=r"Vocab: token 0 is (list|tuple); tokens are str or bytes"):
             embrow.Vocab(lists)
 
 
@@ -115,7 +119,7 @@ def test_rows_of_tokens_are_no_tokens() -> None:
         (lambda: embrow.Vocab.build(["a"], max_size=1), "max_size is 1, which has no room for 2 specials"),
         (lambda: embrow.Vocab.build(["a"], ties="last"), "ties is 'last'; choose one of 'first', 'token'"),
         (lambda: embrow.Vocab.build(["a"], num_threads=0), "num_threads must be 1 or more, found 0"),
-        (lambda: embrow.Vocab(["a\ud800"]), "Vocab: row 0 has a lone surrogate at character 1"),
+        (lambda: embrow.Vocab(["a\ud800"]), "Vocab: token 0 has a lone surrogate at character 1"),
     ],
 )
 def test_errors(make: Any, message: str) -> None:

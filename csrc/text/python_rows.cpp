@@ -81,16 +81,17 @@ void borrowed_text::drop_references() noexcept {
 }
 
 std::string text_rules::where(size_t row) const {
-    return std::string(doing) + ": row " + std::to_string(first_row + row);
+    return std::string(doing) + (are_tokens ? ": token " : ": row ") + std::to_string(first_row + row);
 }
 
 void text_rules::refuse_null(size_t row) const {
-    throw py::type_error(where(row) + " is None; drop it or pass nulls=\"empty\"");
+    throw py::type_error(where(row) + (are_tokens ? " is None" : " is None; drop it or pass nulls=\"empty\""));
 }
 
 void text_rules::refuse_type(size_t row, py::handle found) const {
-    throw py::type_error(where(row) + " is " + type_name(found) +
-                         "; rows are str, bytes or lists of them, of one kind");
+    throw py::type_error(
+        where(row) + " is " + type_name(found) +
+        (are_tokens ? "; tokens are str or bytes" : "; rows are str, bytes or lists of them, of one kind"));
 }
 
 void read_objects(const py::object& sequence, const text_rules& rules, borrowed_text& text) {
@@ -99,6 +100,7 @@ void read_objects(const py::object& sequence, const text_rules& rules, borrowed_
     size_t first = 0;
     while (first < count && items[first] == Py_None) ++first;
     if (first < count && is_token_list(items[first])) {
+        if (rules.are_tokens) rules.refuse_type(first, items[first]);
         read_token_lists(items, count, rules, text);
         return;
     }
@@ -223,8 +225,9 @@ python_rows::python_rows(py::handle texts, const text_rules& rules) : rules_(rul
 }
 
 void python_rows::raise(int64_t row, const text_fault& fault) const {
-    const std::string where = rules_.where(static_cast<size_t>(row));
     const std::string at = std::to_string(fault.at);
+    std::string where = rules_.where(static_cast<size_t>(row));
+    if (fault.in_token >= 0 && !rules_.are_tokens) where += ", token " + std::to_string(fault.in_token);
     switch (fault.what) {
         case text_fault::kind::invalid_utf8:
             throw py::value_error(where + " is not valid UTF-8 at byte " + at +
@@ -233,7 +236,7 @@ void python_rows::raise(int64_t row, const text_fault& fault) const {
             throw py::value_error(where + " has a lone surrogate at character " + at +
                                   ", which UTF-8 cannot hold; encode it with errors=\"replace\" first");
         case text_fault::kind::token_too_long:
-            throw py::value_error(where + ", token " + at + " is longer than 4 GiB");
+            throw py::value_error((rules_.are_tokens ? where : where + ", token " + at) + " is longer than 4 GiB");
         case text_fault::kind::unknown_token:
             break;
     }

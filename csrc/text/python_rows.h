@@ -50,6 +50,7 @@ struct text_rules {
     const char* doing;
     bool nulls_empty = false;
     size_t first_row = 0;
+    bool are_tokens = false;  // not rows of them, but each one
 
     std::string where(size_t row) const;  // "encode: row 17"
     [[noreturn]] void refuse_null(size_t row) const;

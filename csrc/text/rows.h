@@ -86,8 +86,9 @@ struct text_rows {
 struct text_fault {
     enum class kind : uint8_t { invalid_utf8, lone_surrogate, token_too_long, unknown_token };
     kind what = kind::invalid_utf8;
-    int64_t at = 0;     // byte, code point or token of the row, by kind
-    std::string token;  // the beginning of an unknown token
+    int64_t at = 0;         // byte, code point or token of the row, by kind
+    std::string token;      // the beginning of an unknown token
+    int64_t in_token = -1;  // of a row of tokens, the one that the byte or code point is in
 };
 
 }  // namespace embrow

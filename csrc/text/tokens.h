@@ -236,7 +236,10 @@ std::optional<text_fault> token_reader::read(const text_rows& rows, size_t row, 
     }
     const int64_t first = rows.offsets[row];
     for (int64_t token = first; token < rows.offsets[row + 1]; ++token) {
-        if (auto fault = text_of(rows.rows[token], text)) return fault;
+        if (auto fault = text_of(rows.rows[token], text)) {
+            fault->in_token = token - first;
+            return fault;
+        }
         const size_t copied_from = text.loadable_behind ? SIZE_MAX : copy_end(text);
         if (!take_one(run_from(text, 0, copied_from), text.size, take)) return too_long(token - first);
     }

@@ -24,11 +24,8 @@ py::str to_str(std::string_view text) {
 // Tokens of a Python sequence as UTF-8, which lasts as long as this.
 class token_texts {
   public:
-    token_texts(py::handle tokens, const char* doing) : rows_(tokens, {doing}) {
-        bool are_lists = false;
+    token_texts(py::handle tokens, const char* doing) : rows_(tokens, {.doing = doing, .are_tokens = true}) {
         rows_.read([&](const text_rows& rows) {
-            are_lists = rows.tokenized();
-            if (are_lists) return;
             text_rows one;
             for (size_t row = 0; row < rows.size(); ++row) one.rows.push_back(rows.text(row));
             one.offsets = {0, static_cast<int64_t>(rows.size())};
@@ -36,7 +33,6 @@ class token_texts {
                 for (size_t i = 0; i < run.count; ++i) texts_.push_back(run.token(i));
             });
         });
-        if (are_lists) throw py::type_error(std::string(doing) + ": rows are lists; each token is one str or bytes");
         if (fault_) rows_.raise(static_cast<int64_t>(texts_.size()), *fault_);
     }
 
