@@ -102,6 +102,14 @@ def test_tokens_of_a_dictionary_are_its_rows() -> None:
     assert embrow.Vocab(tokens).tokens == ["c", "a"]
 
 
+def test_rows_that_are_none_count_as_empty_where_asked_for() -> None:
+    for tokenizer in ("whitespace", str.split):
+        vocab = embrow.Vocab.build(["a", None, "b"], specials=(), tokenizer=tokenizer, nulls="empty")
+        assert vocab.tokens == ["a", "b"]
+    with pytest.raises(TypeError, match='row 1 is None; drop it or pass nulls="empty"'):
+        embrow.Vocab.build(["a", None])
+
+
 def test_rows_of_tokens_are_no_tokens() -> None:
     for lists in ([["a", "b"], ["c"]], [("a",)], [[]]):
         with pytest.raises(TypeError, match=r"Vocab: token 0 is (list|tuple); tokens are str or bytes"):

@@ -176,6 +176,7 @@ class Vocab:
         ties: Literal["first", "token"] = "first",
         tokenizer: Tokenizer = "whitespace",
         lowercase: bool = False,
+        nulls: Literal["error", "empty"] = "error",
         num_threads: int | None = None,
     ) -> Vocab:
         """Count the tokens of `texts` and number them, most frequent first.
@@ -193,6 +194,8 @@ class Vocab:
             place here.
         ties : "first" or "token"
             The order of tokens that occur equally often: as first seen, or by code point.
+        nulls : "error" or "empty"
+            What None is: a TypeError, or a row without tokens.
         num_threads : int, optional
             The result is the same for any number.
 
@@ -208,7 +211,7 @@ class Vocab:
         from embrow.counter import TokenCounter  # it makes a Vocab, so it imports this module
 
         counter = TokenCounter(tokenizer=tokenizer, lowercase=lowercase)
-        counter.update(texts, num_threads=num_threads)
+        counter.update(texts, nulls=nulls, num_threads=num_threads)
         return counter.to_vocab(
             min_freq=min_freq,
             max_size=max_size,
