@@ -135,9 +135,13 @@ def test_errors(sequences: Any, error: type[Exception], message: str) -> None:
         embrow.pad_sequences(sequences)
 
 
-def test_values_that_do_not_fit_int32() -> None:
-    with pytest.raises(ValueError, match="value 4294967296 at position 1 does not fit int32"):
-        embrow.pad_sequences([[1, 2**32]], dtype="int32")
+@pytest.mark.parametrize("value", [2**32, 2**31, -(2**31) - 1])
+def test_values_that_do_not_fit_int32(value: int) -> None:
+    rows = [[1, 2, 3], [], [-(2**31), 2**31 - 1, value]]
+    for sequences in (rows, [np.array(row, np.int64) for row in rows], ragged(rows)):
+        with pytest.raises(ValueError, match=r"^pad_sequences: row 2 has a value beyond int32 at position 2$"):
+            embrow.pad_sequences(sequences, 1, dtype="int32")
+    assert embrow.pad_sequences([row[:2] for row in rows], dtype="int32").tolist()[2] == [-(2**31), 2**31 - 1]
     with pytest.raises(ValueError, match="value 4294967296 does not fit int32"):
         embrow.pad_sequences([[1]], value=2**32, dtype="int32")
 

@@ -12,6 +12,25 @@ namespace py = pybind11;
 namespace embrow {
 namespace {
 
+[[noreturn]] void refuse_beyond(const char* type, size_t row, int64_t at) {
+    throw py::value_error("pad_sequences: row " + std::to_string(row) + " has a value beyond " + type +
+                          " at position " + std::to_string(at));
+}
+
+// Raises for the first value of rows, whose offsets are right, that does not fit int32.
+void check_narrow(const int64_t* values, const int64_t* offsets, size_t rows) {
+    const int64_t* const end = values + offsets[rows];
+    const int64_t* beyond = nullptr;
+    {
+        const released_gil released;
+        beyond = std::find_if(values, end, [](int64_t id) { return id != static_cast<int32_t>(id); });
+    }
+    if (beyond == end) return;
+    const int64_t at = beyond - values;
+    const auto row = static_cast<size_t>(std::upper_bound(offsets, offsets + rows, at) - offsets) - 1;
+    refuse_beyond("int32", row, at - offsets[row]);
+}
+
 template <class Id, class From>
 py::typing::Tuple<py::array, py::array_t<int64_t>> pad_as(const py::array& values,
                                                           const py::array_t<int64_t, py::array::c_style>& offsets,
@@ -40,6 +59,7 @@ py::typing::Tuple<py::array, py::array_t<int64_t>> pad_as(const py::array& value
     py::array_t<Id> made = rectangle<Id>(out, rows, layout.width, "pad_sequences");
     Id* const to = made.mutable_data();
     const From* const ids = from.data();
+    if constexpr (sizeof(Id) < sizeof(From)) check_narrow(ids, bounds, rows);
     {
         const released_gil released;
         pad_rows(ids, bounds, rows, layout, kept, truncate_left, to, threads);
@@ -68,11 +88,6 @@ py::typing::Tuple<py::array, py::array_t<int64_t>> pad_ragged(const py::array& v
     throw py::type_error("pad_sequences: row " + std::to_string(row) + " " + found + "; rows are sequences of int");
 }
 
-[[noreturn]] void refuse_beyond(size_t row, Py_ssize_t at) {
-    throw py::value_error("pad_sequences: row " + std::to_string(row) + " has a value beyond int64 at position " +
-                          std::to_string(at));
-}
-
 py::array array_from(PyObject* item, size_t row) {
     try {
         return py::array(py::reinterpret_borrow<py::object>(item));
@@ -92,7 +107,7 @@ int64_t id_of(PyObject* item, size_t row, Py_ssize_t at) {
     }
     int overflow = 0;
     const long long id = PyLong_AsLongLongAndOverflow(index.ptr(), &overflow);
-    if (overflow) refuse_beyond(row, at);
+    if (overflow) refuse_beyond("int64", row, at);
     return id;
 }
 
@@ -133,7 +148,7 @@ py::typing::Tuple<py::array_t<int64_t>, py::array_t<int64_t>> ragged_from_rows(c
             if (array.dtype().kind() == 'u' && array.itemsize() == 8) {
                 const int64_t* const end = ids.data() + ids.size();
                 const int64_t* const beyond = std::find_if(ids.data(), end, [](int64_t id) { return id < 0; });
-                if (beyond != end) refuse_beyond(row, beyond - ids.data());
+                if (beyond != end) refuse_beyond("int64", row, beyond - ids.data());
             }
             values.insert(values.end(), ids.data(), ids.data() + ids.size());
         }

@@ -87,12 +87,6 @@ def pad_sequences(
 
         padded, kept = _gpu_pad.pad_ragged(values, offsets, **arguments, out=out)
         return (padded, kept) if return_lengths else padded
-    if not wide and values.dtype.itemsize == 8 and values.size:
-        bounds = np.iinfo(np.int32)
-        outside = np.flatnonzero((values < bounds.min) | (values > bounds.max))
-        if outside.size:
-            at = int(outside[0])
-            raise ValueError(f"pad_sequences: value {values[at]} at position {at} does not fit int32")
     threads = resolve_num_threads(num_threads)
     target = target_of(out)
     if isinstance(target, np.ndarray):
