@@ -119,7 +119,8 @@ def test_rows_of_tokens_are_no_tokens() -> None:
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: embrow.Vocab(["a", "b", "a"]), "token 2 is token 0 once more"),
+        (lambda: embrow.Vocab(["a", "b", "a"]), "token 2 is token 0 once more: 'a'"),
+        (lambda: embrow.Vocab(["b\n\0" * 99] * 2), repr("b\n\0" * 99)[:80]),
         (lambda: embrow.Vocab(["a"], pad_token="<PAD>"), "pad_token '<PAD>' is not among the tokens"),
         (lambda: embrow.Vocab(["a"], unk_token="<UNK>"), "unk_token '<UNK>' is not among the tokens"),
         (lambda: embrow.Vocab(["a"], specials=["<s>"]), "special '<s>' is not among the tokens"),

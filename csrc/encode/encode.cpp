@@ -88,10 +88,9 @@ class row_encoder {
     void find_unknown(std::span<const int32_t> found) {
         const auto at = static_cast<size_t>(std::find(found.begin(), found.end(), no_id) - found.begin());
         if (at == found.size()) return;
-        constexpr size_t shown_bytes = 64;
         unknown_ = ids_->size() + at;
         const token_key& key = batch_.tokens()[at].key;
-        unknown_text_ = key_text(key, key.address()).substr(0, shown_bytes);
+        unknown_text_ = key_text(key, key.address()).substr(0, shown_token_bytes);
     }
 
     const vocab_table& table_;

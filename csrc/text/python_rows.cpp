@@ -70,6 +70,11 @@ text_options text_options_of(const std::string& tokenizer_name, bool lowercase) 
                           "\"; choose \"whitespace\", \"words\" or a callable from str to a list of str");
 }
 
+std::string shown_token(std::string_view token) {
+    const auto size = static_cast<Py_ssize_t>(std::min(token.size(), shown_token_bytes));
+    return py::repr(py::reinterpret_steal<py::str>(PyUnicode_DecodeUTF8(token.data(), size, "replace")));
+}
+
 void borrowed_text::drop_references() noexcept {
     constexpr size_t ahead = 16;
     // Moved away first: what an object's end runs may come back here.
@@ -240,9 +245,7 @@ void python_rows::raise(int64_t row, const text_fault& fault) const {
         case text_fault::kind::unknown_token:
             break;
     }
-    const auto shown = py::reinterpret_steal<py::str>(
-        PyUnicode_DecodeUTF8(fault.token.data(), static_cast<Py_ssize_t>(fault.token.size()), "replace"));
-    throw py::key_error(where + ", token " + at + " (" + std::string(py::repr(shown)) +
+    throw py::key_error(where + ", token " + at + " (" + shown_token(fault.token) +
                         ") is not in the vocabulary, which has no unk_token");
 }
 

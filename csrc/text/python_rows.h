@@ -6,6 +6,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "released_gil.h"
@@ -44,6 +45,9 @@ struct borrowed_text {
 
     void drop_references() noexcept;
 };
+
+// What errors show of a token: its beginning, as Python writes it.
+std::string shown_token(std::string_view token);
 
 // How rows are taken, what errors about them begin with, and the number that errors give the first of them.
 struct text_rules {

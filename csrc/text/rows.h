@@ -82,6 +82,9 @@ struct text_rows {
     bool wait_for(size_t end) const noexcept { return !progress || progress->wait_for(std::min(end, size())); }
 };
 
+// Of a token, in errors.
+inline constexpr size_t shown_token_bytes = 64;
+
 // Why a row was refused, and where in it.
 struct text_fault {
     enum class kind : uint8_t { invalid_utf8, lone_surrogate, token_too_long, unknown_token };

@@ -58,7 +58,7 @@ vocab_table vocab_table::build(std::span<const std::string_view> tokens, const h
             if (!slot_matches(made->index[at], entry.hash, mask)) continue;
             const size_t other = slot_id(made->index[at], mask);
             if (stores(made->keys[other], made->arena.data(), entry.key)) {
-                throw damaged("token " + std::to_string(id) + " is token " + std::to_string(other) + " once more");
+                throw repeated_token(id, other);
             }
         }
         made->index[at] = make_slot(entry.hash, id, mask);

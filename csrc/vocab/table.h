@@ -10,6 +10,7 @@
 
 #include <memory>
 #include <span>
+#include <stdexcept>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -20,6 +21,16 @@
 namespace embrow {
 
 inline constexpr size_t max_tokens = INT32_MAX - 1;
+
+// A token that a table is to be built of occurs twice.
+struct repeated_token : std::invalid_argument {
+    repeated_token(size_t id, size_t first)
+        : std::invalid_argument("vocabulary table: token " + std::to_string(id) + " is token " + std::to_string(first) +
+                                " once more"),
+          id(id) {}
+
+    size_t id;
+};
 
 class vocab_table {
   public:
@@ -32,7 +43,7 @@ class vocab_table {
         std::shared_ptr<const void> owner;
     };
 
-    // From tokens in id order. Throws std::invalid_argument if one occurs twice or is too long.
+    // From tokens in id order. Throws repeated_token if one occurs twice, std::invalid_argument if one is too long.
     static vocab_table build(std::span<const std::string_view> tokens, const hash_seed& seed);
 
     // From parts that came from outside. Throws std::invalid_argument naming what is wrong with them: with these checks

@@ -47,8 +47,12 @@ class token_texts {
 
 vocab_table build_table(py::handle tokens) {
     const token_texts texts(tokens, "Vocab");
-    const released_gil released;
-    return vocab_table::build(texts.get(), random_seed());
+    try {
+        const released_gil released;
+        return vocab_table::build(texts.get(), random_seed());
+    } catch (const repeated_token& error) {
+        throw py::value_error(std::string(error.what()) + ": " + shown_token(texts.get()[error.id]));
+    }
 }
 
 template <class T>
