@@ -274,6 +274,31 @@ def test_a_callable_takes_arrow_arrays_and_lowers_tokens() -> None:
     assert vocab.encode([["B", "A"]]).tolist() == [[3, 2]]
 
 
+def test_a_callable_takes_what_only_exports_an_arrow_array() -> None:
+    pa = pytest.importorskip("pyarrow")
+
+    class Exported:
+        def __arrow_c_array__(self, requested_schema: object = None) -> object:
+            return pa.array(["a,b", None]).__arrow_c_array__(requested_schema)
+
+    vocab = embrow.Vocab(["<pad>", "a", "b"], tokenizer=lambda row: row.split(","))
+    assert vocab.encode(Exported(), nulls="empty").tolist() == [[1, 2], [0, 0]]
+
+
+@pytest.mark.parametrize("returned", [None, "abc", b"abc", 7, {"ids": [1]}])
+def test_a_callable_that_returns_no_tokens(returned: Any) -> None:
+    kind = type(returned).__name__
+    message = rf"row 1: the tokenizer returned {kind}; it returns a list of str$"
+
+    def tokenizer(row: str) -> Any:
+        return returned if row == "b" else [row]
+
+    with pytest.raises(TypeError, match="^encode: " + message):
+        embrow.Vocab(["a", "<unk>"], tokenizer=tokenizer).encode(["a", "b"])
+    with pytest.raises(TypeError, match=r"^TokenCounter\.update: " + message):
+        embrow.Vocab.build(["a", "b"], tokenizer=tokenizer)
+
+
 @pytest.mark.parametrize("tokenizer", ["whitespace", str.split])
 def test_nulls_of_every_library(tokenizer: Any) -> None:
     pd = pytest.importorskip("pandas")

@@ -28,7 +28,13 @@ def tokenize_rows(
             except UnicodeDecodeError as error:
                 raise ValueError(f"{doing}: row {number} is not valid UTF-8 at byte {error.start}") from error
         if isinstance(row, str):
-            rows.append(list(tokenizer(row.lower() if lowercase else row)))
+            tokens = tokenizer(row.lower() if lowercase else row)
+            # Neither the characters of a str nor the keys of a mapping are its tokens.
+            if isinstance(tokens, str | bytes | Mapping) or not isinstance(tokens, Iterable):
+                raise TypeError(
+                    f"{doing}: row {number}: the tokenizer returned {type(tokens).__name__}; it returns a list of str"
+                )
+            rows.append(list(tokens))
         elif lowercase and isinstance(row, list | tuple):
             rows.append(list(map(_lowered, row)))
         else:
@@ -55,6 +61,13 @@ def refuse_mapping(texts: Any, doing: str = "") -> None:
 
 def _with_none(texts: Any) -> Iterable[Any]:
     """Return the rows as Python's objects, None for each null."""
+    if hasattr(texts, "__arrow_c_array__") and not isinstance(texts, Iterable):
+        try:
+            import pyarrow
+        except ImportError:
+            kind = type(texts).__name__
+            raise ImportError(f"a callable tokenizer reads rows of {kind} with pip install pyarrow") from None
+        texts = pyarrow.array(texts)
     # Arrow's scalars are no str.
     if hasattr(texts, "to_pylist"):
         rows: list[Any] = texts.to_pylist()
