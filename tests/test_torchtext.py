@@ -273,6 +273,16 @@ def test_append_token_refuses_a_token_it_has() -> None:
     assert v.get_itos() == ["y", "a", "b", "c", "x"]
 
 
+def test_a_token_with_a_lone_surrogate_is_not_added() -> None:
+    v = abc()
+    with pytest.raises(ValueError, match=r"^append_token: the token has a lone surrogate at character 1, which UTF-8"):
+        v.append_token("x\ud800")
+    with pytest.raises(ValueError, match=r"^insert_token: the token has a lone surrogate at character 0, which UTF-8"):
+        v.insert_token("\ud800", 0)
+    v.append_token("x")
+    assert v(["a", "x"]) == [0, 3] and v.get_itos() == ["a", "b", "c", "x"]
+
+
 @given(st.lists(st.tuples(st.sampled_from("abcdefgh"), st.none() | st.integers(0, 9), st.booleans()), max_size=12))
 @settings(deadline=None)
 def test_adding_and_looking_up_in_any_order(steps: list[tuple[str, int | None, bool]]) -> None:

@@ -89,6 +89,7 @@ class Vocab:
                 f"Token {token} not found in Vocab: so torchtext words it; the token is there already, "
                 f"with index {self[token]}, and only a new one can be inserted"
             )
+        _check_token("insert_token", token)
         self._moved = self._moved or at < len(self._tokens)
         self._tokens.insert(at, token)
         self._added[token] = at
@@ -96,6 +97,7 @@ class Vocab:
     def append_token(self, token: str) -> None:
         if token in self:
             raise RuntimeError(f"Token {token} already exists in the Vocab with index: {self[token]}")
+        _check_token("append_token", token)
         self._added[token] = len(self._tokens)
         self._tokens.append(token)
 
@@ -172,3 +174,13 @@ class Vocab:
         if version < STATE_VERSION:
             raise RuntimeError(f"Found unexpected version for serialized Vocab: {version}")
         Vocab.__init__(self, tokens, default[0] if default else None)
+
+
+def _check_token(doing: str, token: str) -> None:
+    """Raise for what a table cannot hold, which would be found out only when it is made anew."""
+    try:
+        token.encode()
+    except UnicodeEncodeError as error:
+        raise ValueError(
+            f"{doing}: the token has a lone surrogate at character {error.start}, which UTF-8 cannot hold"
+        ) from error
