@@ -169,6 +169,9 @@ def test_decode() -> None:
     assert vocab.decode([]) == []
     with pytest.raises(IndexError, match=re.escape("decode: id 9 at position 1 is outside a vocabulary of 4")):
         vocab.decode([2, 9])
+    with pytest.raises(IndexError, match=re.escape(f"decode: id {2**64 - 1} at position 1 is outside a vocabulary")):
+        vocab.decode(np.array([2, 2**64 - 1], np.uint64))
+    assert vocab.decode(np.array([2], np.uint64)) == ["to"]
     with pytest.raises(TypeError, match="decode: expected a sequence of int"):
         vocab.decode([[1.5]])
 

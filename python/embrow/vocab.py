@@ -477,6 +477,10 @@ class Vocab:
             return []
         if array.ndim != 1 or array.dtype.kind not in "iu":
             raise TypeError(f"decode: expected a sequence of int, found dtype {array.dtype} of shape {array.shape}")
+        # What is beyond int64 must not wrap around.
+        if array.dtype == np.uint64 and (beyond := np.flatnonzero(array >= len(self))).size:
+            at = int(beyond[0])
+            raise IndexError(f"decode: id {array[at]} at position {at} is outside a vocabulary of {len(self)}")
         skipped = [self[token] for token in self.specials] if skip_special_tokens else []
         return self._table.decode(array, skipped)
 
