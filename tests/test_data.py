@@ -36,6 +36,18 @@ def test_every_format_gives_the_same_rows(tmp_path: Path, name: str, content: st
     assert (found.texts, found.labels) == (["nice one", "bad"], ["good", "poor"])
 
 
+def test_a_format_that_is_unknown(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text(CSV)
+    with pytest.raises(ValueError, match=r"format is 'x'; choose one of 'auto', 'csv', 'tsv', 'jsonl', 'fasttext'"):
+        read_labelled(str(tmp_path / "t.csv"), format="x")
+
+
+def test_json_that_is_nested_too_deeply(tmp_path: Path) -> None:
+    (tmp_path / "t.jsonl").write_text('{"text": "a", "label": "b"}\n' + "[" * 100_000 + "]" * 100_000)
+    with pytest.raises(ValueError, match=r"t\.jsonl, line 2: the JSON is nested too deeply to be read"):
+        read_labelled(str(tmp_path / "t.jsonl"))
+
+
 def test_standard_input(monkeypatch: pytest.MonkeyPatch) -> None:
     class Stream:
         buffer = io.BytesIO(CSV.encode())

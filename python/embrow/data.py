@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from embrow._arguments import choice
 from embrow._files import name_of, opened
 
 FORMATS = ("csv", "tsv", "jsonl", "fasttext")
@@ -79,8 +80,9 @@ def read_labelled(
     ------
     ValueError
         Bytes that are not text, a column that is missing, a row of CSV with more columns than the first or a quote out
-        of place, a blank label, no rows; names file, line and column.
+        of place, a blank label, no rows; names file, line and column. Or `format` is unknown.
     """
+    choice("format", format, ("auto", *FORMATS))
     text = read_text(path, encoding=encoding, encoding_errors=encoding_errors)
     name = name_of(path)
     if format == "auto":
@@ -194,6 +196,8 @@ def _json_rows(
             value = json.loads(row)
         except ValueError as error:
             raise ValueError(f"{name}, line {line}: not JSON: {error}") from error
+        except RecursionError as error:
+            raise ValueError(f"{name}, line {line}: the JSON is nested too deeply to be read") from error
         if not isinstance(value, dict):
             raise ValueError(f"{name}, line {line}: a JSON object is needed, found {type(value).__name__}")
         row_text = _field(name, line, value, text_column, "--text-column")
