@@ -72,7 +72,7 @@ def test_names_may_be_as_long_as_the_system_takes(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there are no such pipes")
-def test_a_pipe_is_written_to(tmp_path: Path) -> None:
+def test_a_pipe_is_written_to_and_read(tmp_path: Path) -> None:
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
     check_writable(pipe)
@@ -85,6 +85,10 @@ def test_a_pipe_is_written_to(tmp_path: Path) -> None:
     VOCAB.save(tmp_path / "file")
     assert read == [(tmp_path / "file").read_bytes()]
     assert stat.S_ISFIFO(pipe.stat().st_mode)
+    writer = threading.Thread(target=VOCAB.save, args=(pipe,), daemon=True)
+    writer.start()
+    assert Vocab.load(pipe).tokens == VOCAB.tokens
+    writer.join()
 
 
 def test_what_is_not_one_stream_needs_a_file(tmp_path: Path) -> None:

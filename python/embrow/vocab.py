@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -536,7 +537,11 @@ class Vocab:
         ValueError
             The file is damaged or no vocabulary; the message names what is wrong.
         """
-        return unpack_vocab(cls._made, np.fromfile(path, dtype=np.uint8), str(path))
+        with open(path, "rb") as file:
+            packed = bytearray(os.fstat(file.fileno()).st_size)
+            del packed[file.readinto(packed) :]
+            packed += file.read()  # all of a pipe
+        return unpack_vocab(cls._made, np.frombuffer(packed, dtype=np.uint8), str(path))
 
     def __getstate__(self) -> tuple[Any, ...]:
         parts = {name: array.tobytes() for name, array in self._table.parts().items()}
