@@ -86,8 +86,6 @@ def test_tokens_from_a_dict() -> None:
             embrow.Vocab(ids)
     with pytest.raises(TypeError, match=r"^Vocab: token 1 is int; tokens are str or bytes$"):
         embrow.Vocab(["a", 3])
-    with pytest.raises(TypeError, match=r"^Vocab\.build: specials: token 1 is None$"):
-        embrow.Vocab.build(["a"], specials=["b", None])
 
 
 @pytest.mark.parametrize("kind", [set, frozenset])
@@ -154,6 +152,18 @@ def test_wrong_types_name_what_they_are() -> None:
     for make in (embrow.Vocab, embrow.Vocab.build):
         with pytest.raises(TypeError, match="specials is one str, '<pad>'; pass a sequence of them"):
             make(["a"], specials="<pad>")
+        for special in (None, 3, b"a"):
+            message = f"specials has {special!r} at position 1; specials are str"
+            with pytest.raises(TypeError, match=f"^{re.escape(message)}$"):
+                make(["a"], specials=["a", special])
+        for role in ("pad_token", "unk_token"):
+            with pytest.raises(TypeError, match=rf"^{role} is 1; it is a str or None$"):
+                make(["a"], **{role: 1})
+    for role in ("bos_token", "eos_token"):
+        with pytest.raises(TypeError, match=rf"^{role} is 3; it is a str or None$"):
+            embrow.Vocab(["a"]).encode(["a"], **{role: 3})
+    with pytest.raises(TypeError, match=r"^Vocab: token 'b' has id 1\.0; ids are int$"):
+        embrow.Vocab({"a": 0, "b": 1.0})
     with pytest.raises(TypeError, match="a token is str, found int"):
         embrow.Vocab(["a"])[3]
     with pytest.raises(ValueError, match=re.escape("TokenCounter.merge: one splits by 'whitespace'")):

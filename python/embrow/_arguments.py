@@ -51,7 +51,10 @@ def in_id_order(doing: str, ids: Mapping[Any, int]) -> list[Any]:
     ordered: list[Any] = [None] * len(ids)
     taken = bytearray(len(ids))
     for token, i in ids.items():
-        at = operator.index(i)
+        try:
+            at = operator.index(i)
+        except TypeError:
+            raise TypeError(f"{doing}: token {token!r} has id {i!r}; ids are int") from None
         if not 0 <= at < len(ids):
             raise ValueError(
                 f"{doing}: token {token!r} has id {at}; the ids of {len(ids)} tokens are 0 to {len(ids) - 1}"

@@ -11,7 +11,7 @@ from embrow._arguments import choice, non_negative
 from embrow._files import WINDOW_BYTES, StrPath, lines_of, name_of, opened, windows
 from embrow._text import Tokenizer, tokenize_rows
 from embrow._threads import resolve_num_threads
-from embrow.vocab import PAD, UNK, Vocab
+from embrow.vocab import PAD, UNK, Vocab, distinct_specials
 
 ROWS_PER_BATCH = 1 << 16
 PARTS_PER_WINDOW = 64
@@ -149,9 +149,7 @@ class TokenCounter:
         ValueError
             `max_size` has no room for the specials, or pad or unk token is not among the tokens.
         """
-        if isinstance(specials, str):
-            raise TypeError(f"specials is one str, {specials!r}; pass a sequence of them")
-        named = list(dict.fromkeys(specials))
+        named = distinct_specials(specials)
         fewest = non_negative("min_freq", min_freq, default=1)
         size = non_negative("max_size", max_size, default=-1)
         if max_size is not None and size < len(named):

@@ -27,6 +27,22 @@ if TYPE_CHECKING:
 PAD, UNK = "<pad>", "<unk>"
 
 
+def distinct_specials(specials: Iterable[str]) -> list[str]:
+    """Return each special once, in order."""
+    if isinstance(specials, str):
+        raise TypeError(f"specials is one str, {specials!r}; pass a sequence of them")
+    named = list(specials)
+    for position, token in enumerate(named):
+        if not isinstance(token, str):
+            raise TypeError(f"specials has {token!r} at position {position}; specials are str")
+    return list(dict.fromkeys(named))
+
+
+def _check_token(role: str, token: object) -> None:
+    if not isinstance(token, str | None):
+        raise TypeError(f"{role} is {token!r}; it is a str or None")
+
+
 class Vocab:
     """Tokens and their ids, and the encoding of text with them.
 
@@ -127,12 +143,12 @@ class Vocab:
         tokenizer: Tokenizer,
         lowercase: bool,
     ) -> None:
-        if isinstance(specials, str):
-            raise TypeError(f"specials is one str, {specials!r}; pass a sequence of them")
+        specials = distinct_specials(specials)
         if not callable(tokenizer):
             choice("tokenizer", tokenizer, ("whitespace", "words"))
 
         def id_of(role: str, token: str | None, default: str | None) -> int | None:
+            _check_token(role, token)
             found = -1 if token is None else table.find(token)
             if found < 0 and token is not None and token != default:
                 raise ValueError(f"{role} {token!r} is not among the tokens")
@@ -150,9 +166,7 @@ class Vocab:
         set_once("pad_token", None if pad_id is None else pad_token)
         set_once("unk_id", unk_id)
         set_once("unk_token", None if unk_id is None else unk_token)
-        present = [
-            s for s in dict.fromkeys(specials) if id_of("special", s, s if s in (PAD, UNK) else None) is not None
-        ]
+        present = [s for s in specials if id_of("special", s, s if s in (PAD, UNK) else None) is not None]
         set_once("specials", tuple(present))
         set_once("tokenizer", tokenizer)
         set_once("lowercase", bool(lowercase))
@@ -452,6 +466,7 @@ class Vocab:
         }
 
     def _frame_id(self, role: str, token: str | None) -> int:
+        _check_token(role, token)
         if token is None:
             return -1
         found = self._table.find(token)
