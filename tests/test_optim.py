@@ -772,9 +772,14 @@ def test_gradients_of_another_shape_are_refused(dense: bool) -> None:
         weight.data = torch.ones(10, 4)
         one.zero_grad()
     step_rows(weight, one, 1)
+    before = weight.detach().clone()
     weight.grad = torch.ones(10, 4).to_sparse()
-    with pytest.raises(ValueError, match="must have a gradient of one sparse dimension, the rows; found 2"):
+    if dense:
+        with pytest.raises(ValueError, match="must have a gradient of one sparse dimension, the rows; found 2"):
+            one.step()
+    else:
         one.step()
+        torch.testing.assert_close(weight.detach(), before - 0.1)
 
 
 def test_rows_whose_ids_cannot_be_read_here_catch_up() -> None:
@@ -1065,3 +1070,54 @@ def test_what_is_wrong_with_ids_an_attached_layer_tells_as_without(kind: Any) ->
         layer(torch.tensor([[1]])).sum().backward()
         one.step()
     assert told[:3] == told[3:]
+
+
+@pytest.mark.parametrize("kind", [optim.SGD, optim.Adagrad, optim.Adam])
+def test_gradients_of_entries_after_those_of_rows(kind: Any) -> None:
+    peer = torch.optim.SparseAdam if kind is optim.Adam else getattr(torch.optim, kind.__name__)
+    ours, theirs = nn.Parameter(torch.ones(10, 4)), nn.Parameter(torch.ones(10, 4))
+    one, other = kind([ours], lr=0.1), peer([theirs], lr=0.1)
+    for entries in (False, True, False, True):
+        for weight, optimizer in ((ours, one), (theirs, other)):
+            grad = sparse_grad(weight, [1, 3])
+            weight.grad = grad.to_dense().to_sparse() if entries else grad
+            optimizer.step()
+    torch.testing.assert_close(ours, theirs)
+
+
+def test_a_refused_step_leaves_an_attached_layer_in_use() -> None:
+    layer, one = attached()
+    layer.double()
+    layer(torch.tensor([2])).sum().backward()
+    with pytest.raises(TypeError, match=r"the state of a parameter is torch\.float32 where torch\.float64"):
+        one.step()
+    rows = layer(torch.arange(4))
+    assert torch.equal(rows, layer.state_dict()["weight"][:4])
+    state = one.state_dict()
+    one.load_state_dict(state)
+    layer(torch.tensor([2])).sum().backward()
+    one.step()
+    assert not torch.equal(rows[2], layer.weight[2])
+
+
+@pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning")
+def test_transforms_read_rows_that_are_up_to_date() -> None:
+    def loss(parameters: dict[str, Tensor], ids: Tensor) -> Tensor:
+        return torch.func.functional_call(layer, parameters, (ids,)).square().sum()
+
+    ids = torch.tensor([0, 1, 3])
+    for transform in ("grad", "jvp", "export"):
+        layer, _ = attached()
+        expected, other = attached()
+        other.catch_up()
+        assert not torch.equal(layer.weight, expected.weight)
+        parameters = dict(layer.named_parameters())
+        if transform == "grad":
+            grads, found = torch.func.grad_and_value(loss)(parameters, ids)
+            assert torch.equal(grads["weight"][0], 2 * expected.weight[0])
+        elif transform == "jvp":
+            tangents = {"weight": torch.zeros_like(layer.weight)}
+            found, _ = torch.func.jvp(lambda p: loss(p, ids), (parameters,), (tangents,))
+        else:
+            found = torch.export.export(layer, (ids,), strict=False).module()(ids).square().sum()
+        assert found.item() == pytest.approx(expected(ids).square().sum().item(), rel=1e-6)

@@ -6,6 +6,7 @@ import contextlib
 import functools
 import inspect
 import operator
+import weakref
 from abc import abstractmethod
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -13,7 +14,6 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.autograd import profiler
-from torch.nn.modules import sparse as _torch_nn
 from torch.optim import optimizer as _torch_optimizer
 from torch.utils.hooks import RemovableHandle
 
@@ -26,12 +26,9 @@ from embrow._sharding import first_row, is_shared, is_split_by_rows, local_rows
 # Odd, and without a pattern in its bits: 2^64 over the golden ratio.
 _GOLDEN = 0x9E3779B97F4A7C15
 
-# They read the rows that their input names.
-_known_forwards = frozenset(
-    layer.forward for layer in (_torch_nn.Embedding, _torch_nn.EmbeddingBag, nn.Embedding, nn.EmbeddingBag)
-)
 # What a param group may hold that goes to its parameters.
 _of_parameters = ("stochastic_rounding", "seed", "rows")
+_functorch_is_active = torch._C._are_functorch_transforms_active
 _rounded_dtypes = (torch.bfloat16, torch.float16)
 RowsState = tuple[_core.UpdateRule, list[Tensor | None], int]
 
@@ -122,6 +119,11 @@ def _copy_mask(name: str, parameter: Tensor, mask: Any) -> Tensor:
     return copied
 
 
+def _stands_for_another(weight: Tensor) -> bool:
+    """Whether a transform or an export has put something of its own in the place of a layer's weight."""
+    return _functorch_is_active() or type(weight) not in (Tensor, torch.nn.Parameter)
+
+
 class _Hook:
     """A layer's hook; copies and pickles of the layer, which have a table of their own, hold one that does nothing."""
 
@@ -143,7 +145,7 @@ def _nothing(*args: Any, **kwargs: Any) -> None:
 def _catch_up_for(table: Table, module: torch.nn.Module, input: Any) -> None:
     """Bring the rows that a layer's forward pass reads up to date; what is wrong with its input is its own to tell."""
     hooks = list(module._forward_pre_hooks.values())
-    if getattr(module.forward, "__func__", None) not in _known_forwards or not isinstance(hooks[-1], _Hook):
+    if getattr(module.forward, "__func__", None) not in nn.lookup_forwards or not isinstance(hooks[-1], _Hook):
         # Which rows it reads in the end, nobody knows.
         return table.catch_up()
     if (
@@ -345,7 +347,9 @@ class SparseRows(torch.optim.Optimizer):
         grad = parameter.grad
         if grad is None:
             return False
-        if grad.layout is torch.sparse_coo and (parameter in self._tables or not self._is_torchs(parameter, grad)):
+        if grad.layout is torch.sparse_coo and (
+            (parameter in self._tables and grad.sparse_dim() == 1) or not self._is_torchs(parameter, grad)
+        ):
             return True
         return parameter in self._masks or parameter in self._seeds
 
@@ -408,11 +412,10 @@ class SparseRows(torch.optim.Optimizer):
         assert grad is not None
         table = self._tables.get(parameter)
         rule, states, count = self._rows_state(parameter, state, group)
-        if table is None or table.rule is not rule or table.has_changed():
-            if table is not None:
-                table.catch_up()
+        is_new = table is None or table.rule is not rule or table.has_changed()
+        if table is None or is_new:
+            self._drop_table(parameter)
             table = self._make_table(rule, parameter, states, count)
-            self._tables[parameter] = table
         else:
             table.states = states
         seed = self._seeds.get(parameter)
@@ -430,6 +433,9 @@ class SparseRows(torch.optim.Optimizer):
         # Dense gradients have PyTorch's dense numbers.
         exact = self._catches_up or grad.layout is not torch.sparse_coo
         table.step(_local_grad(parameter, grad), scale, self._rows_numbers(group, count + 1, exact))
+        if is_new:
+            # A step that was refused leaves none, whose rows would be asked for before each forward pass.
+            self._tables[parameter] = table
         if not self._catches_up:
             table.catch_up()
         if "step" in state:
@@ -540,10 +546,12 @@ class SparseRows(torch.optim.Optimizer):
         optimizer must be attached anew.
 
         Where the layer's class has a forward pass of its own, or a hook that follows may change the ids, all rows are
-        brought up to date before each forward pass. Attach a layer before it is compiled; `torch.jit.script` takes none
-        with hooks. Rows are written to when they are brought up to date, so where one backward pass follows several
-        forward passes that need the table for it, as with trained `per_sample_weights`, call :meth:`catch_up` for all
-        their ids first. Processes that read other rows round other rows of 16-bit tables that are behind.
+        brought up to date before each forward pass. Attach a layer before it is compiled, and not with
+        `fullgraph=True`, since no graph can hold what the hooks do; `torch.jit.script` takes none with hooks, and
+        `torch.fx` and `torch.export` record none: call :meth:`catch_up` before. Rows are written to when they are
+        brought up to date, so where one backward pass follows several forward passes that need the table for it, as
+        with trained `per_sample_weights`, call :meth:`catch_up` for all their ids first. Processes that read other rows
+        round other rows of 16-bit tables that are behind.
         """
         if not isinstance(module, (torch.nn.Embedding, torch.nn.EmbeddingBag)):
             raise TypeError(f"attach takes an Embedding or EmbeddingBag, found {type(module).__name__}")
@@ -562,14 +570,23 @@ class SparseRows(torch.optim.Optimizer):
                 )
 
         # The weight may be another for a while, as in torch.func.functional_call.
+        attached = weakref.ref(module.weight)
+
+        def table_of(weight: Tensor) -> Table | None:
+            table = self._tables.get(weight)
+            if table is None and not torch.compiler.is_dynamo_compiling() and _stands_for_another(weight):
+                own = attached()
+                table = None if own is None else self._tables.get(own)
+            return table
 
         def before_gather(weight: Tensor, rows: Tensor) -> None:
             if weight in self._tables:
                 self._tables[weight].catch_up(rows)
 
         def before_forward(module: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-            if module.weight in self._tables:
-                _catch_up_for(self._tables[module.weight], module, args[0] if args else kwargs.get("input"))
+            table = table_of(module.weight)
+            if table is not None:
+                _catch_up_for(table, module, args[0] if args else kwargs.get("input"))
 
         def before_others(module: Any, *_: Any) -> None:
             if module.weight in self._tables:

@@ -21,6 +21,7 @@ from torch.nn.modules import sparse as _torch_nn
 
 from embrow._sharded_layers import ShardedEmbedding, ShardedEmbeddingBag
 from embrow._sharding import bounds, is_shared
+from embrow.nn import lookup_forwards
 
 __all__ = ["shard_rows"]
 
@@ -61,7 +62,8 @@ def shard_rows(
     Raises
     ------
     TypeError
-        `module` is another layer, or its table is split already.
+        `module` is another layer, has a forward pass of its own, hooks, or a weight that is computed, or its table is
+        split already.
     ValueError
         The mesh has more than one dimension; take one of it by name.
 
@@ -114,6 +116,7 @@ def shard_rows(
         raise TypeError(f"shard_rows takes an Embedding or EmbeddingBag, found {type(module).__name__}")
     if is_shared(module.weight):
         raise TypeError(f"shard_rows takes a layer that has a table of its own, found {type(module.weight).__name__}")
+    _check_plain(module)
     if mesh.ndim != 1:
         raise ValueError(
             f"shard_rows takes a mesh of one dimension, found {mesh.ndim}, {mesh.mesh_dim_names}; give one of them, as "
@@ -127,6 +130,17 @@ def shard_rows(
     layer.share(average_gradients)
     layer.train(module.training)
     return layer  # type: ignore[no-any-return]
+
+
+def _check_plain(module: Any) -> None:
+    """Raise for a layer that does more than look up rows of a Parameter, which the layer made of it would not."""
+    name = type(module).__name__
+    if getattr(type(module), "forward", None) not in lookup_forwards:
+        raise TypeError(f"shard_rows: {name} has a forward pass of its own; give an Embedding or EmbeddingBag")
+    if not isinstance(module.weight, torch.nn.Parameter):
+        raise TypeError(f"shard_rows: the weight of {name} is computed; remove its parametrizations first")
+    if module._forward_pre_hooks or module._forward_hooks or module._backward_pre_hooks or module._backward_hooks:
+        raise TypeError(f"shard_rows: {name} has hooks; register them on the layer that shard_rows returns")
 
 
 def _split(table: torch.Tensor, mesh: DeviceMesh, src_data_rank: int | None) -> DTensor:

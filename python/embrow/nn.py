@@ -272,3 +272,9 @@ def _share(module: _torch_nn.Embedding | _torch_nn.EmbeddingBag, kind: type[_Lay
     layer.weight = module.weight
     layer.train(module.training)
     return layer
+
+
+# They read the rows that their input names, and do no more.
+lookup_forwards = frozenset(
+    layer.forward for layer in (_torch_nn.Embedding, _torch_nn.EmbeddingBag, Embedding, EmbeddingBag)
+)

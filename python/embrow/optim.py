@@ -27,7 +27,7 @@ class _SparseAdam(SparseRows):
         assert grad is not None
         if (
             grad.layout is not torch.sparse_coo
-            or parameter in self._tables
+            or (parameter in self._tables and grad.sparse_dim() == 1)
             or goes_by_whole_rows(parameter, grad)
             or self._catches_up
             or is_shared(parameter)
@@ -37,6 +37,7 @@ class _SparseAdam(SparseRows):
             super()._step_table(parameter, group, state)
             return
         # Entries that are no rows, or rows with gaps: SparseAdam takes them.
+        self._drop_table(parameter)
         _, _, count = self._rows_state(parameter, state, group)
         grad_scale = getattr(self, "grad_scale", None)
         beta1, beta2 = map(float, group["betas"])

@@ -212,6 +212,17 @@ def check_shard_rows_refuses(world: World) -> None:
     )
     split = shard_rows(layer, world.mesh)
     expect(TypeError, "a table of its own, found DTensor", lambda: shard_rows(split, world.mesh))
+
+    class Scaled(embrow.nn.Embedding):
+        def forward(self, input: Tensor) -> Tensor:
+            return 2 * super().forward(input)
+
+    expect(TypeError, "Scaled has a forward pass of its own", lambda: shard_rows(Scaled(4, 2), world.mesh))
+    normed = nn.utils.parametrizations.weight_norm(embrow.nn.Embedding(4, 2))
+    expect(TypeError, "the weight of .*Embedding is computed", lambda: shard_rows(normed, world.mesh))
+    hooked = embrow.nn.Embedding(4, 2)
+    hooked.register_forward_hook(lambda *_: None)
+    expect(TypeError, "Embedding has hooks", lambda: shard_rows(hooked, world.mesh))
     square = dist.init_device_mesh(world.mesh.device_type, (1, world.size), mesh_dim_names=("one", "all"))
     expect(ValueError, r"one dimension, found 2, \('one', 'all'\)", lambda: shard_rows(layer, square))
     assert shard_rows(layer, square["all"]).weight.placements == (Shard(0),)
