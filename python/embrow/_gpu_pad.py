@@ -33,13 +33,15 @@ def pad_ragged(
         facts = torch.empty(launch.kernels.ragged_facts_bytes // 8, dtype=torch.int64, device=device)
         launch.kernels.check_ragged(*ids, not wide, facts.data_ptr(), launch.stream)
         longest, decreasing, too_wide, begin, end = torch.cat((facts, offsets[:1], offsets[-1:])).tolist()
-        if too_wide >= 0:
-            raise ValueError(f"pad_sequences: value {int(values[too_wide])} at position {too_wide} does not fit int32")
         if decreasing >= 0:
             before, found = offsets[decreasing - 1 : decreasing + 1].tolist()
             raise ValueError(f"pad_sequences: offsets decrease from {before} to {found} at position {decreasing}")
         if begin != 0 or end != len(values):
             raise ValueError(f"pad_sequences: offsets run from {begin} to {end}; there are {len(values)} values")
+        if too_wide >= 0:
+            row = int(torch.searchsorted(offsets, too_wide, right=True)) - 1
+            at = too_wide - int(offsets[row])
+            raise ValueError(f"pad_sequences: row {row} has a value beyond int32 at position {at}")
         kept = longest if max_length < 0 else max_length
         width = -(-kept // multiple) * multiple
         dtype = torch.int64 if wide else torch.int32

@@ -154,7 +154,8 @@ def embedding_bag(
     `scale_grad_by_freq` and `sparse`. No row is copied on the way: a bag's rows are added up where they lie, and a
     dense gradient is summed straight from the bags' own. bfloat16 and float16 are added in float32.
     `scale_grad_by_freq` counts as :func:`embedding` does, where PyTorch on a CPU mistakes the ids it counts, also in
-    what `torch.compile` makes. Where embrow's kernels serve, the backward pass can be differentiated again, which PyTorch's cannot.
+    what `torch.compile` makes. Where embrow's kernels serve, the backward pass can be differentiated again, which
+    PyTorch's cannot.
 
     Examples
     --------
