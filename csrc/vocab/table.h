@@ -24,10 +24,10 @@ inline constexpr size_t max_tokens = INT32_MAX - 1;
 
 // A token that a table is to be built of occurs twice.
 struct repeated_token : std::invalid_argument {
-    repeated_token(size_t id, size_t first)
-        : std::invalid_argument("vocabulary table: token " + std::to_string(id) + " is token " + std::to_string(first) +
-                                " once more"),
-          id(id) {}
+    repeated_token(size_t token, size_t first)
+        : std::invalid_argument("vocabulary table: token " + std::to_string(token) + " is token " +
+                                std::to_string(first) + " once more"),
+          id(token) {}
 
     size_t id;
 };

@@ -95,7 +95,7 @@ def test_ids_behind_the_last_bag_have_no_gradient(device: torch.device) -> None:
 def test_a_bad_id_and_bad_offsets_of_bags_are_told(device: torch.device) -> None:
     table = table_of(11, 6, device)
     embedding_bag(torch.tensor([[1, 2], [3, 11]], device=device), table)
-    with pytest.raises(RuntimeError, match=r"^Index 3 of input takes value 11 which is not in .* \[0, 11\)$"):
+    with pytest.raises(RuntimeError, match=r"^Index 3 of input takes value 11 which .* \[0, 11\): Expected idx >= 0"):
         check_recorded(device)
     embedding_bag(torch.tensor([1, 2, 3], device=device), table, torch.tensor([1, 2], device=device))
     with pytest.raises(RuntimeError, match=r"offsets\[0\]"):
