@@ -6,9 +6,9 @@
 #include <pybind11/stl.h>
 #include <pybind11/typing.h>
 
-#include <algorithm>
 #include <cstddef>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "released_gil.h"
@@ -23,15 +23,16 @@ inline std::string type_name(pybind11::handle value) {
     return pybind11::str(pybind11::type::handle_of(value).attr("__name__"));
 }
 
-// An array with a copy of numbers. NumPy's own way lets go of the GIL as well, and does not come back to it where a
-// daemon thread has outlived the interpreter.
+// An array that takes numbers over. To copy them is not to be left to NumPy, which lets go of the GIL, and does not
+// come back to it where a daemon thread has outlived the interpreter.
 template <class T>
-pybind11::array_t<T> array_of(const std::vector<T>& numbers) {
-    pybind11::array_t<T> made(static_cast<pybind11::ssize_t>(numbers.size()));
-    T* const to = made.mutable_data();
-    const released_gil released;
-    std::copy(numbers.begin(), numbers.end(), to);
-    return made;
+pybind11::array_t<T, pybind11::array::c_style> array_of(std::vector<T>&& numbers) {
+    auto* const owned = new std::vector<T>(std::move(numbers));
+    const pybind11::capsule owner(owned, [](void* memory) { delete static_cast<std::vector<T>*>(memory); });
+    return {{static_cast<pybind11::ssize_t>(owned->size())},
+            {static_cast<pybind11::ssize_t>(sizeof(T))},
+            owned->data(),
+            owner};
 }
 
 // Each defined in <step>/<step>_bind.cpp.

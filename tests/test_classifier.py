@@ -249,6 +249,17 @@ def test_errors_of_rows_name_what_was_called(tokenizer: Any) -> None:
                 called()
 
 
+def test_what_a_tokenizer_raises_is_its_own() -> None:
+    class Mine(ValueError):
+        pass
+
+    def tokenizer(text: str) -> list[str]:
+        raise Mine("row 7 of my words is broken")
+
+    with pytest.raises(Mine, match=r"^row 7 of my words is broken$"):
+        TextClassifier(**QUICK, tokenizer=tokenizer, validation_fraction=0.5).fit(TEXTS, LABELS)
+
+
 def test_scikit_learn_clones_searches_and_pipes() -> None:
     model = TextClassifier(**QUICK, lowercase=True)
     assert clone(model).get_params() == model.get_params()

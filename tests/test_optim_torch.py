@@ -286,3 +286,15 @@ def test_init_tells_what_it_takes(kind: Any) -> None:
         assert shared == [p for p in found if p in shared]
         assert {"params", "lr", "maximize", "seed", "rows"} <= set(found)
     assert Sub([nn.Parameter(torch.ones(2))], 0.5).defaults["lr"] == 0.5
+
+
+@pytest.mark.parametrize("name", ["SGD", "Adagrad", "Adam"])
+@pytest.mark.parametrize("setting", ["rows", "stochastic_rounding"])
+def test_what_pytorch_cannot_do_is_not_left_to_it(name: str, setting: str) -> None:
+    weight = nn.Parameter(torch.ones(6, 4, dtype=torch.bfloat16))
+    given: dict[str, Any] = {"rows": {weight: torch.arange(6) == 0}, "stochastic_rounding": True}
+    optimizer = PEERS[name][0]([weight], lr=0.1, **{setting: given[setting]})
+    weight.grad = torch.ones(6, 4, dtype=torch.bfloat16).to_sparse()
+    with pytest.raises(ValueError, match="one sparse dimension, the rows; found 2"):
+        optimizer.step()
+    assert weight.eq(1).all()

@@ -139,7 +139,7 @@ def test_errors(sequences: Any, error: type[Exception], message: str) -> None:
 def test_values_that_do_not_fit_int32(value: int) -> None:
     rows = [[1, 2, 3], [], [-(2**31), 2**31 - 1, value]]
     for sequences in (rows, [np.array(row, np.int64) for row in rows], ragged(rows)):
-        with pytest.raises(ValueError, match=r"^pad_sequences: row 2 has a value beyond int32 at position 2$"):
+        with pytest.raises(ValueError, match=f"^pad_sequences: row 2 has a value beyond int32 at position 2: {value}$"):
             embrow.pad_sequences(sequences, 1, dtype="int32")
     assert embrow.pad_sequences([row[:2] for row in rows], dtype="int32").tolist()[2] == [-(2**31), 2**31 - 1]
     with pytest.raises(ValueError, match="value 4294967296 does not fit int32"):

@@ -117,7 +117,8 @@ def test_rows_of_tokens_are_no_tokens() -> None:
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: embrow.Vocab(["a", "b", "a"]), "token 2 is token 0 once more: 'a'"),
+        (lambda: embrow.Vocab(["a", "b", "a"]), "Vocab: token 2 is token 0 once more: 'a'"),
+        (lambda: embrow.Vocab(["a" + "é" * 40] * 2), f"once more: 'a{'é' * 31}'"),
         (lambda: embrow.Vocab(["b\n\0" * 99] * 2), repr("b\n\0" * 99)[:80]),
         (lambda: embrow.Vocab(["a"], pad_token="<PAD>"), "pad_token '<PAD>' is not among the tokens"),
         (lambda: embrow.Vocab(["a"], unk_token="<UNK>"), "unk_token '<UNK>' is not among the tokens"),
@@ -149,6 +150,8 @@ def test_a_vocab_does_not_change() -> None:
 
 
 def test_wrong_types_name_what_they_are() -> None:
+    with pytest.raises(TypeError, match=r"^Vocab: tokens is one str; pass a list of them$"):
+        embrow.Vocab("abc")
     for make in (embrow.Vocab, embrow.Vocab.build):
         with pytest.raises(TypeError, match="specials is one str, '<pad>'; pass a sequence of them"):
             make(["a"], specials="<pad>")
@@ -215,6 +218,16 @@ def test_counters_whose_tokenizer_was_pickled_merge() -> None:
     assert counter.most_common() == [("a", 2), ("b", 2)]
     with pytest.raises(ValueError, match=r"TokenCounter\.merge: one splits by functools\.partial"):
         counter.merge(embrow.TokenCounter())
+    with pytest.raises(ValueError, match=r"TokenCounter\.merge: one splits by .*split_at_commas"):
+        embrow.TokenCounter(tokenizer=split_at_commas).merge(embrow.TokenCounter(tokenizer=str.split))
+
+
+def test_a_descriptor_is_no_path(vocab: embrow.Vocab, tmp_path: Path) -> None:
+    vocab.save(tmp_path / "v")
+    with open(tmp_path / "v", "rb") as file:
+        with pytest.raises(TypeError, match="not int"):
+            embrow.Vocab.load(file.fileno())
+        assert file.read(1)
 
 
 def test_a_batch_with_an_error_counts_nothing() -> None:

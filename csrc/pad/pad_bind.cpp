@@ -12,9 +12,9 @@ namespace py = pybind11;
 namespace embrow {
 namespace {
 
-[[noreturn]] void refuse_beyond(const char* type, size_t row, int64_t at) {
+[[noreturn]] void refuse_beyond(const char* type, size_t row, int64_t at, const std::string& value) {
     throw py::value_error("pad_sequences: row " + std::to_string(row) + " has a value beyond " + type +
-                          " at position " + std::to_string(at));
+                          " at position " + std::to_string(at) + ": " + value);
 }
 
 // Raises for the first value of rows, whose offsets are right, that does not fit int32.
@@ -28,7 +28,7 @@ void check_narrow(const int64_t* values, const int64_t* offsets, size_t rows) {
     if (beyond == end) return;
     const int64_t at = beyond - values;
     const auto row = static_cast<size_t>(std::upper_bound(offsets, offsets + rows, at) - offsets) - 1;
-    refuse_beyond("int32", row, at - offsets[row]);
+    refuse_beyond("int32", row, at - offsets[row], std::to_string(*beyond));
 }
 
 template <class Id, class From>
@@ -107,7 +107,11 @@ int64_t id_of(PyObject* item, size_t row, Py_ssize_t at) {
     }
     int overflow = 0;
     const long long id = PyLong_AsLongLongAndOverflow(index.ptr(), &overflow);
-    if (overflow) refuse_beyond("int64", row, at);
+    if (overflow) {
+        // Python writes no int of thousands of digits in decimal.
+        const auto hex = py::reinterpret_steal<py::str>(PyNumber_ToBase(index.ptr(), 16));
+        refuse_beyond("int64", row, at, std::string(hex).substr(0, 40));
+    }
     return id;
 }
 
@@ -148,13 +152,15 @@ py::typing::Tuple<py::array_t<int64_t>, py::array_t<int64_t>> ragged_from_rows(c
             if (array.dtype().kind() == 'u' && array.itemsize() == 8) {
                 const int64_t* const end = ids.data() + ids.size();
                 const int64_t* const beyond = std::find_if(ids.data(), end, [](int64_t id) { return id < 0; });
-                if (beyond != end) refuse_beyond("int64", row, beyond - ids.data());
+                if (beyond != end) {
+                    refuse_beyond("int64", row, beyond - ids.data(), std::to_string(static_cast<uint64_t>(*beyond)));
+                }
             }
             values.insert(values.end(), ids.data(), ids.data() + ids.size());
         }
         offsets.push_back(static_cast<int64_t>(values.size()));
     }
-    return py::make_tuple(array_of(values), array_of(offsets));
+    return py::make_tuple(array_of(std::move(values)), array_of(std::move(offsets)));
 }
 
 }  // namespace

@@ -72,7 +72,8 @@ text_options text_options_of(const std::string& tokenizer_name, bool lowercase) 
 
 std::string shown_token(std::string_view token) {
     const auto size = static_cast<Py_ssize_t>(std::min(token.size(), shown_token_bytes));
-    return py::repr(py::reinterpret_steal<py::str>(PyUnicode_DecodeUTF8(token.data(), size, "replace")));
+    Py_ssize_t used = 0;  // all but the beginning of a character
+    return py::repr(py::reinterpret_steal<py::str>(PyUnicode_DecodeUTF8Stateful(token.data(), size, "replace", &used)));
 }
 
 void borrowed_text::drop_references() noexcept {
@@ -206,7 +207,8 @@ void read_iterable(py::handle texts, const text_rules& rules, borrowed_text& tex
     if (py::hasattr(texts, "isna")) {
         py::ssize_t row = 0;
         for (const py::handle null : texts.attr("isna")()) {
-            const bool is_null = PyObject_IsTrue(null.ptr()) == 1;
+            const int is_null = PyObject_IsTrue(null.ptr());
+            if (is_null < 0) throw py::error_already_set();
             if (is_null && PyTuple_SetItem(items.ptr(), row, py::none().release().ptr()) != 0) {
                 throw py::error_already_set();
             }
@@ -218,6 +220,10 @@ void read_iterable(py::handle texts, const text_rules& rules, borrowed_text& tex
 
 python_rows::python_rows(py::handle texts, const text_rules& rules) : rules_(rules) {
     if (PyUnicode_Check(texts.ptr()) || PyBytes_Check(texts.ptr())) {
+        if (rules.are_tokens) {
+            throw py::type_error(std::string(rules.doing) + ": tokens is one " + type_name(texts) +
+                                 "; pass a list of them");
+        }
         throw py::type_error(std::string(rules.doing) + ": expected rows of text, found one " + type_name(texts) +
                              "; pass [text]");
     }

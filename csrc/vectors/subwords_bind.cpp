@@ -20,14 +20,6 @@ namespace {
 template <class T>
 using packed = py::array_t<T, py::array::c_style>;
 
-template <class T>
-packed<T> array_of(std::vector<T>&& values) {
-    auto* const owned = new std::vector<T>(std::move(values));
-    const py::capsule owner(owned, [](void* memory) { delete static_cast<std::vector<T>*>(memory); });
-    return packed<T>({static_cast<py::ssize_t>(owned->size())}, {static_cast<py::ssize_t>(sizeof(T))}, owned->data(),
-                     owner);
-}
-
 using any_tuple = py::typing::Tuple<py::object, py::ellipsis>;
 
 // An ngram_rows and what it was made of, to pickle it by.

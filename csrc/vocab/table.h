@@ -27,9 +27,10 @@ struct repeated_token : std::invalid_argument {
     repeated_token(size_t token, size_t first)
         : std::invalid_argument("vocabulary table: token " + std::to_string(token) + " is token " +
                                 std::to_string(first) + " once more"),
-          id(token) {}
+          id(token),
+          first_id(first) {}
 
-    size_t id;
+    size_t id, first_id;
 };
 
 class vocab_table {

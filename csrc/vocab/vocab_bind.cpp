@@ -51,7 +51,8 @@ vocab_table build_table(py::handle tokens) {
         const released_gil released;
         return vocab_table::build(texts.get(), random_seed());
     } catch (const repeated_token& error) {
-        throw py::value_error(std::string(error.what()) + ": " + shown_token(texts.get()[error.id]));
+        throw py::value_error("Vocab: token " + std::to_string(error.id) + " is token " +
+                              std::to_string(error.first_id) + " once more: " + shown_token(texts.get()[error.id]));
     }
 }
 
@@ -238,7 +239,7 @@ py::typing::Tuple<vocab_table, py::array_t<int64_t>> make_table(shared_counts& s
         counted.insert(specials_first ? counted.begin() : counted.end(), special_counts.begin(), special_counts.end());
         return counts.table(wanted, entries, specials_first);
     });
-    return py::make_tuple(table, array_of(counted));
+    return py::make_tuple(table, array_of(std::move(counted)));
 }
 
 }  // namespace

@@ -38,6 +38,17 @@ def positive(name: str, value: int | None, default: int) -> int:
     return number
 
 
+def is_integer(value: object) -> bool:
+    """Whether a parameter is an integer, which a bool is not."""
+    return isinstance(value, (int, np.integer)) and not isinstance(value, bool)
+
+
+def check_number(name: str, value: object) -> None:
+    """Raise TypeError for a parameter that is neither an integer nor a float."""
+    if not is_integer(value) and not isinstance(value, (float, np.floating)):
+        raise TypeError(f"{name} must be a number, found {value!r:.60} of type {type(value).__name__}")
+
+
 def int_dtype(dtype: Any) -> np.dtype[Any]:
     """Return int32 or int64 from a name, a NumPy dtype or a torch dtype."""
     name = str(dtype).removeprefix("torch.") if type(dtype).__module__ == "torch" else np.dtype(dtype).name

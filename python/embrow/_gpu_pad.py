@@ -41,7 +41,8 @@ def pad_ragged(
         if too_wide >= 0:
             row = int(torch.searchsorted(offsets, too_wide, right=True)) - 1
             at = too_wide - int(offsets[row])
-            raise ValueError(f"pad_sequences: row {row} has a value beyond int32 at position {at}")
+            beyond = int(values[too_wide])
+            raise ValueError(f"pad_sequences: row {row} has a value beyond int32 at position {at}: {beyond}")
         kept = longest if max_length < 0 else max_length
         width = -(-kept // multiple) * multiple
         dtype = torch.int64 if wide else torch.int32

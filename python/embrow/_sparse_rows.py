@@ -185,7 +185,7 @@ class SparseRows(torch.optim.Optimizer):
                 SparseRows.__init__(self, *args, **kwargs)
 
             __init__.__signature__ = inspect.Signature(taken)  # type: ignore[attr-defined]
-            __init__.__qualname__ = f"{cls.__qualname__}.__init__"
+            __init__.__module__, __init__.__qualname__ = cls.__module__, f"{cls.__qualname__}.__init__"
             cls.__init__ = __init__  # type: ignore[method-assign]
         cls.__signature__ = inspect.Signature([p for p in taken if p.name != "self"])  # type: ignore[attr-defined]
 

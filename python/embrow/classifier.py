@@ -31,6 +31,7 @@ except ModuleNotFoundError as error:
         f'embrow.TextClassifier needs {error.name}: pip install "embrow[torch]"', name=error.name
     ) from error
 
+from embrow._arguments import check_number, is_integer
 from embrow._files import written_atomically
 from embrow._text import refuse_mapping
 from embrow._vocab_file import pack_vocab, unpack_vocab
@@ -39,9 +40,7 @@ from embrow.training import (
     History,
     Rows,
     Settings,
-    check_number,
     fit_model,
-    is_integer,
     labels_of,
     probabilities_of,
     score_rows,
@@ -60,7 +59,7 @@ if TYPE_CHECKING:
 _Array = np.ndarray[Any, Any]
 _FORMAT = "embrow text classifier"
 _VERSION = 1
-_ROW_ERROR = re.compile(r"(?:TokenCounter\.update: |encode: )?(row \d+.*)", re.DOTALL)
+_ROW_ERROR = re.compile(r"(?:TokenCounter\.update|encode): (row \d+.*)", re.DOTALL)
 
 
 class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
@@ -233,8 +232,8 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         with _rows_named("fit"):
             try:
                 vocab, ids, held_ids = _encode_parts(given, texts, kept, held)
-            except (TypeError, ValueError):
-                if len(held):
+            except (TypeError, ValueError) as error:
+                if len(held) and _ROW_ERROR.fullmatch(str(error)):
                     # What is wrong with a row of a part is wrong with one of X.
                     _build_vocab(given, texts)
                 raise
@@ -418,7 +417,9 @@ def _check_parameters(given: SimpleNamespace) -> None:
             check_number(f"class_weight[{label!r}]", weight)
             if not 0 <= weight < math.inf:
                 raise ValueError(f"class_weight[{label!r}] must be finite and 0 or more, found {weight!r}")
-    elif given.class_weight not in (None, "balanced"):
+    elif given.class_weight is not None and not (
+        isinstance(given.class_weight, str) and given.class_weight == "balanced"
+    ):
         raise ValueError(f"class_weight must be a dict, 'balanced' or None, found {given.class_weight!r}")
 
 

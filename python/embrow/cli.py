@@ -48,7 +48,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit: 0, 1 after an error, 2 after wrong usage, 130 after Ctrl-C."""
     if sys.stderr is None:
         # It was closed: print would take None for standard output, and the next file opened would have its number.
-        sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
+        sys.stderr = open(2, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
     if sys.stdout is None:
         print("embrow: standard output is closed; what it gets can be sent to /dev/null", file=sys.stderr)
         sys.exit(1)

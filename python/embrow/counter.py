@@ -115,12 +115,10 @@ class TokenCounter:
         Raises
         ------
         ValueError
-            The other counter's tokenizer or `lowercase` differs. That two callables split alike is for the caller to
-            see to.
+            The other counter's tokenizer or `lowercase` differs. Of callables that are no functions, as those of
+            functools.partial, the type alone is compared.
         """
-        # Two callables cannot be compared: one that was pickled is another object.
-        alike = (callable(self.tokenizer) and callable(other.tokenizer)) or self.tokenizer == other.tokenizer
-        if not alike or other.lowercase != self.lowercase:
+        if _identity(other.tokenizer) != _identity(self.tokenizer) or other.lowercase != self.lowercase:
             raise ValueError(
                 f"TokenCounter.merge: one splits by {self.tokenizer!r}, lowercase={self.lowercase}, the other by "
                 f"{other.tokenizer!r}, lowercase={other.lowercase}"
@@ -165,6 +163,14 @@ class TokenCounter:
         self.tokenizer, self.lowercase, items = state
         self._counts = _core.TokenCounts()
         self._counts.add([token for token, _ in items], [count for _, count in items])
+
+
+def _identity(tokenizer: Tokenizer) -> Any:
+    """Return what is equal for equal tokenizers, also for a callable that was pickled, which is another object."""
+    if not callable(tokenizer):
+        return tokenizer
+    names = (getattr(tokenizer, name, None) for name in ("__module__", "__qualname__"))
+    return type(tokenizer), *names
 
 
 def _batches(texts: Iterable[Any]) -> Iterator[tuple[int, Any]]:

@@ -30,6 +30,8 @@ class _SparseAdam(SparseRows):
             or (parameter in self._tables and grad.sparse_dim() == 1)
             or goes_by_whole_rows(parameter, grad)
             or self._catches_up
+            or parameter in self._masks
+            or parameter in self._seeds
             or is_shared(parameter)
             or group["amsgrad"]
             or group["weight_decay"]

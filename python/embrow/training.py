@@ -16,6 +16,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from embrow import _gpu, optim
+from embrow._arguments import check_number, is_integer
 from embrow._sparse_rows import SparseRows
 from embrow.model import POOLINGS, TextModel
 
@@ -32,17 +33,6 @@ _MOST_STEPS = 2**63 - 1
 _MOST_LR = float(np.finfo(np.float32).max)
 
 History = dict[str, list[float]]
-
-
-def is_integer(value: object) -> bool:
-    """Whether a parameter is an integer, which a bool is not."""
-    return isinstance(value, (int, np.integer)) and not isinstance(value, bool)
-
-
-def check_number(name: str, value: object) -> None:
-    """Raise TypeError for a parameter that is neither an integer nor a float."""
-    if not is_integer(value) and not isinstance(value, (float, np.floating)):
-        raise TypeError(f"{name} must be a number, found {value!r:.60} of type {type(value).__name__}")
 
 
 @dataclass(frozen=True)

@@ -552,11 +552,13 @@ class Vocab:
         ValueError
             The file is damaged or no vocabulary; the message names what is wrong.
         """
-        with open(path, "rb") as file:
-            packed = bytearray(os.fstat(file.fileno()).st_size)
-            del packed[file.readinto(packed) :]
-            packed += file.read()  # all of a pipe
-        return unpack_vocab(cls._made, np.frombuffer(packed, dtype=np.uint8), str(path))
+        with open(os.fspath(path), "rb") as file:
+            packed = np.empty(os.fstat(file.fileno()).st_size, dtype=np.uint8)
+            count = file.readinto(packed.data)
+            rest = file.read()  # all of a pipe
+        if rest or count < len(packed):
+            packed = np.concatenate([packed[:count], np.frombuffer(rest, dtype=np.uint8)])
+        return unpack_vocab(cls._made, packed, str(path))
 
     def __getstate__(self) -> tuple[Any, ...]:
         parts = {name: array.tobytes() for name, array in self._table.parts().items()}
