@@ -260,7 +260,7 @@ class Vocab:
 
     @property
     def tokens(self) -> list[str]:
-        """Every token, in id order: a list that is made anew each time."""
+        """Every token, in id order, as a list that is made anew each time."""
         return self._table.tokens()
 
     @property
