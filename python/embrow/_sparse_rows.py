@@ -414,8 +414,10 @@ class SparseRows(torch.optim.Optimizer):
         rule, states, count = self._rows_state(parameter, state, group)
         is_new = table is None or table.rule is not rule or table.has_changed()
         if table is None or is_new:
-            self._drop_table(parameter)
+            if table is not None:
+                table.catch_up()
             table = self._make_table(rule, parameter, states, count)
+            self._tables[parameter] = table
         else:
             table.states = states
         seed = self._seeds.get(parameter)
@@ -432,10 +434,13 @@ class SparseRows(torch.optim.Optimizer):
             scale /= grad_scale.item()
         # Dense gradients have PyTorch's dense numbers.
         exact = self._catches_up or grad.layout is not torch.sparse_coo
-        table.step(_local_grad(parameter, grad), scale, self._rows_numbers(group, count + 1, exact))
-        if is_new:
-            # A step that was refused leaves none, whose rows would be asked for before each forward pass.
-            self._tables[parameter] = table
+        try:
+            table.step(_local_grad(parameter, grad), scale, self._rows_numbers(group, count + 1, exact))
+        except BaseException:
+            if is_new:
+                # Of a step that was refused, its rows would be asked for before each forward pass.
+                self._tables.pop(parameter, None)
+            raise
         if not self._catches_up:
             table.catch_up()
         if "step" in state:
@@ -497,7 +502,7 @@ class SparseRows(torch.optim.Optimizer):
         if parameter is None:
             if ids is not None:
                 raise TypeError("catch_up: ids were given without the parameter that they are rows of")
-            for table in self._tables.values():
+            for table in list(self._tables.values()):
                 table.catch_up()
             return
         if ids is not None and is_shared(parameter):
@@ -608,7 +613,7 @@ class SparseRows(torch.optim.Optimizer):
         return super().state_dict()
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        for table in self._tables.values():
+        for table in list(self._tables.values()):
             # What has been loaded into a table has missed nothing.
             if table.is_as_left():
                 table.catch_up()
