@@ -243,7 +243,7 @@ def test_rows_of_an_iterator_are_counted_from_where_they_are() -> None:
     for tokenizer in ("whitespace", str.split):
         with pytest.raises(TypeError, match=r"^TokenCounter\.update: row 70000 is int"):
             embrow.TokenCounter(tokenizer=tokenizer).update(iter([*many, 3]))
-        with pytest.raises(ValueError, match=r"^TokenCounter\.update: row 70000 is not valid UTF-8 at byte 1"):
+        with pytest.raises(ValueError, match=r"^Vocab\.build: row 70000 is not valid UTF-8 at byte 1"):
             embrow.Vocab.build(iter([*many, b"a\xff"]), tokenizer=tokenizer)
 
 

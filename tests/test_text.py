@@ -295,7 +295,7 @@ def test_a_callable_that_returns_no_tokens(returned: Any) -> None:
 
     with pytest.raises(TypeError, match="^encode: " + message):
         embrow.Vocab(["a", "<unk>"], tokenizer=tokenizer).encode(["a", "b"])
-    with pytest.raises(TypeError, match=r"^TokenCounter\.update: " + message):
+    with pytest.raises(TypeError, match=r"^Vocab\.build: " + message):
         embrow.Vocab.build(["a", "b"], tokenizer=tokenizer)
 
 

@@ -20,10 +20,10 @@ struct encode_call {
     int threads;
     row_fault fault;
 
-    encode_call(py::handle texts, const std::string& tokenizer_name, bool lowercase, bool nulls_empty, int32_t unk_id,
-                int32_t bos_id, int32_t eos_id, int64_t max_length, bool truncate_left, int num_threads,
-                size_t first_row)
-        : rows(texts, {"encode", nulls_empty, first_row}), threads(num_threads) {
+    encode_call(py::handle texts, const std::string& tokenizer_name, bool lowercase, std::optional<bool> nulls_empty,
+                int32_t unk_id, int32_t bos_id, int32_t eos_id, int64_t max_length, bool truncate_left, int num_threads,
+                const std::string& doing, size_t first_row)
+        : rows(texts, {doing, null_rows_of(nulls_empty), first_row}), threads(num_threads) {
         options.text = text_options_of(tokenizer_name, lowercase);
         options.unk_id = unk_id;
         options.bos_id = bos_id;
@@ -113,33 +113,34 @@ void bind_encode(py::module_& m) {
     m.def(
         "encode_padded",
         [](const vocab_table& table, py::handle texts, const std::string& tokenizer_name, bool lowercase,
-           bool nulls_empty, int32_t unk_id, int32_t bos_id, int32_t eos_id, int64_t max_length, bool truncate_left,
-           bool pad_left, int32_t pad_id, size_t multiple, bool wide, const py::object& out, bool lengths, int threads,
-           size_t first_row) {
+           std::optional<bool> nulls_empty, int32_t unk_id, int32_t bos_id, int32_t eos_id, int64_t max_length,
+           bool truncate_left, bool pad_left, int32_t pad_id, size_t multiple, bool wide, const py::object& out,
+           bool lengths, int threads, const std::string& doing, size_t first_row) {
             encode_call call(texts, tokenizer_name, lowercase, nulls_empty, unk_id, bos_id, eos_id, max_length,
-                             truncate_left, threads, first_row);
+                             truncate_left, threads, doing, first_row);
             return wide ? padded<int64_t>(call, table, pad_left, pad_id, multiple, out, lengths)
                         : padded<int32_t>(call, table, pad_left, pad_id, multiple, out, lengths);
         },
         py::arg("table"), py::arg("texts"), py::arg("tokenizer"), py::arg("lowercase"), py::arg("nulls_empty"),
         py::arg("unk_id"), py::arg("bos_id"), py::arg("eos_id"), py::arg("max_length"), py::arg("truncate_left"),
         py::arg("pad_left"), py::arg("pad_id"), py::arg("multiple"), py::arg("wide"), py::arg("out"),
-        py::arg("lengths"), py::arg("threads"), py::arg("first_row") = 0,
-        "Ids, shape (rows, width), and lengths if asked for. Ids and max_length are -1 for none.\nErrors count rows "
-        "from first_row.");
+        py::arg("lengths"), py::arg("threads"), py::arg("doing") = "encode", py::arg("first_row") = 0,
+        "Ids, shape (rows, width), and lengths if asked for. Ids and max_length are -1 for none.\nErrors begin "
+        "with `doing` and count rows from first_row.");
     m.def(
         "encode_ragged",
         [](const vocab_table& table, py::handle texts, const std::string& tokenizer_name, bool lowercase,
-           bool nulls_empty, int32_t unk_id, int32_t bos_id, int32_t eos_id, int64_t max_length, bool truncate_left,
-           bool wide, int threads, size_t first_row) {
+           std::optional<bool> nulls_empty, int32_t unk_id, int32_t bos_id, int32_t eos_id, int64_t max_length,
+           bool truncate_left, bool wide, int threads, const std::string& doing, size_t first_row) {
             encode_call call(texts, tokenizer_name, lowercase, nulls_empty, unk_id, bos_id, eos_id, max_length,
-                             truncate_left, threads, first_row);
+                             truncate_left, threads, doing, first_row);
             return wide ? ragged<int64_t>(call, table) : ragged<int32_t>(call, table);
         },
         py::arg("table"), py::arg("texts"), py::arg("tokenizer"), py::arg("lowercase"), py::arg("nulls_empty"),
         py::arg("unk_id"), py::arg("bos_id"), py::arg("eos_id"), py::arg("max_length"), py::arg("truncate_left"),
-        py::arg("wide"), py::arg("threads"), py::arg("first_row") = 0,
-        "Values and offsets. Ids and max_length are -1 for none.\nErrors count rows from first_row.");
+        py::arg("wide"), py::arg("threads"), py::arg("doing") = "encode", py::arg("first_row") = 0,
+        "Values and offsets. Ids and max_length are -1 for none.\nErrors begin with `doing` and count rows "
+        "from first_row.");
 }
 
 }  // namespace embrow

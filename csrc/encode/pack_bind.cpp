@@ -15,7 +15,7 @@ namespace {
 class packed_rows {
   public:
     packed_rows(py::handle texts, bool nulls_empty, int threads)
-        : rows_(texts, {doing, nulls_empty}), threads_(threads) {
+        : rows_(texts, {doing, null_rows_of(nulls_empty)}), threads_(threads) {
         rows_.read([&](const text_rows& rows) {
             tokenized_ = rows.tokenized();
             if (!tokenized_) offsets_ = packed_offsets(rows, threads_);

@@ -63,8 +63,7 @@ Struct* from_capsule(const py::object& capsule, const char* name, const char* wh
     if (!found) throw py::error_already_set();
     // Who has moved a struct away leaves it released, and the rest of it unset.
     if (!found->release) {
-        throw py::value_error(std::string(rules.doing) + ": the Arrow " + what +
-                              " has been read already; export it anew");
+        throw py::value_error(rules.doing + ": the Arrow " + what + " has been read already; export it anew");
     }
     return found;
 }
@@ -99,8 +98,8 @@ class reader {
         } else if (!std::strcmp(format, "n")) {
             for (int64_t row = 0; row < array.length; ++row) append_null(rows);
         } else {
-            throw py::type_error(std::string(rules_.doing) + ": Arrow type with format \"" + format +
-                                 "\" holds no text; " + instead_of(format));
+            throw py::type_error(rules_.doing + ": Arrow type with format \"" + format + "\" holds no text; " +
+                                 instead_of(format));
         }
     }
 
@@ -119,7 +118,7 @@ class reader {
     }
 
     void append_null(huge_page_vector<text_row>& rows) const {
-        if (!rules_.nulls_empty) rules_.refuse_null(rows.size());
+        if (!rules_.take_nulls()) rules_.refuse_null(rows.size());
         rows.push_back(text_row());
     }
 
@@ -167,7 +166,7 @@ class reader {
         const auto first = static_cast<int64_t>(rows_.rows.size());
         // A dictionary of no values has no type to speak of, as that of a column that is all null.
         if (array.dictionary->length > 0) {
-            const text_rules any{rules_.doing, true};
+            const text_rules any{rules_.doing, null_rows::empty};
             reader(any, rows_).append(schema.dictionary->format, *array.dictionary, rows_.rows);
         }
         const int64_t values = static_cast<int64_t>(rows_.rows.size()) - first;
@@ -187,7 +186,7 @@ class reader {
                 const bool none = values_are_null || is_null(*array.dictionary, value);
                 value = none ? text_rows::none : first + value;
             }
-            if (value == text_rows::none && !rules_.nulls_empty) rules_.refuse_null(rows_.picks.size());
+            if (value == text_rows::none && !rules_.take_nulls()) rules_.refuse_null(rows_.picks.size());
             rows_.picks.push_back(value);
         }
     }
@@ -210,7 +209,7 @@ class reader {
             case 'L':
                 return static_cast<const int64_t*>(buffer)[at];
             default:
-                throw py::type_error(std::string(rules_.doing) + ": Arrow dictionary indices with format \"" + format +
+                throw py::type_error(rules_.doing + ": Arrow dictionary indices with format \"" + format +
                                      "\" are no integers");
         }
     }

@@ -79,7 +79,7 @@ bool read_numpy(py::handle texts, const text_rules& rules, borrowed_text& text) 
     if (!PyArray_Check(texts.ptr())) return false;
     auto* array = reinterpret_cast<PyArrayObject*>(texts.ptr());
     if (PyArray_NDIM(array) != 1) {
-        throw py::value_error(std::string(rules.doing) + ": expected an array of one dimension, found " +
+        throw py::value_error(rules.doing + ": expected an array of one dimension, found " +
                               std::to_string(PyArray_NDIM(array)));
     }
     auto kept = py::reinterpret_borrow<py::object>(texts);
@@ -103,7 +103,7 @@ bool read_numpy(py::handle texts, const text_rules& rules, borrowed_text& text) 
             text.locked = std::make_unique<numpy_strings>(array);
             break;
         default:
-            throw py::type_error(std::string(rules.doing) + ": expected an array of strings, found dtype " +
+            throw py::type_error(rules.doing + ": expected an array of strings, found dtype " +
                                  std::string(py::str(kept.attr("dtype"))));
     }
     text.owners.push_back(std::move(kept));

@@ -40,7 +40,7 @@ void read_token_lists(PyObject* const* items, size_t count, const text_rules& ru
     text.rows.offsets.push_back(0);
     for (size_t row = 0; row < count; ++row) {
         if (items[row] == Py_None) {
-            if (!rules.nulls_empty) rules.refuse_null(row);
+            if (!rules.take_nulls()) rules.refuse_null(row);
         } else if (!is_token_list(items[row])) {
             rules.refuse_type(row, items[row]);
         } else {
@@ -87,11 +87,14 @@ void borrowed_text::drop_references() noexcept {
 }
 
 std::string text_rules::where(size_t row) const {
-    return std::string(doing) + (are_tokens ? ": token " : ": row ") + std::to_string(first_row + row);
+    return doing + (are_tokens ? ": token " : ": row ") + std::to_string(first_row + row);
 }
 
 void text_rules::refuse_null(size_t row) const {
-    throw py::type_error(where(row) + (are_tokens ? " is None" : " is None; drop it or pass nulls=\"empty\""));
+    const char* cure = are_tokens                    ? ""
+                       : nulls == null_rows::refused ? "; drop it or give \"\""
+                                                     : "; drop it or pass nulls=\"empty\"";
+    throw py::type_error(where(row) + " is None" + cure);
 }
 
 void text_rules::refuse_type(size_t row, py::handle found) const {
@@ -163,7 +166,7 @@ std::optional<refused_item> python_rows::read_items() noexcept {
         if (borrow(item, found)) {
             Py_INCREF(item);
             *reference++ = item;
-        } else if (item == Py_None && rules_.nulls_empty) {
+        } else if (item == Py_None && rules_.take_nulls()) {
             found = text_row();
         } else {
             refused = {row, py::reinterpret_borrow<py::object>(item)};
@@ -183,14 +186,14 @@ std::optional<refused_item> python_rows::read_items() noexcept {
 
 void python_rows::check(const std::optional<refused_item>& refused) const {
     if (!refused) return;
-    if (!refused->item) throw std::runtime_error(std::string(rules_.doing) + ": the list changed while it was read");
+    if (!refused->item) throw std::runtime_error(rules_.doing + ": the list changed while it was read");
     if (refused->item.is_none()) rules_.refuse_null(refused->row);
     rules_.refuse_type(refused->row, refused->item);
 }
 
 void read_iterable(py::handle texts, const text_rules& rules, borrowed_text& text) {
     if (!PyObject_HasAttrString(texts.ptr(), "__iter__") && !PySequence_Check(texts.ptr())) {
-        throw py::type_error(std::string(rules.doing) + ": expected rows of text, found " + type_name(texts));
+        throw py::type_error(rules.doing + ": expected rows of text, found " + type_name(texts));
     }
     // These would be read as their keys, and as the names of their columns.
     const char* instead = py::isinstance(texts, py::module_::import("collections.abc").attr("Mapping"))
@@ -198,8 +201,8 @@ void read_iterable(py::handle texts, const text_rules& rules, borrowed_text& tex
                           : py::hasattr(texts, "columns") ? "one of its columns"
                                                           : nullptr;
     if (instead) {
-        throw py::type_error(std::string(rules.doing) + ": expected rows of text, found one " + type_name(texts) +
-                             "; pass " + instead);
+        throw py::type_error(rules.doing + ": expected rows of text, found one " + type_name(texts) + "; pass " +
+                             instead);
     }
     const auto items = py::reinterpret_steal<py::object>(PySequence_Tuple(texts.ptr()));
     if (!items) throw py::error_already_set();
@@ -221,11 +224,9 @@ void read_iterable(py::handle texts, const text_rules& rules, borrowed_text& tex
 python_rows::python_rows(py::handle texts, const text_rules& rules) : rules_(rules) {
     if (PyUnicode_Check(texts.ptr()) || PyBytes_Check(texts.ptr())) {
         if (rules.are_tokens) {
-            throw py::type_error(std::string(rules.doing) + ": tokens is one " + type_name(texts) +
-                                 "; pass a list of them");
+            throw py::type_error(rules.doing + ": tokens is one " + type_name(texts) + "; pass a list of them");
         }
-        throw py::type_error(std::string(rules.doing) + ": expected rows of text, found one " + type_name(texts) +
-                             "; pass [text]");
+        throw py::type_error(rules.doing + ": expected rows of text, found one " + type_name(texts) + "; pass [text]");
     }
     if (is_token_list(texts.ptr())) {
         read_objects(py::reinterpret_borrow<py::object>(texts), rules, text_);

@@ -49,13 +49,24 @@ struct borrowed_text {
 // What errors show of a token: its beginning, as Python writes it.
 std::string shown_token(std::string_view token);
 
+// What a row is that is null: refused, and by an error that names the argument which would take it if the caller has
+// one, or empty.
+enum class null_rows : uint8_t { refused, error, empty };
+
+// By what Python passes: whether nulls are empty, or None where the caller's caller has no say in it.
+constexpr null_rows null_rows_of(std::optional<bool> are_empty) noexcept {
+    if (!are_empty) return null_rows::refused;
+    return *are_empty ? null_rows::empty : null_rows::error;
+}
+
 // How rows are taken, what errors about them begin with, and the number that errors give the first of them.
 struct text_rules {
-    const char* doing;
-    bool nulls_empty = false;
+    std::string doing;
+    null_rows nulls = null_rows::error;
     size_t first_row = 0;
     bool are_tokens = false;  // not rows of them, but each one
 
+    bool take_nulls() const noexcept { return nulls == null_rows::empty; }
     std::string where(size_t row) const;  // "encode: row 17"
     [[noreturn]] void refuse_null(size_t row) const;
     [[noreturn]] void refuse_type(size_t row, pybind11::handle found) const;
@@ -90,9 +101,9 @@ class python_rows {
         {
             const released_gil released;
             const lock held(text_, null);
-            if (!null || rules_.nulls_empty) use(static_cast<const text_rows&>(text_.rows));
+            if (!null || rules_.take_nulls()) use(static_cast<const text_rows&>(text_.rows));
         }
-        if (null && !rules_.nulls_empty) rules_.refuse_null(*null);
+        if (null && !rules_.take_nulls()) rules_.refuse_null(*null);
     }
 
     // The same, but calls use(const text_rows&, task_ref reading) with rows that are there as text_rows::wait_for says.

@@ -161,9 +161,9 @@ class shared_counts {
 };
 
 void update(shared_counts& shared, py::handle texts, const std::string& tokenizer_name, bool lowercase,
-            bool nulls_empty, int threads, size_t first_row) {
+            std::optional<bool> nulls_empty, int threads, const std::string& doing, size_t first_row) {
     const text_options options = text_options_of(tokenizer_name, lowercase);
-    python_rows rows(texts, {"TokenCounter.update", nulls_empty, first_row});
+    python_rows rows(texts, {doing, null_rows_of(nulls_empty), first_row});
     first_fault<text_fault> fault;
     rows.read([&](const text_rows& read) {
         shared.locked([&](token_counts& counts) { count_tokens(counts, read, options, threads, fault); });
@@ -263,7 +263,8 @@ void bind_vocab(py::module_& m) {
                  return shared.without_gil([](const token_counts& counts) { return counts.tokens().size(); });
              })
         .def("update", &update, py::arg("texts"), py::arg("tokenizer"), py::arg("lowercase"), py::arg("nulls_empty"),
-             py::arg("threads"), py::arg("first_row") = 0, "Errors count rows from first_row.")
+             py::arg("threads"), py::arg("doing"), py::arg("first_row"),
+             "Errors begin with `doing` and count rows from first_row.")
         .def("add", &add, py::arg("tokens"), py::arg("times"))
         .def("merge", &merge, py::arg("other"))
         .def("items", &items, py::arg("ranked"), py::arg("by_token"), py::arg("limit"))

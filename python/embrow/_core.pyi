@@ -110,12 +110,13 @@ class TokenCounts:
         texts: typing.Any,
         tokenizer: str,
         lowercase: bool,
-        nulls_empty: bool,
+        nulls_empty: bool | None,
         threads: typing.SupportsInt | typing.SupportsIndex,
-        first_row: typing.SupportsInt | typing.SupportsIndex = 0,
+        doing: str,
+        first_row: typing.SupportsInt | typing.SupportsIndex,
     ) -> None:
         """
-        Errors count rows from first_row.
+        Errors begin with `doing` and count rows from first_row.
         """
 
 class PackedRows:
@@ -472,7 +473,7 @@ def encode_padded(
     texts: typing.Any,
     tokenizer: str,
     lowercase: bool,
-    nulls_empty: bool,
+    nulls_empty: bool | None,
     unk_id: typing.SupportsInt | typing.SupportsIndex,
     bos_id: typing.SupportsInt | typing.SupportsIndex,
     eos_id: typing.SupportsInt | typing.SupportsIndex,
@@ -485,11 +486,12 @@ def encode_padded(
     out: typing.Any,
     lengths: bool,
     threads: typing.SupportsInt | typing.SupportsIndex,
+    doing: str = "encode",
     first_row: typing.SupportsInt | typing.SupportsIndex = 0,
 ) -> tuple[numpy.ndarray[typing.Any, numpy.dtype[typing.Any]], numpy.typing.NDArray[numpy.int64] | None]:
     """
     Ids, shape (rows, width), and lengths if asked for. Ids and max_length are -1 for none.
-    Errors count rows from first_row.
+    Errors begin with `doing` and count rows from first_row.
     """
 
 def encode_ragged(
@@ -497,7 +499,7 @@ def encode_ragged(
     texts: typing.Any,
     tokenizer: str,
     lowercase: bool,
-    nulls_empty: bool,
+    nulls_empty: bool | None,
     unk_id: typing.SupportsInt | typing.SupportsIndex,
     bos_id: typing.SupportsInt | typing.SupportsIndex,
     eos_id: typing.SupportsInt | typing.SupportsIndex,
@@ -505,11 +507,12 @@ def encode_ragged(
     truncate_left: bool,
     wide: bool,
     threads: typing.SupportsInt | typing.SupportsIndex,
+    doing: str = "encode",
     first_row: typing.SupportsInt | typing.SupportsIndex = 0,
 ) -> tuple[numpy.ndarray[typing.Any, numpy.dtype[typing.Any]], numpy.typing.NDArray[numpy.int64]]:
     """
     Values and offsets. Ids and max_length are -1 for none.
-    Errors count rows from first_row.
+    Errors begin with `doing` and count rows from first_row.
     """
 
 def gather_rows(

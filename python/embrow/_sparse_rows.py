@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import inspect
 import operator
-import weakref
 from abc import abstractmethod
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -17,7 +15,8 @@ from torch.autograd import profiler
 from torch.optim import optimizer as _torch_optimizer
 from torch.utils.hooks import RemovableHandle
 
-from embrow import _core, _gpu, nn
+from embrow import _core, _gpu
+from embrow._attached_layers import hook_layer
 from embrow._eager import elements
 from embrow._outside_graphs import outside_graphs
 from embrow._row_table import Numbers, Table, row_count
@@ -28,7 +27,6 @@ _GOLDEN = 0x9E3779B97F4A7C15
 
 # What a param group may hold that goes to its parameters.
 _of_parameters = ("stochastic_rounding", "seed", "rows")
-_functorch_is_active = torch._C._are_functorch_transforms_active
 _rounded_dtypes = (torch.bfloat16, torch.float16)
 RowsState = tuple[_core.UpdateRule, list[Tensor | None], int]
 
@@ -117,45 +115,6 @@ def _copy_mask(name: str, parameter: Tensor, mask: Any) -> Tensor:
     _check_mask(name, parameter, mask)
     copied: Tensor = mask.detach().to("cpu", copy=True).contiguous()
     return copied
-
-
-def _stands_for_another(weight: Tensor) -> bool:
-    """Whether a transform or an export has put something of its own in the place of a layer's weight."""
-    return _functorch_is_active() or type(weight) not in (Tensor, torch.nn.Parameter)
-
-
-class _Hook:
-    """A layer's hook; copies and pickles of the layer, which have a table of their own, hold one that does nothing."""
-
-    def __init__(self, call: Callable[..., None]) -> None:
-        self._call = call
-
-    def __call__(self, *args: Any, **kwargs: Any) -> None:
-        self._call(*args, **kwargs)
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return _Hook, (_nothing,)
-
-
-def _nothing(*args: Any, **kwargs: Any) -> None:
-    pass
-
-
-@outside_graphs
-def _catch_up_for(table: Table, module: torch.nn.Module, input: Any) -> None:
-    """Bring the rows that a layer's forward pass reads up to date; what is wrong with its input is its own to tell."""
-    hooks = list(module._forward_pre_hooks.values())
-    if getattr(module.forward, "__func__", None) not in nn.lookup_forwards or not isinstance(hooks[-1], _Hook):
-        # Which rows it reads in the end, nobody knows.
-        return table.catch_up()
-    if (
-        isinstance(input, Tensor)
-        and input.dtype in (torch.int32, torch.int64)
-        and input.device == table.parameter.device
-    ):
-        with contextlib.suppress(IndexError):
-            table.catch_up(input)
-    return None
 
 
 class SparseRows(torch.optim.Optimizer):
@@ -412,10 +371,11 @@ class SparseRows(torch.optim.Optimizer):
         assert grad is not None
         table = self._tables.get(parameter)
         rule, states, count = self._rows_state(parameter, state, group)
-        is_new = table is None or table.rule is not rule or table.has_changed()
-        if table is None or is_new:
-            if table is not None:
-                table.catch_up()
+        if table is not None and (table.rule is not rule or table.has_changed()):
+            table.catch_up()
+            table = None
+        is_new = table is None
+        if table is None:
             table = self._make_table(rule, parameter, states, count)
             self._tables[parameter] = table
         else:
@@ -565,48 +525,10 @@ class SparseRows(torch.optim.Optimizer):
                 f"attach: the weight of shape {tuple(module.weight.shape)} is not among the parameters of this "
                 f"{type(self).__name__}"
             )
-        register: Any = module.register_forward_pre_hook
-        if is_shared(module.weight):
-            register = getattr(module, "register_gather_pre_hook", None)
-            if register is None:
-                raise TypeError(
-                    "attach takes, of layers whose tables processes share, those that embrow.distributed.shard_rows "
-                    f"makes; found {type(module).__name__}"
-                )
+        return hook_layer(module, self._table_of)
 
-        # The weight may be another for a while, as in torch.func.functional_call.
-        attached = weakref.ref(module.weight)
-
-        def table_of(weight: Tensor) -> Table | None:
-            table = self._tables.get(weight)
-            if table is None and not torch.compiler.is_dynamo_compiling() and _stands_for_another(weight):
-                own = attached()
-                table = None if own is None else self._tables.get(own)
-            return table
-
-        def before_gather(weight: Tensor, rows: Tensor) -> None:
-            if weight in self._tables:
-                self._tables[weight].catch_up(rows)
-
-        def before_forward(module: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-            table = table_of(module.weight)
-            if table is not None:
-                _catch_up_for(table, module, args[0] if args else kwargs.get("input"))
-
-        def before_others(module: Any, *_: Any) -> None:
-            if module.weight in self._tables:
-                self._tables[module.weight].catch_up()
-
-        before_reading = (
-            register(_Hook(before_gather))
-            if is_shared(module.weight)
-            else register(_Hook(before_forward), with_kwargs=True)
-        )
-        return [
-            before_reading,
-            module.register_state_dict_pre_hook(_Hook(before_others)),  # type: ignore[no-untyped-call]
-            module.register_load_state_dict_pre_hook(_Hook(before_others)),  # type: ignore[no-untyped-call]
-        ]
+    def _table_of(self, weight: Tensor) -> Table | None:
+        return self._tables.get(weight)
 
     def state_dict(self) -> dict[str, Any]:
         self.catch_up()

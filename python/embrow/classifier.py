@@ -3,19 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-import io
-import json
 import math
 import os
-import re
 import sys
-import zipfile
-import zlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any, BinaryIO, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -24,28 +18,18 @@ try:
     from sklearn.base import BaseEstimator, ClassifierMixin
     from sklearn.model_selection import train_test_split
     from sklearn.utils import check_random_state, compute_class_weight
-    from sklearn.utils.multiclass import check_classification_targets
-    from sklearn.utils.validation import check_is_fitted, column_or_1d
+    from sklearn.utils.validation import check_is_fitted
 except ModuleNotFoundError as error:
     raise ModuleNotFoundError(
         f'embrow.TextClassifier needs {error.name}: pip install "embrow[torch]"', name=error.name
     ) from error
 
 from embrow._arguments import check_number, is_integer
-from embrow._files import written_atomically
-from embrow._text import refuse_mapping
-from embrow._vocab_file import pack_vocab, unpack_vocab
+from embrow._classifier_file import read_model, write_model
+from embrow._labelled_rows import checked_texts, classes_of, taken
+from embrow.counter import TokenCounter
 from embrow.model import TextModel
-from embrow.training import (
-    History,
-    Rows,
-    Settings,
-    fit_model,
-    labels_of,
-    probabilities_of,
-    score_rows,
-    threads,
-)
+from embrow.training import History, Rows, Settings, fit_model, labels_of, probabilities_of, score_rows, threads
 from embrow.vectors import Coverage, embedding_matrix
 from embrow.vectors._matrix import POLICIES
 from embrow.vectors._sniff import MAX_DIM
@@ -57,9 +41,6 @@ if TYPE_CHECKING:
     from embrow.vectors import WordVectors
 
 _Array = np.ndarray[Any, Any]
-_FORMAT = "embrow text classifier"
-_VERSION = 1
-_ROW_ERROR = re.compile(r"(?:TokenCounter\.update|encode): (row \d+.*)", re.DOTALL)
 
 
 class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
@@ -220,8 +201,8 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         settings.check()
         _check_parameters(given)
         device = resolve_device(given.device)
-        texts = _texts(X, "fit")
-        classes, labels = _classes(y, len(texts))
+        texts = checked_texts(X, "fit")
+        classes, labels = classes_of(y, len(texts))
         random = check_random_state(given.random_state)
         seed = int(random.randint(np.iinfo(np.int32).max))
 
@@ -229,14 +210,13 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         if given.validation_fraction:
             kept, held = train_test_split(kept, test_size=given.validation_fraction, stratify=labels, random_state=seed)
             kept, held = np.sort(kept), np.sort(held)
-        with _rows_named("fit"):
-            try:
-                vocab, ids, held_ids = _encode_parts(given, texts, kept, held)
-            except (TypeError, ValueError) as error:
-                if len(held) and _ROW_ERROR.fullmatch(str(error)):
-                    # What is wrong with a row of a part is wrong with one of X.
-                    _build_vocab(given, texts)
-                raise
+        try:
+            vocab, ids, held_ids = _encode_parts(given, texts, kept, held)
+        except (TypeError, ValueError):
+            if len(held):
+                # What is wrong with a row of a part is wrong with one of X, whose number this tells.
+                _count(given, texts)
+            raise
         weight, coverage, dim = _table(given, vocab, seed)
         per_class = _class_weights(given.class_weight, classes, labels[kept])
         validation = _rows(held_ids, labels[held], per_class) if len(held) else None
@@ -286,8 +266,6 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         if not all(isinstance(label, (str, int, float, bool)) for label in labels):
             raise ValueError("save: labels must be text, numbers or bools")
         meta = {
-            "format": _FORMAT,
-            "version": _VERSION,
             "params": self._saved_params(),
             "classes": labels,
             "classes_dtype": self.classes_.dtype.str,
@@ -300,7 +278,7 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             if value.dtype != torch.float32:
                 raise ValueError(f"save: {name} of model_ is {value.dtype}; a file holds torch.float32: model_.float()")
         arrays = {name: value.detach().cpu().numpy() for name, value in state.items()}
-        _write_file(Path(path), meta, self.vocab_, arrays)
+        write_model(Path(path), meta, self.vocab_, arrays)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str], *, device: str | torch.device | None = None) -> Self:
@@ -319,7 +297,7 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         RuntimeError
             The device is not in this machine.
         """
-        meta, vocab, arrays = _read_file(Path(path))
+        meta, vocab, arrays = read_model(Path(path))
         try:
             model = cls(**meta["params"])
             if device is not None:
@@ -365,17 +343,12 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             params["class_weight"] = {_plain(label): _plain(weight) for label, weight in self.class_weight.items()}
         return SimpleNamespace(**params)
 
-    def _encode(self, texts: Any) -> _Array:
-        # The next fit, or one that failed, may have been given others.
-        length = self._width if self.model_.pooling == "flatten" else self._max_length
-        ids: _Array = self.vocab_.encode(texts, max_length=length, num_threads=self.num_threads)
-        return ids
-
     def _scores(self, X: Any, action: str) -> torch.Tensor:
         check_is_fitted(self, "model_")
+        # The next fit, or one that failed, may have been given others.
+        length = self._width if self.model_.pooling == "flatten" else self._max_length
         with threads(self.num_threads):
-            with _rows_named(action):
-                ids = self._encode(_texts(X, action))
+            ids, _ = self.vocab_._encode_here(checked_texts(X, action), length, np.int64, self.num_threads, action)
             return score_rows(self.model_, torch.from_numpy(ids))
 
     def _saved_params(self) -> dict[str, Any]:
@@ -452,104 +425,26 @@ def check_dim(embedding_dim: int | None, vectors_dim: int) -> None:
         )
 
 
-def _texts(X: Any, action: str) -> Any:
-    if isinstance(X, (str, bytes)):
-        raise TypeError(f"{action}: one text was given where rows are expected; give [text]")
-    refuse_mapping(X, f"{action}: ")
-    texts = X if hasattr(X, "__len__") else list(X)
-    if action == "fit" and len(texts) == 0:
-        raise ValueError("fit: no texts; at least one text of each of two classes is needed")
-    return texts
-
-
-@contextmanager
-def _rows_named(action: str) -> Iterator[None]:
-    """Let an error of a row that is no text speak of `action`, not of the step that met it and of its options."""
-    try:
-        yield
-    except (TypeError, ValueError) as error:
-        found = _ROW_ERROR.fullmatch(str(error))
-        if found is None:
-            raise
-        row = found[1].replace('pass nulls="empty"', 'give ""')
-        raise (TypeError if isinstance(error, TypeError) else ValueError)(f"{action}: {row}") from None
-
-
-def _build_vocab(given: SimpleNamespace, texts: Any) -> Vocab:
-    return Vocab.build(
-        texts,
-        min_freq=given.min_freq,
-        max_size=given.max_size,
-        tokenizer=given.tokenizer,
-        lowercase=given.lowercase,
-        num_threads=given.num_threads,
-    )
+def _count(given: SimpleNamespace, texts: Any) -> TokenCounter:
+    counter = TokenCounter(tokenizer=given.tokenizer, lowercase=given.lowercase)
+    counter._update(texts, None, given.num_threads, "fit")
+    return counter
 
 
 def _encode_parts(given: SimpleNamespace, texts: Any, kept: _Array, held: _Array) -> tuple[Vocab, _Array, _Array]:
     """Return the vocabulary of the texts to train on, their ids, and those of the texts held out."""
-    train_texts = _take(texts, kept) if len(held) else texts
-    vocab = _build_vocab(given, train_texts)
-    ids = vocab.encode(train_texts, max_length=given.max_length, num_threads=given.num_threads)
+
+    def encode(texts: Any, length: int | None) -> _Array:
+        ids, _ = vocab._encode_here(texts, length, np.int64, given.num_threads, "fit")
+        return ids
+
+    train_texts = taken(texts, kept) if len(held) else texts
+    vocab = _count(given, train_texts).to_vocab(min_freq=given.min_freq, max_size=given.max_size)
+    ids = encode(train_texts, given.max_length)
     if ids.shape[1] == 0:
         raise ValueError("fit: every text is empty; at least one must have a token")
     columns = ids.shape[1] if given.pooling == "flatten" else given.max_length
-    held_texts = _take(texts, held) if len(held) else []
-    held_ids = vocab.encode(held_texts, max_length=columns, num_threads=given.num_threads)
-    return vocab, ids, held_ids
-
-
-def _take(texts: Any, rows: _Array) -> Any:
-    if isinstance(texts, np.ndarray):
-        return texts[rows]
-    if hasattr(texts, "iloc"):
-        return texts.iloc[rows]
-    if hasattr(texts, "to_pylist"):
-        texts = texts.to_pylist()
-    texts = texts if isinstance(texts, Sequence) else list(texts)
-    return [texts[row] for row in rows.tolist()]
-
-
-def _classes(y: Any, count: int) -> tuple[_Array, _Array]:
-    if y is None:
-        raise ValueError("fit: requires y to be passed, but the target y is None")
-    # First, since NumPy makes text of a missing label among texts.
-    missing = _missing_label(y)
-    if missing is not None:
-        raise ValueError(f"fit: the label of row {missing} is missing; drop the row or label it")
-    # Else scikit-learn makes floats of pandas' own integers and bools.
-    dtype = getattr(getattr(y, "dtype", None), "numpy_dtype", None)
-    if dtype is not None and dtype.kind in "biu":
-        y = y.to_numpy(dtype=dtype)
-    labels = column_or_1d(y, warn=True)
-    if len(labels) != count:
-        raise ValueError(f"fit: {count} texts but {len(labels)} labels; there must be one label a text")
-    check_classification_targets(labels)
-    classes, indices = np.unique(labels, return_inverse=True)
-    if len(classes) < 2:
-        raise ValueError(f"fit: only one class, {classes[0].item()!r}; texts of two or more classes are needed")
-    return classes, indices
-
-
-def _missing_label(y: Any) -> int | None:
-    """Return the first row without a label."""
-    if isinstance(y, np.ndarray) and y.dtype.kind in "biuSU":
-        return None
-    labels = np.asarray(y, dtype=object)
-    if labels.ndim == 2 and labels.shape[1] == 1:
-        labels = labels[:, 0]
-    rows = labels.tolist() if labels.ndim == 1 else []
-    return next((row for row, label in enumerate(rows) if _is_missing(label)), None)
-
-
-def _is_missing(label: Any) -> bool:
-    """Whether a label is None or, as NaN, NaT and pandas.NA, not equal to itself."""
-    try:
-        return label is None or not label == label  # noqa: PLR0124, SIM201
-    except TypeError:
-        return True  # pandas.NA, which is not unequal to itself either
-    except ValueError:
-        return False  # an array, which is no label
+    return vocab, ids, encode(taken(texts, held) if len(held) else [], columns)
 
 
 def _rows(ids: _Array, labels: _Array, per_class: _Array | None) -> Rows:
@@ -580,38 +475,3 @@ def _print_epoch(epoch: int, history: History) -> None:
         return  # closed: print would take None for standard output
     figures = ", ".join(f"{name} {values[-1]:.4f}" for name, values in history.items())
     print(f"epoch {epoch + 1}: {figures}", file=sys.stderr)
-
-
-def _write_file(path: Path, meta: dict[str, Any], vocab: Vocab, arrays: dict[str, _Array]) -> None:
-    # A zip archive of JSON, the vocabulary's own file, and .npy arrays; each member carries a CRC-32.
-    with written_atomically(path) as file, zipfile.ZipFile(file, "w") as archive:
-        archive.writestr("model.json", json.dumps(meta, indent=1))
-        archive.writestr("vocab", pack_vocab(vocab).tobytes())
-        for name, array in arrays.items():
-            buffer = io.BytesIO()
-            np.lib.format.write_array(buffer, array, allow_pickle=False)
-            archive.writestr(f"{name}.npy", buffer.getbuffer())
-
-
-def _read_file(path: Path) -> tuple[dict[str, Any], Vocab, dict[str, _Array]]:
-    with open(path, "rb") as file:
-        return _read_archive(path, file)
-
-
-def _read_archive(path: Path, file: BinaryIO) -> tuple[dict[str, Any], Vocab, dict[str, _Array]]:
-    try:
-        with zipfile.ZipFile(file) as archive:
-            meta = json.loads(archive.read("model.json"))
-            if not isinstance(meta, dict) or meta.get("format") != _FORMAT:
-                raise ValueError("it is not one")
-            if meta["version"] != _VERSION:
-                raise ValueError(f"its version is {meta['version']}, this release reads {_VERSION}")
-            arrays = {
-                name.removesuffix(".npy"): np.lib.format.read_array(io.BytesIO(archive.read(name)), allow_pickle=False)
-                for name in archive.namelist()
-                if name.endswith(".npy")
-            }
-            vocab = unpack_vocab(Vocab._made, np.frombuffer(bytearray(archive.read("vocab")), dtype=np.uint8), "vocab")
-    except (zipfile.BadZipFile, zlib.error, KeyError, EOFError, OSError, ValueError, RuntimeError) as error:
-        raise ValueError(f"{path}: not a readable embrow model: {error}") from error
-    return meta, vocab, arrays

@@ -9,23 +9,13 @@ import re
 import sys
 import traceback
 import warnings
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 try:
     import click
-    from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        DownloadColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeElapsedColumn,
-        TransferSpeedColumn,
-    )
-    from rich.table import Table
+
+    from embrow._terminal import bytes_progress, show_report, step_progress
 except ModuleNotFoundError as error:
     raise SystemExit(f'embrow: the command line needs {error.name}: pip install "embrow[torch]"') from error
 
@@ -205,8 +195,8 @@ def compare(
         "encoding": encoding,
         "encoding_errors": encoding_errors,
     }
-    train_texts = _read_labelled(data, **reading)
-    test_texts = None if test is None else _read_labelled(test, **reading)
+    train_texts = read_labelled(data, **reading)
+    test_texts = None if test is None else read_labelled(test, **reading)
     settings = {
         "pooling": pooling,
         "epochs": epochs,
@@ -218,21 +208,6 @@ def compare(
     run_comparison(train_texts, test_texts, report, settings, options)
 
 
-def _read_labelled(path: str, **reading: Any) -> LabelledTexts:
-    """Read texts and labels; ValueError names the line of one that UTF-8 cannot hold, which JSON can."""
-    data = read_labelled(path, **reading)
-    for what, column in (("text", data.texts), ("label", data.labels)):
-        for line, value in zip(data.lines, column, strict=False):
-            try:
-                value.encode()
-            except UnicodeEncodeError as error:
-                raise ValueError(
-                    f"{data.name}, line {line}: the {what} has a lone surrogate at character {error.start}, which "
-                    "UTF-8 cannot hold"
-                ) from None
-    return data
-
-
 def run_comparison(
     data: LabelledTexts, test: LabelledTexts | None, folder: str, settings: dict[str, Any], options: dict[str, Any]
 ) -> dict[str, Any]:
@@ -242,10 +217,10 @@ def run_comparison(
     from embrow.training import Settings
 
     comparison = Comparison(settings=Settings(**settings), **options)
-    with _progress() as show:
+    with step_progress() as show:
         report = comparison.run(data, test, on_progress=show)
     paths = write_report(report, folder)
-    _show_report(report)
+    show_report(report)
     click.echo(f"Report: {next(path for path in paths if path.suffix == '.html')}")
     return report
 
@@ -283,7 +258,7 @@ def train(
     from embrow.classifier import TextClassifier
 
     check_writable(output)
-    texts = _read_labelled(
+    texts = read_labelled(
         data,
         format=format,
         text_column=text_column,
@@ -345,7 +320,7 @@ def predict(
         texts = read_lines(file, **reading)
     else:
         with_labels = label_column if label_column is not None or format != "fasttext" else "label"
-        data = _read_labelled(
+        data = read_labelled(
             file, format=format, text_column=text_column or "text", label_column=with_labels, **reading
         )
         if with_labels is not None:
@@ -389,7 +364,7 @@ def encode(
 
     check_writable(output, as_stream=False)
     vocab = Vocab.load(vocab_path)
-    with _bytes_progress("encode") as show:
+    with bytes_progress("encode") as show:
         lines, ids = encode_file(
             vocab,
             file,
@@ -426,7 +401,7 @@ def vocab(
 
     check_writable(output)
     counter = TokenCounter(tokenizer=tokenizer, lowercase=lowercase)
-    with _bytes_progress("count") as show:
+    with bytes_progress("count") as show:
         counter.update_file(file, encoding=encoding, errors=encoding_errors, progress=show)
     if not len(counter):
         raise ValueError(f"{name_of(file)}: no texts; at least one token is needed")
@@ -558,7 +533,7 @@ def bench(*, steps: tuple[str, ...], device: str, report: str | None, verbose: b
         check_folder(report)
         given.append(f"--report={report}")
     # A bar that ticked would take its time from what is measured.
-    with _progress(ticking=False) as show:
+    with step_progress(ticking=False) as show:
         faults = suite.run(
             [there[step] for step in steps or there], given, verbose=verbose, on_line=click.echo, on_progress=show
         )
@@ -568,70 +543,3 @@ def bench(*, steps: tuple[str, ...], device: str, report: str | None, verbose: b
     if faults:
         more = f", and {len(faults) - 1} more" if len(faults) > 1 else ""
         raise RuntimeError(f"bench: {faults[0]}{more}")
-
-
-@contextmanager
-def _progress(*, ticking: bool = True) -> Iterator[Callable[[int, int, str], None] | None]:
-    """Yield what shows progress on standard error, or None where that is no terminal; `ticking` in between, too."""
-    if not Console(stderr=True).is_terminal:
-        yield None
-        return
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    # A file of its own: pytest, which runs the benchmarks, points standard error elsewhere for a while.
-    with (
-        os.fdopen(os.dup(sys.stderr.fileno()), "w", encoding="utf-8") as terminal,
-        Progress(
-            *columns,
-            console=Console(file=terminal),
-            transient=True,
-            auto_refresh=ticking,
-            # What is printed meanwhile goes above the bar, but only if it would go to the same terminal.
-            redirect_stdout=sys.stdout.isatty(),
-        ) as bar,
-    ):
-        task = bar.add_task("", total=None)
-        yield lambda done, total, what: bar.update(
-            task, completed=done, total=total, description=what, refresh=not ticking
-        )
-
-
-@contextmanager
-def _bytes_progress(what: str) -> Iterator[Callable[[int], None] | None]:
-    """Yield what shows the bytes of text read so far, or None where standard error is no terminal."""
-    console = Console(stderr=True)
-    if not console.is_terminal:
-        yield None
-        return
-    columns = (TextColumn(what), DownloadColumn(), TransferSpeedColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=console, transient=True) as bar:
-        task = bar.add_task(what, total=None)
-        yield lambda read: bar.update(task, completed=read)
-
-
-def _show_report(report: dict[str, Any]) -> None:
-    from embrow.report import interval
-
-    table = Table("arm", "accuracy [95 % interval]", "macro-F1", "last loss", "train, s")
-    for arm, figures in report["arms"].items():
-        last = sum(loss[-1] for loss in figures["loss"]) / len(figures["loss"])
-        table.add_row(
-            arm.replace("_", ", "),
-            interval(figures["accuracy"]),
-            interval(figures["macro_f1"]),
-            f"{last:.4f}",
-            f"{figures['seconds']['train']:.2f}",
-        )
-    table.add_row("largest class", f"{report['baseline']['majority']:.4f}")
-    # Rich takes 80 columns where there is no terminal, which would break the figures.
-    console = Console() if sys.stdout.isatty() else Console(width=110)
-    console.print(table)
-    if report["learning_curve"]:
-        curve = Table("labels per class", *(arm.replace("_", ", ") for arm in report["learning_curve"][0]["arms"]))
-        for point in report["learning_curve"]:
-            figures = (f"{arm['accuracy']['mean']:.4f}" for arm in point["arms"].values())
-            curve.add_row(str(point["per_class"]), *figures)
-        console.print(curve)
-    coverage = ", ".join(f"{name} {value}" for name, value in report["coverage"].items())
-    seconds = report["seconds"]
-    console.print(f"coverage: {coverage}", highlight=False, soft_wrap=True)
-    console.print(f"encode {seconds['encode']:.2f} s, load vectors {seconds['load_vectors']:.2f} s", highlight=False)

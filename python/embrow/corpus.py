@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, BinaryIO, cast
+from typing import Any, BinaryIO
 
 import numpy as np
 import numpy.typing as npt
@@ -70,7 +70,7 @@ def encode_file(
     width = None if max_length is None else positive("max_length", max_length, default=1)
     bounds = offsets_path(output)
     kind = int_dtype(dtype)
-    name, threads = name_of(path), resolve_num_threads(num_threads)
+    doing, threads = f"{name_of(path)}: encode", resolve_num_threads(num_threads)
     rows_at_once = WINDOW_BYTES if width is None else max(1, WINDOW_BYTES // (width * kind.itemsize))
     lines, ids, read = 0, 0, 0
     with opened(path, encoding, errors) as file, written_atomically(output, as_stream=False) as values_file:
@@ -78,24 +78,10 @@ def encode_file(
 
         def encode_rows(rows: list[bytes]) -> tuple[npt.NDArray[Any], npt.NDArray[np.int64]]:
             """Return ids, and the lengths of rows in a rectangle or the offsets of ragged ones."""
-            arguments = vocab._text_arguments(
-                rows, None, None, width, "right", "error", doing=f"{name}: encode", first_row=lines
-            ) | {"wide": kind.itemsize == 8, "threads": threads}
-            try:
-                if width is None:
-                    return _core.encode_ragged(vocab._table, **arguments)
-                pad_id = -1 if vocab.pad_id is None else vocab.pad_id
-                layout: dict[str, Any] = {
-                    "pad_left": False,
-                    "pad_id": pad_id,
-                    "multiple": 1,
-                    "out": None,
-                    "lengths": True,
-                }
-                ids, lengths = _core.encode_padded(vocab._table, **arguments, **layout)
-            except (KeyError, TypeError, ValueError) as error:
-                raise type(error)(f"{name}: {error.args[0]}") from error
-            return ids, cast("npt.NDArray[np.int64]", lengths)
+            if width is not None:
+                return vocab._encode_here(rows, width, kind, threads, doing, lines)
+            arguments = vocab._text_arguments(rows, None, kind, threads, doing, first_row=lines)
+            return _core.encode_ragged(vocab._table, **arguments)
 
         def encode(offsets_file: BinaryIO | None) -> None:
             nonlocal lines, ids, read

@@ -58,13 +58,18 @@ class TokenCounter:
         An iterator is read in batches and may be longer than memory. A batch with an error counts nothing.
         """
         empty = choice("nulls", nulls, ("error", "empty")) == "empty"
+        self._update(texts, empty, num_threads, "TokenCounter.update")
+
+    def _update(self, texts: Iterable[Any], nulls_empty: bool | None, num_threads: int | None, doing: str) -> None:
+        """Count rows; errors begin with `doing`, and tell of no argument for nulls where `nulls_empty` is None."""
         threads = resolve_num_threads(num_threads)
+        tokenizer, lowercase = self.tokenizer, self.lowercase
         for first, batch in _batches(texts):
-            if callable(self.tokenizer):
-                rows: Any = tokenize_rows(batch, self.tokenizer, self.lowercase, "TokenCounter.update", first)
-                self._counts.update(rows, "whitespace", False, empty, threads, first)
+            if callable(tokenizer):
+                rows: Any = tokenize_rows(batch, tokenizer, lowercase, doing, first)
+                self._counts.update(rows, "whitespace", False, nulls_empty, threads, doing, first)
             else:
-                self._counts.update(batch, self.tokenizer, self.lowercase, empty, threads, first)
+                self._counts.update(batch, tokenizer, lowercase, nulls_empty, threads, doing, first)
 
     def update_file(
         self,

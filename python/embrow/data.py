@@ -80,7 +80,7 @@ def read_labelled(
     ------
     ValueError
         Bytes that are not text, a column that is missing, a row of CSV with more columns than the first or a quote out
-        of place, a blank label, no rows; names file, line and column. Or `format` is unknown.
+        of place, a lone surrogate in JSON, a blank label, no rows; names file, line and column. Or `format` is unknown.
     """
     choice("format", format, ("auto", *FORMATS))
     text = read_text(path, encoding=encoding, encoding_errors=encoding_errors)
@@ -221,7 +221,15 @@ def _field(name: str, line: int, value: dict[str, Any], column: str, option: str
     if column not in value:
         names = ", ".join(map(repr, list(value)[:10]))
         raise ValueError(f"{name}, line {line}: no key {column!r}, only {names}; name it with {option}")
-    return value[column]
+    found = value[column]
+    try:
+        if isinstance(found, str):
+            found.encode()
+    except UnicodeEncodeError as error:
+        raise ValueError(
+            f"{name}, line {line}: {column!r} has a lone surrogate at character {error.start}, which UTF-8 cannot hold"
+        ) from None
+    return found
 
 
 def _fasttext_rows(name: str, text: str, *, with_labels: bool) -> Iterator[tuple[int, str, str | None]]:

@@ -226,7 +226,7 @@ class Vocab:
         from embrow.counter import TokenCounter  # it makes a Vocab, so it imports this module
 
         counter = TokenCounter(tokenizer=tokenizer, lowercase=lowercase)
-        counter.update(texts, nulls=nulls, num_threads=num_threads)
+        counter._update(texts, choice("nulls", nulls, ("error", "empty")) == "empty", num_threads, "Vocab.build")
         return counter.to_vocab(
             min_freq=min_freq,
             max_size=max_size,
@@ -349,13 +349,9 @@ class Vocab:
         if device is not None:
             return_tensors = "pt"
         choice("return_tensors", return_tensors, ("np", "pt"))
-        arguments = self._text_arguments(texts, bos_token, eos_token, max_length, truncation_side, nulls) | {
-            "pad_left": choice("padding_side", padding_side, ("left", "right")) == "left",
-            "pad_id": -1 if self.pad_id is None else self.pad_id,
-            "multiple": positive("pad_to_multiple_of", pad_to_multiple_of, default=1),
-            "wide": int_dtype(dtype).itemsize == 8,
-            "threads": resolve_num_threads(num_threads),
-        }
+        arguments = self._text_arguments(
+            texts, max_length, dtype, num_threads, "encode", nulls, bos_token, eos_token, truncation_side
+        ) | self._pad_arguments(padding_side, pad_to_multiple_of)
         if device is not None and (out is None or out_on_gpu):
             found = self._encode_on_gpu(device, out, arguments)
             if found is not None:
@@ -407,9 +403,9 @@ class Vocab:
         choice("return_tensors", return_tensors, ("np", "pt"))
         values, offsets = _core.encode_ragged(
             self._table,
-            **self._text_arguments(texts, bos_token, eos_token, max_length, truncation_side, nulls),
-            wide=int_dtype(dtype).itemsize == 8,
-            threads=resolve_num_threads(num_threads),
+            **self._text_arguments(
+                texts, max_length, dtype, num_threads, "encode", nulls, bos_token, eos_token, truncation_side
+            ),
         )
         return Ragged(result_of(values, None, return_tensors, device), result_of(offsets, None, return_tensors, device))
 
@@ -426,23 +422,24 @@ class Vocab:
         # They are read once more if they turn out to be tokens.
         if isinstance(arguments["texts"], Iterator):
             arguments["texts"] = list(arguments["texts"])
-        options = {
-            name: value for name, value in arguments.items() if name not in ("tokenizer", "lowercase", "first_row")
-        }
+        of_cpu = ("tokenizer", "lowercase", "doing", "first_row")
+        options = {name: value for name, value in arguments.items() if name not in of_cpu}
         return _gpu_encode.encode_padded(self._table, device=where, out=out, **options)
 
     def _text_arguments(
         self,
         texts: Iterable[Any],
-        bos_token: str | None,
-        eos_token: str | None,
         max_length: int | None,
-        truncation_side: str,
-        nulls: str,
-        *,
-        doing: str = "encode",
+        dtype: Any,
+        num_threads: int | None,
+        doing: str,
+        nulls: str | None = None,
+        bos_token: str | None = None,
+        eos_token: str | None = None,
+        truncation_side: str = "right",
         first_row: int = 0,
     ) -> dict[str, Any]:
+        """Return what the kernels are told of text; nulls are None where the caller's caller has no say in them."""
         tokenizer, lowercase = self.tokenizer, self.lowercase
         if callable(tokenizer):
             texts = tokenize_rows(texts, tokenizer, lowercase, doing, first_row)
@@ -456,14 +453,42 @@ class Vocab:
             "texts": texts,
             "tokenizer": tokenizer,
             "lowercase": lowercase,
-            "nulls_empty": choice("nulls", nulls, ("error", "empty")) == "empty",
+            "nulls_empty": None if nulls is None else choice("nulls", nulls, ("error", "empty")) == "empty",
             "unk_id": -1 if self.unk_id is None else self.unk_id,
             "bos_id": bos,
             "eos_id": eos,
             "max_length": length,
             "truncate_left": choice("truncation_side", truncation_side, ("left", "right")) == "left",
+            "wide": int_dtype(dtype).itemsize == 8,
+            "threads": resolve_num_threads(num_threads),
+            "doing": doing,
             "first_row": first_row,
         }
+
+    def _pad_arguments(self, padding_side: str = "right", multiple: int | None = None) -> dict[str, Any]:
+        return {
+            "pad_left": choice("padding_side", padding_side, ("left", "right")) == "left",
+            "pad_id": -1 if self.pad_id is None else self.pad_id,
+            "multiple": positive("pad_to_multiple_of", multiple, default=1),
+        }
+
+    def _encode_here(
+        self,
+        texts: Iterable[Any],
+        max_length: int | None,
+        dtype: Any,
+        num_threads: int | None,
+        doing: str,
+        first_row: int = 0,
+    ) -> tuple[npt.NDArray[Any], npt.NDArray[np.int64]]:
+        """Return ids, padded and cut on the right, and lengths, made by the CPU wherever the vocabulary lies.
+
+        Errors begin with `doing` and count rows from `first_row`.
+        """
+        arguments = self._text_arguments(texts, max_length, dtype, num_threads, doing, first_row=first_row)
+        ids, lengths = _core.encode_padded(self._table, **arguments, **self._pad_arguments(), out=None, lengths=True)
+        assert lengths is not None
+        return ids, lengths
 
     def _frame_id(self, role: str, token: str | None) -> int:
         _check_token(role, token)
