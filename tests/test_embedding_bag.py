@@ -389,7 +389,7 @@ def test_fake_tensors_and_make_fx() -> None:
         torch.testing.assert_close(graph(IDS.flip(0), weight, OFFSETS), aten(IDS.flip(0), weight, OFFSETS))
 
 
-@pytest.mark.filterwarnings("ignore:.*torch.jit.*:DeprecationWarning", "ignore::torch.jit.TracerWarning")
+@pytest.mark.filterwarnings("ignore::torch.jit.TracerWarning")
 @pytest.mark.parametrize(
     "settings", [{}, {"mode": "sum", "padding_idx": 1}, {"mode": "max"}, {"sparse": True}], ids=str
 )
@@ -412,7 +412,6 @@ def scripted(ids: Tensor, weight: Tensor, offsets: Tensor) -> Tensor:
     return F.embedding_bag(ids, weight, offsets, mode="sum")
 
 
-@pytest.mark.filterwarnings("ignore:.*torch.jit.*:DeprecationWarning")
 def test_the_function_scripts() -> None:
     weight = torch.randn(10, 2)
     torch.testing.assert_close(torch.jit.script(scripted)(IDS, weight, OFFSETS), scripted(IDS, weight, OFFSETS))
@@ -455,7 +454,6 @@ def test_functional_transforms_are_torch_s() -> None:
     torch.testing.assert_close(*results)
 
 
-@pytest.mark.filterwarnings("ignore:.*torch.jit.*:DeprecationWarning")
 def test_forward_mode_is_refused_as_by_torch() -> None:
     weight = torch.randn(10, 2)
     with forward_ad.dual_level():

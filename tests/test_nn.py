@@ -667,7 +667,7 @@ def test_fx_symbolic_trace_records_the_operator() -> None:
     assert torch.equal(graph(torch.tensor([5, 0])), layer.weight[[5, 0]])
 
 
-@pytest.mark.filterwarnings("ignore:.*torch.jit.*:DeprecationWarning", "ignore::torch.jit.TracerWarning")
+@pytest.mark.filterwarnings("ignore::torch.jit.TracerWarning")
 @pytest.mark.parametrize("settings", [{}, {"padding_idx": 1}, {"max_norm": 1.0}, {"sparse": True}], ids=str)
 def test_jit_trace_and_script_record_the_operator(settings: dict[str, Any]) -> None:
     layer = Embedding(6, 3, **settings)
@@ -687,7 +687,6 @@ def scripted(ids: Tensor, weight: Tensor) -> Tensor:
     return F.embedding(ids, weight, padding_idx=0)
 
 
-@pytest.mark.filterwarnings("ignore:.*torch.jit.*:DeprecationWarning")
 def test_the_function_scripts() -> None:
     weight = torch.randn(4, 2)
     assert torch.equal(torch.jit.script(scripted)(torch.tensor([3]), weight), weight[3:])
@@ -697,7 +696,6 @@ def scripted_into(ids: Tensor, table: Tensor, out: Tensor) -> Tensor:
     return F.embedding(ids, table, out=out)
 
 
-@pytest.mark.filterwarnings("ignore:.*torch.jit.*:DeprecationWarning")
 def test_the_function_scripts_with_out() -> None:
     function, table, ids = torch.jit.script(scripted_into), torch.randn(4, 3), torch.tensor([1, 0])
     out = torch.empty(2, 3)
@@ -737,7 +735,6 @@ def test_vmap_over_ids_and_tables() -> None:
     assert torch.equal(over_both, torch.stack([w[i] for i, w in zip(ids, weights, strict=True)]))
 
 
-@pytest.mark.filterwarnings("ignore:.*torch.jit.*:DeprecationWarning")
 def test_functional_transforms() -> None:
     ids, weight = torch.randint(0, 5, (3, 4)), torch.randn(5, 2)
 
@@ -767,7 +764,6 @@ def test_a_table_from_a_finished_transform() -> None:
     assert torch.equal(F.embedding(torch.tensor([3]), kept[0]), weight[3:])
 
 
-@pytest.mark.filterwarnings("ignore:.*torch.jit.*:DeprecationWarning")
 def test_forward_mode() -> None:
     weight, tangent = torch.randn(5, 2), torch.randn(5, 2)
     with forward_ad.dual_level():

@@ -22,7 +22,6 @@ aten_bag = torch.nn.functional.embedding_bag
 pytestmark = pytest.mark.usefixtures("kernels_look_up_few")
 
 
-@pytest.mark.filterwarnings("ignore:.*torch.jit.*:DeprecationWarning")
 def test_gradcheck_and_gradgradcheck() -> None:
     weight = torch.randn(5, 3, dtype=torch.float64, requires_grad=True)
     ids = torch.tensor([[1, 2], [2, 4]])
@@ -35,7 +34,6 @@ def test_gradcheck_and_gradgradcheck() -> None:
         assert gradgradcheck(lookup, (weight,), check_batched_grad=True)
 
 
-@pytest.mark.filterwarnings("ignore:.*torch.jit.*:DeprecationWarning")
 @pytest.mark.parametrize("padding_idx", [None, 2])
 @pytest.mark.parametrize(("mode", "weighted"), [("sum", False), ("sum", True), ("mean", False), ("max", False)])
 def test_bags_gradcheck_and_gradgradcheck(mode: str, weighted: bool, padding_idx: int | None) -> None:
@@ -140,7 +138,6 @@ def test_op_info_samples(internal: Any, dtype: torch.dtype, monkeypatch: pytest.
         torch.testing.assert_close(found[1:], [tensor.to(dtype) for tensor in exact[1:]])
 
 
-@pytest.mark.filterwarnings("ignore:.*torch.jit.*:DeprecationWarning")
 def test_op_info_gradients(internal: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.nn.functional, "embedding", F.embedding)
     for sample in internal.op.sample_inputs("cpu", torch.float64, requires_grad=True):
@@ -197,6 +194,8 @@ def test_module_info(internal: Any, training: bool) -> None:
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16, torch.float16])
 def test_bag_op_info_samples(internal: Any, dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch) -> None:
+    if dtype.itemsize == 2 and torch.__version__ < (2, 7):
+        pytest.skip("gradients of weights are PyTorch's kernel's, which in 2.6 adds 16 bits in 16 bits")
     assert internal.bag_op.supported_dtypes("cpu") == {torch.float32, torch.float64, torch.bfloat16, torch.float16}
     samples = list(internal.bag_op.reference_inputs("cpu", dtype, requires_grad=True))
     samples += list(internal.bag_op.reference_inputs("cpu", dtype, requires_grad=False))
@@ -224,7 +223,6 @@ def test_bag_op_info_samples(internal: Any, dtype: torch.dtype, monkeypatch: pyt
         torch.testing.assert_close(found, [tensor.to(dtype) for tensor in exact], **tolerance)
 
 
-@pytest.mark.filterwarnings("ignore:.*torch.jit.*:DeprecationWarning")
 def test_bag_op_info_gradients(internal: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.nn.functional, "embedding_bag", F.embedding_bag)
     for sample in internal.bag_op.sample_inputs("cpu", torch.float64, requires_grad=True):

@@ -157,7 +157,6 @@ def test_models_cross_the_patch_both_ways() -> None:
     assert torch.equal(again(IDS), theirs(IDS))
 
 
-@pytest.mark.filterwarnings("ignore:.*torch.jit.*:DeprecationWarning")
 def test_models_compile_and_script_under_the_patch() -> None:
     torch._dynamo.reset()
     with embrow.patch():

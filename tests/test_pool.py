@@ -109,6 +109,8 @@ def test_every_length_equals_the_reference(length: int, dtype: torch.dtype, mode
 @pytest.mark.parametrize("padding_idx", [None, 3])
 @pytest.mark.parametrize("scale_grad_by_freq", [False, True])
 def test_weights_padding_and_frequency(padding_idx: int | None, scale_grad_by_freq: bool, dtype: torch.dtype) -> None:
+    if dtype.itemsize == 2 and torch.__version__ < (2, 7):
+        pytest.skip("gradients of weights are PyTorch's kernel's, which in 2.6 adds 16 bits in 16 bits")
     check(
         torch.randn(5, 19).to(dtype),
         [7, 0, 1, 90, 2, 1, 1],
