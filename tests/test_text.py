@@ -306,6 +306,7 @@ def test_nulls_of_every_library(tokenizer: Any) -> None:
     for nulls in (
         *(pd.Series(["a", null], dtype=object) for null in (None, np.nan, pd.NA)),
         *(pd.Series(["a", None], dtype=dtype) for dtype in ("str", "string", "category")),
+        *(pd.Index(["a", null]) for null in (None, np.nan, pd.NA)),
         *(np.array(["a", null], np.dtypes.StringDType(na_object=null)) for null in (None, np.nan, pd.NA, "NA", "")),
     ):
         assert vocab.encode(nulls, nulls="empty").tolist() == [[2], [0]]
@@ -324,7 +325,9 @@ def test_rows_that_pandas_cannot_export_are_named(tokenizer: Any) -> None:
         for null in (None, np.nan, pd.NA):
             with pytest.raises(error, match=message):
                 vocab.encode(pd.Series(["a", null, row], dtype=object), nulls="empty")
-    with pytest.raises(TypeError, match="holds no text" if tokenizer == "whitespace" else "row 0 is int"):
+    # Before 3.0 a Series is no Arrow array.
+    is_arrow = tokenizer == "whitespace" and hasattr(pd.Series, "__arrow_c_stream__")
+    with pytest.raises(TypeError, match="holds no text" if is_arrow else "row 0 is int"):
         vocab.encode(pd.Series([1, 2]))
 
 

@@ -72,8 +72,8 @@ def _with_none(texts: Any) -> Iterable[Any]:
     if hasattr(texts, "to_pylist"):
         rows: list[Any] = texts.to_pylist()
         return rows
-    # A pandas Series, whose nulls are None, NaN or pd.NA.
-    if hasattr(texts, "isna") and hasattr(texts, "__arrow_c_stream__"):
+    # A Series or Index of pandas, whose nulls are None, NaN or pd.NA.
+    if hasattr(texts, "isna"):
         return [None if null else row for row, null in zip(texts, texts.isna(), strict=True)]
     # NumPy's StringDType, of which each null is the same object.
     null_row = getattr(getattr(texts, "dtype", None), "na_object", None)
