@@ -20,6 +20,12 @@ template <bool to_write = false>
 // The lines that the row lies in, and none more: of short rows one is much of their traffic.
 template <bool to_write = false>
 [[gnu::always_inline]] inline void prefetch_row(uintptr_t row, size_t bytes) noexcept {
+    if (bytes <= 2 * cache_line) {
+        // How many lines a short row has depends on where it begins, which no branch foresees: one is asked for twice.
+        prefetch_line<to_write>(row);
+        if (bytes > cache_line) prefetch_line<to_write>(row + cache_line);
+        return prefetch_line<to_write>(row + bytes - 1);
+    }
     constexpr uintptr_t most_bytes = 16 * cache_line;  // the hardware's own prefetcher has understood by then
     const uintptr_t first = row & ~(cache_line - 1);
     const size_t reach = row - first + std::min(bytes, most_bytes);
