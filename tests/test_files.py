@@ -65,6 +65,13 @@ def test_permissions_that_cannot_be_kept_are_told_at_once(tmp_path: Path, monkey
     assert [file.name for file in tmp_path.iterdir()] == ["v"] and path.read_bytes() == b"old"
 
 
+@pytest.mark.parametrize("as_stream", [True, False])
+def test_a_folder_is_told_at_once(tmp_path: Path, as_stream: bool) -> None:
+    with pytest.raises(IsADirectoryError, match="the output must be a file, and this is a folder"):
+        check_writable(tmp_path, as_stream=as_stream)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_names_may_be_as_long_as_the_system_takes(tmp_path: Path) -> None:
     for name in ("v" * 255, "ä" * 127):
         VOCAB.save(tmp_path / name)

@@ -109,7 +109,7 @@ def check_writable(path: StrPath, *, as_stream: bool = True) -> None:
 
 
 def _is_special(path: Path) -> bool:
-    return path.exists() and not path.is_file()
+    return path.exists() and not path.is_file() and not path.is_dir()
 
 
 class _Undone(Exception):
