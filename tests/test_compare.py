@@ -67,6 +67,18 @@ def test_report_has_the_published_shape(vectors: str) -> None:
     json.dumps(report, allow_nan=False)
 
 
+@pytest.mark.parametrize(("max_length", "accuracy"), [(None, 1), (1, 0.5)])
+def test_texts_that_are_pooled_are_read_beyond_the_longest_training_text(
+    vectors: str, max_length: int | None, accuracy: float
+) -> None:
+    words = ["word0", "word1", "word1", "word2"]
+    training = LabelledTexts("made.csv", words * 9, ["no", "no", "yes", "yes"] * 9, list(range(36)))
+    test = LabelledTexts("test.csv", ["word1 word0 word0", "word1 word2 word2"], ["no", "yes"], [0, 1])
+    settings = Settings(epochs=40, lr=0.1, pooling="mean")
+    report = Comparison(vectors, settings=settings, seeds=1, max_length=max_length).run(training, test)
+    assert report["arms"]["pretrained_trained"]["accuracy"]["mean"] == accuracy
+
+
 def test_arms_differ_in_the_table_alone(vectors: str, monkeypatch: pytest.MonkeyPatch) -> None:
     calls = []
     fit = comparing.fit_model

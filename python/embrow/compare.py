@@ -153,7 +153,8 @@ class _Run:
         ids = self.vocab.encode(train.texts, max_length=options.max_length, num_threads=options.num_threads)
         if ids.shape[1] == 0:
             raise ValueError(f"{train.name}: every text is empty; at least one must have a token")
-        test_ids = self.vocab.encode(test.texts, max_length=ids.shape[1], num_threads=options.num_threads)
+        columns = ids.shape[1] if options.settings.pooling == "flatten" else options.max_length
+        test_ids = self.vocab.encode(test.texts, max_length=columns, num_threads=options.num_threads)
         self.encode_seconds = time.perf_counter() - started
         self.train, self.test = self._rows(ids, train.labels), self._rows(test_ids, test.labels)
 
