@@ -18,6 +18,7 @@ CSV = "label,text\ngood,nice one\npoor,bad\n"
     [
         ("t.csv", CSV),
         ("t.csv", '\ufeffid,label,text\r\n1,"good","nice one"\r\n2,poor,bad\r\n'),
+        ("t.csv", "\n\r\n" + CSV),
         ("t.tsv", "label\ttext\ngood\tnice one\npoor\tbad\n"),
         ("t.jsonl", '{"label": "good", "text": "nice one"}\n\n{"text": "bad", "label": "poor"}\n'),
         ("t.ft", "__label__good nice one\n__label__poor bad\n"),
@@ -86,6 +87,18 @@ def test_texts_alone(tmp_path: Path) -> None:
     assert read_labelled(str(path), label_column=None) == LabelledTexts(str(path), ["a"], [], [2])
 
 
+@pytest.mark.parametrize(("name", "content"), [("T.TSV", "text\na, b\n"), ("T.CSV", 'a\tb,text\nc,"a, b"\n')])
+def test_endings_in_capitals(tmp_path: Path, name: str, content: str) -> None:
+    (tmp_path / name).write_text(content, encoding="utf-8")
+    assert read_labelled(str(tmp_path / name), label_column=None).texts == ["a, b"]
+
+
+def test_lines_are_counted_from_the_top_of_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text("\n\n" + CSV, encoding="utf-8")
+    assert read_labelled(str(path)).lines == [4, 5]
+
+
 def test_keep_and_check_labels() -> None:
     data = LabelledTexts("t.csv", ["a", "b", "c"], ["x", "y", "x"], [2, 3, 5])
     assert data.keep({"x"}) == LabelledTexts("t.csv", ["a", "c"], ["x", "x"], [2, 5])
@@ -126,8 +139,10 @@ def test_lines_end_at_line_feeds_alone(tmp_path: Path) -> None:
         ("t.csv", '"text,label\na,x\n', r"t\.csv, line 1: a quote is not closed"),
         ("t.csv", "text,label\n", r"t\.csv: no texts"),
         ("t.csv", "", r"t\.csv: no texts"),
+        ("t.csv", "\n\n", r"t\.csv: no texts; the file is empty"),
         ("t.csv", b"text,label\na,x\n\xff,y\n", r"t\.csv, line 3: byte 15 \(0xff\) is not utf-8"),
         ("t.jsonl", '{"text": "a"}\n', r"t\.jsonl, line 1: no key 'label', only 'text'"),
+        ("t.jsonl", "{}\n", r"t\.jsonl, line 1: no key 'text', only an empty object; name it with --text-column"),
         ("t.jsonl", '{"text": "a", "label": null}\n', r"t\.jsonl, line 1, column 'label': the label is blank"),
         ("t.jsonl", '{"text": 1, "label": "x"}\n', r"t\.jsonl, line 1: 'text' must be text, found int"),
         ("t.jsonl", '{"text": "a", "label": []}\n', r"t\.jsonl, line 1: 'label' must be text or a number, found list"),

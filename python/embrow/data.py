@@ -133,8 +133,8 @@ def read_text(path: str, *, encoding: str = "utf-8", encoding_errors: str = "str
 
 def _sniff(path: str, text: str) -> str:
     for suffix in reversed(Path(path).suffixes):
-        if suffix in _SUFFIXES:
-            return _SUFFIXES[suffix]
+        if suffix.lower() in _SUFFIXES:
+            return _SUFFIXES[suffix.lower()]
     first = next((line for _, line in _lines(text) if line.strip()), "")
     if first.lstrip().startswith("{"):
         return "jsonl"
@@ -157,7 +157,7 @@ def _csv_rows(
     try:
         # Else a quote that is never closed makes one field of all that follows.
         reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
-        header = next(reader, None)
+        header = next(filter(None, reader), None)
         if header is None:
             raise ValueError(f"{name}: no texts; the file is empty")
         text_at = _column(name, header, text_column, "--text-column")
@@ -219,7 +219,7 @@ def _json_label(name: str, line: int, value: dict[str, Any], column: str) -> str
 
 def _field(name: str, line: int, value: dict[str, Any], column: str, option: str) -> Any:
     if column not in value:
-        names = ", ".join(map(repr, list(value)[:10]))
+        names = ", ".join(map(repr, list(value)[:10])) or "an empty object"
         raise ValueError(f"{name}, line {line}: no key {column!r}, only {names}; name it with {option}")
     found = value[column]
     try:
