@@ -12,7 +12,7 @@ import pytest
 torch = pytest.importorskip("torch", reason="compare needs PyTorch")
 
 from embrow import compare as comparing  # noqa: E402
-from embrow._folder import check_folder  # noqa: E402
+from embrow._folder import check_folder, write_folder  # noqa: E402
 from embrow.compare import ARMS, Comparison, confusion_matrix, macro_f1_of, summary  # noqa: E402
 from embrow.data import LabelledTexts  # noqa: E402
 from embrow.report import interval, write_report  # noqa: E402
@@ -157,6 +157,20 @@ def test_report_folder_holds_everything(vectors: str, tmp_path: Path) -> None:
     assert html.count('src="data:image/png;base64,iVBOR') == 3
     assert "http" not in html
     assert "| pretrained, trained | " in (folder / "report.md").read_text(encoding="utf-8")
+
+
+def test_a_report_goes_where_a_link_leads(tmp_path: Path) -> None:
+    link, there = tmp_path / "link", tmp_path / "there"
+    link.symlink_to(there)
+    for _ in range(2):
+        check_folder(link)
+        assert write_folder({"a": b"1"}, link) == [link / "a"]
+        assert link.is_symlink()
+        assert [(path.name, path.read_bytes()) for path in there.iterdir()] == [("a", b"1")]
+    link.unlink()
+    link.symlink_to(tmp_path / "there/a/none")
+    with pytest.raises(ValueError, match="the report folder cannot be written: Not a directory"):
+        check_folder(link)
 
 
 def test_failed_report_leaves_nothing(vectors: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,7 +16,7 @@ def check_folder(folder: StrPath) -> None:
     path = Path(folder)
     if path.exists() and not path.is_dir():
         raise ValueError(f"{path}: the report needs a folder, and this is a file")
-    parent = path if path.is_dir() else next(one for one in path.absolute().parents if one.exists())
+    parent = path if path.is_dir() else next(one for one in _place(path).parents if one.exists())
     try:
         # Tried, not asked: permission bits say nothing of read-only file systems, nor of what root may do.
         os.rmdir(tempfile.mkdtemp(prefix=".embrow-", dir=parent))
@@ -29,7 +29,7 @@ def write_folder(contents: Mapping[str, bytes], folder: StrPath) -> list[Path]:
 
     The files are written elsewhere first and moved when all are whole.
     """
-    path = Path(folder)
+    path = _place(folder)
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = Path(tempfile.mkdtemp(prefix=".embrow-", dir=path if path.is_dir() else path.parent))
     try:
@@ -40,4 +40,9 @@ def write_folder(contents: Mapping[str, bytes], folder: StrPath) -> list[Path]:
             os.replace(temporary / name, path / name)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
-    return [path / name for name in contents]
+    return [Path(folder, name) for name in contents]
+
+
+def _place(folder: StrPath) -> Path:
+    """Return where a folder is, or would be made: of a link what it leads to."""
+    return Path(os.path.realpath(folder))
