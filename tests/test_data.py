@@ -144,6 +144,7 @@ def test_lines_end_at_line_feeds_alone(tmp_path: Path) -> None:
         ("t.jsonl", '{"text": "a"}\n', r"t\.jsonl, line 1: no key 'label', only 'text'"),
         ("t.jsonl", "{}\n", r"t\.jsonl, line 1: no key 'text', only an empty object; name it with --text-column"),
         ("t.jsonl", '{"text": "a", "label": null}\n', r"t\.jsonl, line 1, column 'label': the label is blank"),
+        ("t.jsonl", '{"text": "a", "label": NaN}\n', r"t\.jsonl, line 1, column 'label': the label is blank"),
         ("t.jsonl", '{"text": 1, "label": "x"}\n', r"t\.jsonl, line 1: 'text' must be text, found int"),
         ("t.jsonl", '{"text": "a", "label": []}\n', r"t\.jsonl, line 1: 'label' must be text or a number, found list"),
         ("t.jsonl", '{"text": "a", "label": "x"}\n{"text"\n', r"t\.jsonl, line 2: not JSON"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import math
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -210,7 +211,8 @@ def _json_label(name: str, line: int, value: dict[str, Any], column: str) -> str
     label = _field(name, line, value, column, "--label-column")
     if isinstance(label, str):
         return label
-    if label is None:
+    # Python writes and reads NaN, which JSON does not have, for a number that is missing.
+    if label is None or (isinstance(label, float) and math.isnan(label)):
         return ""
     if isinstance(label, (bool, int, float)):
         return json.dumps(label)
