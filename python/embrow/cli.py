@@ -142,7 +142,11 @@ _model_options = _options(
         "--sparse/--dense", default=True, show_default=True, help="Update only the rows that a batch has seen."
     ),
     click.option("--device", default="auto", show_default=True),
-    click.option("--num-threads", type=click.IntRange(min=1), help="Default: PyTorch's setting."),
+    click.option(
+        "--num-threads",
+        type=click.IntRange(min=1),
+        help="Default: PyTorch's setting, and one for small training steps.",
+    ),
 )
 
 
@@ -160,7 +164,9 @@ def cli() -> None:
 @click.option("--report", required=True, help="Folder for report.json, report.md, report.html and plots.")
 @click.option("--seeds", type=click.IntRange(min=1), default=5, show_default=True, help="Runs of each arm.")
 @click.option("--learning-curve", is_flag=True, help="Also train on 10, 30, 100, 300 ... labels per class.")
-@click.option("--curve-seeds", type=click.IntRange(min=1), help="Runs of each point of the curve; default: --seeds.")
+@click.option(
+    "--curve-seeds", type=click.IntRange(min=1), help="Runs of each point of the curve; default, and most: --seeds."
+)
 @click.option("--test-fraction", type=float, default=0.2, show_default=True, help="Share of DATA to test on.")
 @click.option("--split-seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of that share.")
 @click.option("--epochs", type=click.IntRange(min=1), default=3, show_default=True)
