@@ -194,6 +194,15 @@ def test_wrong_arguments(arguments: dict[str, Any], message: str) -> None:
         VOCAB.encode(["a"], **arguments)
 
 
+@pytest.mark.parametrize("name", ["max_length", "pad_to_multiple_of", "num_threads"])
+@pytest.mark.parametrize("value", ["2", 2.0])
+def test_what_is_no_integer_is_named(name: str, value: Any) -> None:
+    message = f"^{name}: '{type(value).__name__}' object cannot be interpreted as an integer$"
+    for call in (VOCAB.encode, embrow.pad_sequences):
+        with pytest.raises(TypeError, match=message):
+            call([], **{name: value})
+
+
 def corpus() -> list[str]:
     rng = np.random.default_rng(0)
     return [" ".join(f"w{i}" for i in row) for row in rng.zipf(1.3, (3000, 12)).clip(max=5000).tolist()]

@@ -18,11 +18,19 @@ def choice(name: str, value: str, allowed: Sequence[str]) -> str:
     return value
 
 
+def integer(name: str, value: Any) -> int:
+    """Return `value` as an int."""
+    try:
+        return operator.index(value)
+    except TypeError as error:
+        raise TypeError(f"{name}: {error}") from None
+
+
 def non_negative(name: str, value: int | None, default: int) -> int:
     """Return `value` as an int of 0 or more, or `default` for None."""
     if value is None:
         return default
-    number = operator.index(value)
+    number = integer(name, value)
     if not 0 <= number <= LARGEST:
         raise ValueError(f"{name} is {number}; it is 0 or more" + (f", at most {LARGEST}" if number > 0 else ""))
     return number
@@ -32,7 +40,7 @@ def positive(name: str, value: int | None, default: int) -> int:
     """Return `value` as an int of 1 or more, or `default` for None."""
     if value is None:
         return default
-    number = operator.index(value)
+    number = integer(name, value)
     if not 1 <= number <= LARGEST:
         raise ValueError(f"{name} is {number}; it is 1 or more" + (f", at most {LARGEST}" if number > 1 else ""))
     return number

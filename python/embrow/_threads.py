@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import operator
 import os
 import sys
+
+from embrow._arguments import integer
 
 
 def resolve_num_threads(num_threads: int | None) -> int:
     """Return `num_threads`, else torch's setting when torch is loaded, else the CPUs this process may use."""
     if num_threads is not None:
-        threads = operator.index(num_threads)
+        threads = integer("num_threads", num_threads)
         if threads < 1:
             raise ValueError(f"num_threads must be 1 or more, found {threads}")
         return threads

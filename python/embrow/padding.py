@@ -8,7 +8,7 @@ from typing import Any, Literal
 import numpy as np
 
 from embrow import _core
-from embrow._arguments import choice, int_dtype, non_negative, positive
+from embrow._arguments import choice, int_dtype, integer, non_negative, positive
 from embrow._tensors import is_tensor, lies_on_gpu, result_of, target_of
 from embrow._threads import resolve_num_threads
 from embrow.ragged import Ragged
@@ -70,7 +70,7 @@ def pad_sequences(
     choice("return_tensors", return_tensors, ("np", "pt"))
     values, offsets = _ragged(sequences)
     wide = int_dtype(dtype).itemsize == 8
-    fill = operator.index(value)
+    fill = integer("value", value)
     bits = 63 if wide else 31
     if not -(2**bits) <= fill < 2**bits:
         raise ValueError(f"pad_sequences: value {fill} does not fit {'int64' if wide else 'int32'}")
