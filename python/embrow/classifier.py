@@ -83,7 +83,8 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     device : str or torch.device
         "auto" is CUDA where there is one.
     num_threads : int, optional
-        Threads of every step. Default: torch's setting, and one for training steps too small to be shared.
+        Threads of every step. Default: torch's setting, and one for training steps too small to be shared. Where steps
+        are large other numbers may give other last bits: PyTorch shares the sums of the dense layer's gradient.
     random_state : int, RandomState or None
         Start of the weights, order of the texts, validation split.
     verbose : int
