@@ -247,6 +247,33 @@ def test_sparse_gradients_that_are_no_rows_of_floats(name: str, kind: str) -> No
     assert not torch.equal(one, made())
 
 
+@pytest.mark.parametrize("change", [nn.Module.double, nn.Module.half, nn.Module.bfloat16])
+@pytest.mark.parametrize("name", ["SGD", "Adagrad"])
+@pytest.mark.parametrize("steps", [0, 2])
+def test_a_module_changes_its_dtype_under_its_optimizer(name: str, change: Any, steps: int) -> None:
+    ours, theirs = (nn.Embedding.from_pretrained(torch.ones(6, 4), freeze=False, sparse=True) for _ in range(2))
+    # PyTorch starts no momentum from sparse gradients of float16.
+    settings = {"momentum": 0.9} if name == "SGD" and steps else {}
+    mine, peer, _ = PEERS[name]
+    layers = [(ours, mine(ours.parameters(), **settings)), (theirs, peer(theirs.parameters(), **settings))]
+    for step in range(steps + 3):
+        for layer, optimizer in layers:
+            if step == steps:
+                change(layer)
+            optimizer.zero_grad()
+            layer(torch.tensor([1, 4, step])).square().sum().backward()
+            optimizer.step()
+    assert ours.weight.dtype is not torch.float32
+    torch.testing.assert_close(ours.weight, theirs.weight)
+    # Where state has the parameter's dtype again, so have the kernels their work.
+    one = layers[0][1]
+    one.load_state_dict(one.state_dict())
+    one.zero_grad()
+    ours(torch.tensor([2])).sum().backward()
+    one.step()
+    assert ours.weight in one._tables
+
+
 def test_loading_leaves_no_keys_of_schedulers() -> None:
     def new(lr: float) -> torch.optim.Optimizer:
         return optim.SGD([nn.Parameter(torch.ones(2))], lr=lr)

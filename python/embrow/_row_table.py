@@ -198,6 +198,11 @@ class Table:
         if behind:
             self._written()
 
+    @property
+    def dtype(self) -> torch.dtype:
+        """What the parameter's was when the table was made."""
+        return self._made_for[0]
+
     def has_changed(self) -> bool:
         """Whether the parameter is of another type, shape or device than it was: half(), double(), cuda(), .data."""
         return _layout(local_rows(self.parameter)) != self._made_for

@@ -306,10 +306,11 @@ class SparseRows(torch.optim.Optimizer):
         grad = parameter.grad
         if grad is None:
             return False
-        if grad.layout is torch.sparse_coo and (
-            (parameter in self._tables and grad.sparse_dim() == 1) or not self._is_torchs(parameter, grad)
-        ):
-            return True
+        if grad.layout is torch.sparse_coo:
+            table = self._tables.get(parameter)
+            is_known = table is not None and table.dtype is parameter.dtype and grad.sparse_dim() == 1
+            if is_known or not self._is_torchs(parameter, grad):
+                return True
         return parameter in self._masks or parameter in self._seeds
 
     def _is_torchs(self, parameter: Tensor, grad: Tensor) -> bool:
@@ -318,7 +319,16 @@ class SparseRows(torch.optim.Optimizer):
             self._torch_takes_sparse
             and not self._catches_up
             and not is_shared(parameter)
-            and not (parameter.dtype in elements and goes_by_whole_rows(parameter, grad))
+            and not (
+                parameter.dtype in elements
+                and goes_by_whole_rows(parameter, grad)
+                # Made before half() or double().
+                and all(
+                    value.dtype is parameter.dtype
+                    for name, value in self.state.get(parameter, {}).items()
+                    if name != "step" and isinstance(value, Tensor)
+                )
+            )
         )
 
     def _init_group(self, group: dict[str, Any], *lists: Any) -> Any:
