@@ -88,7 +88,6 @@ def test_flipped_bytes_end_in_a_result_or_a_clear_error(tmp_path: Path, flips: i
 
 HEAD = MAGIC + struct.pack("<i", 12)
 ARGUMENTS = struct.pack("<12id", 6, 5, 5, 1, 5, 1, 1, 2, 50, 2, 4, 100, 1e-4)
-SUBWORDS = FORMATS["fasttext"][0]
 
 
 def arguments(**changed: int) -> bytes:
