@@ -68,7 +68,6 @@ def encode_file(
         The text is not in its encoding, or the compressed data is damaged.
     """
     width = None if max_length is None else positive("max_length", max_length, default=1)
-    bounds = offsets_path(output)
     kind = int_dtype(dtype)
     doing, threads = f"{name_of(path)}: encode", resolve_num_threads(num_threads)
     rows_at_once = WINDOW_BYTES if width is None else max(1, WINDOW_BYTES // (width * kind.itemsize))
@@ -102,7 +101,7 @@ def encode_file(
                     progress(read)
 
         if width is None:
-            with written_atomically(bounds, as_stream=False) as offsets_file:
+            with written_atomically(offsets_path(output), as_stream=False) as offsets_file:
                 _write_header(offsets_file, np.dtype(np.int64), 0, None)
                 offsets_file.write(np.zeros(1, dtype=np.int64).data)
                 encode(offsets_file)
