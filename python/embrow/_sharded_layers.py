@@ -10,13 +10,11 @@ from typing import Any
 import torch
 import torch.distributed as dist
 from torch import Tensor
-
-# Unlike torch.compiler.disable it does not import the compiler.
-from torch._compile import _disable_dynamo
 from torch.utils.hooks import RemovableHandle
 
 from embrow._embedding import embedding
 from embrow._embedding_bag import embedding_bag
+from embrow._outside_graphs import outside_graphs
 from embrow._row_exchange import Fetched, Settings, fetch
 from embrow._sharding import first_row, local_rows
 from embrow._table_memory import prefer_huge_pages
@@ -96,7 +94,7 @@ class ShardedEmbedding(_Sharded, Embedding):
     """An :class:`embrow.nn.Embedding` whose rows are split over processes; :func:`embrow.distributed.shard_rows` makes
     it."""
 
-    @_disable_dynamo
+    @outside_graphs
     def forward(self, input: Tensor) -> Tensor:
         def probe(ids: Tensor, row: Tensor) -> Tensor:
             return embedding(ids, row)
@@ -109,7 +107,7 @@ class ShardedEmbeddingBag(_Sharded, EmbeddingBag):
     """An :class:`embrow.nn.EmbeddingBag` whose rows are split over processes; :func:`embrow.distributed.shard_rows`
     makes it."""
 
-    @_disable_dynamo
+    @outside_graphs
     def forward(self, input: Tensor, offsets: Tensor | None = None, per_sample_weights: Tensor | None = None) -> Tensor:
         def pool(ids: Tensor, rows: Tensor, padding: int | None = None) -> Tensor:
             return embedding_bag(
