@@ -23,7 +23,7 @@ def words_path(path: str | os.PathLike[str]) -> Path:
     return beside(path, (".npy", ".safetensors"), ".words")
 
 
-def _words_of(request: Request) -> Path:
+def _words_path_of(request: Request) -> Path:
     if request.source.compression is None:
         return words_path(request.path)
     # Its last suffix is what packed it.
@@ -35,7 +35,7 @@ def choose_words(request: Request, what: str) -> Choice:
     """Choose among the words of the array that is asked for. `what` the array is, for errors."""
     tokens = request.tokens
     if tokens is None:
-        tokens = _words_of(request)
+        tokens = _words_path_of(request)
         if not tokens.is_file():
             raise ValueError(f"{what} has no words: pass tokens=, a list or the path of a file (no {tokens.name} here)")
     if not isinstance(tokens, str | os.PathLike):
