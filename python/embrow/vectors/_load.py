@@ -185,7 +185,7 @@ def _load(
     with _named("load_vectors", path):
         if is_package(path):
             if tokens is not None:
-                raise ValueError("tokens= belongs to the format 'npy'; an installed package has its own words")
+                raise ValueError("tokens= is for files without words; an installed package has its own")
             array, table = find_package(os.fspath(path))
             words = read_parquet_words(table)
             with open_source(array) as source:
