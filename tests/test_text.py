@@ -8,6 +8,7 @@ import subprocess
 import sys
 import unicodedata
 from collections import Counter
+from collections.abc import Iterator
 from types import MappingProxyType, SimpleNamespace
 from typing import Any
 
@@ -349,6 +350,18 @@ def test_arrow_that_holds_no_text() -> None:
             embrow.Vocab(["<unk>"]).encode(pa.array([["a"]], lists))
     with pytest.raises(TypeError, match=r'format "\+s" holds no text; pass one of its columns'):
         embrow.Vocab(["<unk>"]).encode(pa.table({"text": ["a"]}))
+
+
+def test_an_arrow_stream_that_fails() -> None:
+    pa = pytest.importorskip("pyarrow")
+
+    def batches() -> Iterator[object]:
+        raise OSError("the disk is gone")
+        yield
+
+    stream = pa.RecordBatchReader.from_batches(pa.schema([("text", pa.string())]), batches())
+    with pytest.raises(ValueError, match=r"^encode: the Arrow stream fails: .*the disk is gone"):
+        embrow.Vocab(["a"]).encode(stream)
 
 
 def test_arrow_that_has_been_read_already() -> None:

@@ -224,7 +224,7 @@ void read_stream(const py::object& capsule, const text_rules& rules, reader& int
     const auto check = [&](int status) {
         if (status == 0) return;
         const char* said = stream.value.get_last_error(&stream.value);
-        throw py::value_error(std::string("Arrow stream: ") + (said ? said : std::strerror(status)));
+        throw py::value_error(rules.doing + ": the Arrow stream fails: " + (said ? said : std::strerror(status)));
     };
     moved<ArrowSchema> schema;
     check(stream.value.get_schema(&stream.value, &schema.value));
