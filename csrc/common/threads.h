@@ -55,7 +55,7 @@ enum class task_order : uint8_t { by_stretches, ascending };
 void parallel_for(int threads, size_t tasks, task_ref body, task_ref meanwhile,
                   task_order order = task_order::by_stretches);
 
-// How many tasks of at least `grain` units make up `units`, 1 or more unless units is 0.
+// How many tasks of `grain` units make up `units`, the last of which may have fewer; 0 for none.
 constexpr size_t task_count(size_t units, size_t grain) {
     return (units + grain - 1) / grain;
 }
