@@ -18,13 +18,13 @@ bool is_final_sigma(const char* text, size_t size, size_t at) noexcept {
     uint8_t found = 0;
     for (size_t i = at; i > 0;) {
         do --i;
-        while (is_continuation(static_cast<unsigned char>(text[i])));
+        while (is_continuation(text[i]));
         found = code_point_class(utf8_decode(text + i));
         if (!(found & class_ignorable)) break;
     }
     if (!(found & class_cased)) return false;
     found = 0;
-    for (size_t i = at + 2; i < size; i += utf8_length(static_cast<unsigned char>(text[i]))) {
+    for (size_t i = at + 2; i < size; i += utf8_length(text[i])) {
         found = code_point_class(utf8_decode(text + i));
         if (!(found & class_ignorable)) break;
     }
@@ -56,7 +56,7 @@ size_t lower_row(const char* text, size_t size, char* out) noexcept {
         const size_t ascii = lower_ascii(text + i, size - i, out);
         i += ascii;
         out += ascii;
-        for (; i < size && !is_ascii(text[i]); i += utf8_length(static_cast<unsigned char>(text[i]))) {
+        for (; i < size && !is_ascii(text[i]); i += utf8_length(text[i])) {
             const uint32_t code_point = utf8_decode(text + i);
             if (code_point == capital_sigma) {
                 out = utf8_encode(is_final_sigma(text, size, i) ? final_sigma : small_sigma, out);

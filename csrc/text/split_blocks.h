@@ -71,7 +71,7 @@ struct block_splitter {
             for (uint64_t leads = Block::template leads<words>(block) >> dropped; leads; leads &= leads - 1) {
                 const int bit = std::countr_zero(leads);
                 const char* code_point = text + at + bit;
-                const auto length = static_cast<int>(utf8_length(static_cast<unsigned char>(*code_point)));
+                const auto length = static_cast<int>(utf8_length(*code_point));
                 // A lead byte of a space is one of many code points'; what is cut off by the row's end cannot occur in
                 // valid UTF-8.
                 if (code_point + length > row_end) break;

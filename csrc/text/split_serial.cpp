@@ -27,7 +27,7 @@ split_counts split_whitespace_serial(const char* text, size_t size, const char*,
     bool in_space = state.spill_space;
     for (size_t i = 0; i < size; ++i) {
         if (refused(text[i], state)) break;
-        if (!is_continuation(static_cast<unsigned char>(text[i]))) {
+        if (!is_continuation(text[i])) {
             in_space = code_point_class(utf8_decode(text + i)) & class_space;
         }
         if (in_space) ends[count++] = static_cast<uint32_t>(i + 1);
@@ -41,7 +41,7 @@ split_counts split_words_serial(const char* text, size_t size, const char*, uint
     split_counts counts{0, 0};
     run current = state.in_word ? run::word : state.in_other ? run::other : run::none;
     size_t i = 0;
-    while (i < size && !refused(text[i], state) && is_continuation(static_cast<unsigned char>(text[i]))) ++i;
+    while (i < size && !refused(text[i], state) && is_continuation(text[i])) ++i;
     while (i < size && !refused(text[i], state)) {
         const run next = run_of(utf8_decode(text + i));
         if (next != current) {
@@ -49,7 +49,7 @@ split_counts split_words_serial(const char* text, size_t size, const char*, uint
             if (next != run::none) starts[counts.starts++] = static_cast<uint32_t>(i);
             current = next;
         }
-        i += utf8_length(static_cast<unsigned char>(text[i]));
+        i += utf8_length(text[i]);
     }
     state.in_word = current == run::word;
     state.in_other = current == run::other;

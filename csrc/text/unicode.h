@@ -30,13 +30,14 @@ inline bool is_ascii(char byte) noexcept {
     return static_cast<unsigned char>(byte) < 0x80;
 }
 
-inline bool is_continuation(unsigned char byte) noexcept {
-    return (byte & 0xC0) == 0x80;
+inline bool is_continuation(char byte) noexcept {
+    return (static_cast<unsigned char>(byte) & 0xC0) == 0x80;
 }
 
 // Bytes of the code point that begins with `lead`, in valid UTF-8.
-inline size_t utf8_length(unsigned char lead) noexcept {
-    return lead < 0x80 ? 1 : lead < 0xE0 ? 2 : lead < 0xF0 ? 3 : 4;
+inline size_t utf8_length(char lead) noexcept {
+    const auto byte = static_cast<unsigned char>(lead);
+    return byte < 0x80 ? 1 : byte < 0xE0 ? 2 : byte < 0xF0 ? 3 : 4;
 }
 
 // The code point at `text`, in valid UTF-8.

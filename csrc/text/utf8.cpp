@@ -62,7 +62,7 @@ utf8_part first_part(std::string_view text) noexcept {
     // Only the second byte's range depends on the lead.
     const uint8_t low = lead == 0xE0 ? 0xA0 : lead == 0xF0 ? 0x90 : 0x80;
     const uint8_t high = lead == 0xED ? 0x9F : lead == 0xF4 ? 0x8F : 0xBF;
-    const size_t size = utf8_length(lead);
+    const size_t size = utf8_length(text[0]);
     for (size_t i = 1; i < size; ++i) {
         if (i == text.size()) return {i, false};
         if (at(i) < (i == 1 ? low : 0x80) || at(i) > (i == 1 ? high : 0xBF)) return {i, false};

@@ -4,12 +4,10 @@
 #include <stdexcept>
 #include <string>
 
+#include "text/unicode.h"
+
 namespace embrow {
 namespace {
-
-constexpr bool continues_character(char byte) noexcept {
-    return (static_cast<uint8_t>(byte) & 0xc0) == 0x80;
-}
 
 std::string bracketed(std::string_view word) {
     std::string text;
@@ -44,12 +42,12 @@ class fasttext_rows final : public ngram_rows {
         const std::string text = bracketed(word);
         const size_t before = rows.size();
         for (size_t begin = 0; begin < text.size(); ++begin) {
-            if (continues_character(text[begin])) continue;
+            if (is_continuation(text[begin])) continue;
             uint32_t hash = signed_fnv_start;
             size_t end = begin;
             for (int32_t chars = 1; chars <= rules_.max_chars && end < text.size(); ++chars) {
                 do hash = signed_fnv(hash, text[end++]);
-                while (end < text.size() && continues_character(text[end]));
+                while (end < text.size() && is_continuation(text[end]));
                 const bool lone_bracket = chars == 1 && (begin == 0 || end == text.size());
                 if (chars >= rules_.min_chars && !lone_bracket) push(hash % rules_.buckets, rows);
             }
@@ -75,7 +73,7 @@ class fasttext_rows final : public ngram_rows {
 std::vector<size_t> character_bounds(std::string_view text) {
     std::vector<size_t> bounds;
     for (size_t at = 0; at < text.size(); ++at) {
-        if (!continues_character(text[at])) bounds.push_back(at);
+        if (!is_continuation(text[at])) bounds.push_back(at);
     }
     bounds.push_back(text.size());
     return bounds;
@@ -139,7 +137,7 @@ class power_rows final : public finalfusion_rows {
         for (size_t at = 0; at < ngram.size();) {
             const auto lead = static_cast<uint8_t>(ngram[at++]);
             uint32_t code = lead < 0x80 ? lead : lead < 0xe0 ? lead & 0x1f : lead < 0xf0 ? lead & 0x0f : lead & 0x07;
-            for (; at < ngram.size() && continues_character(ngram[at]); ++at) code = code << 6 | (ngram[at] & 0x3f);
+            for (; at < ngram.size() && is_continuation(ngram[at]); ++at) code = code << 6 | (ngram[at] & 0x3f);
             add(code, 4);
         }
         return static_cast<int64_t>(hash & mask_);
