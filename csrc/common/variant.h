@@ -9,9 +9,11 @@
 #include <string>
 #include <vector>
 
+// What variants are compiled for.
 #if defined(__x86_64__)
-#define EMBROW_TARGET_AVX2 __attribute__((target("avx2,bmi,bmi2,lzcnt,fma,f16c")))
-#define EMBROW_TARGET_AVX512 __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx2,bmi,bmi2,lzcnt,fma,f16c")))
+#define EMBROW_AVX2 "avx2,bmi,bmi2,lzcnt,popcnt,fma,f16c"
+#define EMBROW_AVX512 "avx512f,avx512bw,avx512dq,avx512vl,avx2,bmi,bmi2,lzcnt,popcnt,fma,f16c"
+#define EMBROW_TARGET_AVX2 __attribute__((target(EMBROW_AVX2)))
 #endif
 
 // All functions between these two are compiled for `features`, which GCC and Clang say differently.

@@ -11,7 +11,7 @@
 #include "common/variant.h"
 #include "gather/pool.h"
 
-EMBROW_BEGIN_TARGET("avx512f,avx512bw,avx512dq,avx512vl,avx2,bmi,bmi2,lzcnt,fma,f16c")
+EMBROW_BEGIN_TARGET(EMBROW_AVX512)
 #include "gather/pool_bags.h"
 
 namespace embrow {

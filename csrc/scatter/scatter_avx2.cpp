@@ -8,7 +8,7 @@
 #include "common/variant.h"
 #include "scatter/scatter.h"
 
-EMBROW_BEGIN_TARGET("avx2,bmi,bmi2,lzcnt,fma,f16c")
+EMBROW_BEGIN_TARGET(EMBROW_AVX2)
 #include "common/row_sums_avx2.h"
 #include "scatter/term_rows.h"
 

@@ -9,7 +9,7 @@
 #include "text/split.h"
 #include "text/unicode.h"
 
-EMBROW_BEGIN_TARGET("avx2,bmi,bmi2,lzcnt,popcnt")
+EMBROW_BEGIN_TARGET(EMBROW_AVX2)
 #include "text/split_blocks.h"
 
 namespace embrow {

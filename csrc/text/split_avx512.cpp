@@ -8,7 +8,7 @@
 #include "text/split.h"
 #include "text/unicode.h"
 
-EMBROW_BEGIN_TARGET("avx512f,avx512bw,avx512dq,avx512vl,avx2,bmi,bmi2,lzcnt,popcnt")
+EMBROW_BEGIN_TARGET(EMBROW_AVX512)
 #include "text/split_blocks.h"
 
 namespace embrow {

@@ -9,7 +9,7 @@
 #include "common/variant.h"
 #include "update/update.h"
 
-EMBROW_BEGIN_TARGET("avx2,bmi,bmi2,lzcnt,fma,f16c")
+EMBROW_BEGIN_TARGET(EMBROW_AVX2)
 #include "update/update_variant.h"
 
 namespace embrow {

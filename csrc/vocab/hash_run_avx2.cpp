@@ -5,7 +5,7 @@
 #include "vocab/hash_run.h"
 #include "vocab/slots.h"
 
-EMBROW_BEGIN_TARGET("avx2,bmi,bmi2")
+EMBROW_BEGIN_TARGET(EMBROW_AVX2)
 #include "vocab/hash_pieces.h"
 
 namespace embrow {
