@@ -6,7 +6,6 @@
 
 #include <cstddef>
 #include <cstdlib>
-#include <limits>
 #include <memory>
 #include <string_view>
 #include <vector>

@@ -1,7 +1,6 @@
 // rows of a table -> the bytes of a vector file.
 #pragma once
 
-#include <cstdint>
 #include <string>
 #include <string_view>
 
