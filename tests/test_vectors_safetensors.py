@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from embrow.vectors import LoadReport, WordVectors, _cache_file, embedding_matrix, info, load_vectors
+from embrow.vectors import LoadReport, WordVectors, _indexed_file, embedding_matrix, info, load_vectors
 from packed import PACKERS
 from vector_files import SPACED, WEIGHT, compress, make, same, write
 
@@ -98,8 +98,8 @@ def test_some_rows(tmp_path: Path, packed: str | None) -> None:
 
 
 def test_many_tokens_are_found_where_they_lie(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_cache_file, "CHECKED_BYTES", 1000)
-    monkeypatch.setattr("embrow.vectors._cache.CHECKED_BYTES", 1000)
+    monkeypatch.setattr(_indexed_file, "CHECKED_BYTES", 1000)
+    monkeypatch.setattr("embrow.vectors._indexed.CHECKED_BYTES", 1000)
     tokens = [f"token {i}" * (1 + i % 3) for i in range(5000)]
     weight = np.random.default_rng(2).standard_normal((5000, 2)).astype(np.float32)
     WordVectors(tokens, weight).save(tmp_path / "v.safetensors")

@@ -1,4 +1,4 @@
-// tokens -> their rows, where both lie in a file: the vectors cache that python/embrow/vectors/_cache.py describes.
+// tokens -> their rows, where both lie in a file that python/embrow/vectors/_indexed_file.py describes.
 //
 // Reads a few bytes for each token and never maps or holds the table, so that memory does not grow with the file.
 #pragma once

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from embrow._container import DTYPES
-from embrow.vectors import _cache
+from embrow.vectors import _indexed
 from embrow.vectors._array import StoredArray, load_array
 from embrow.vectors._request import Facts, Request
 from embrow.vectors._stream import Stream
@@ -74,10 +74,10 @@ class Header:
 def load(request: Request) -> WordVectors:
     stream = Stream(request.source, request.window)
     header = read_header(stream)
-    if _cache.is_ours(header.metadata):
+    if _indexed.is_ours(header.metadata):
         if request.tokens is not None:
             raise ValueError("tokens= is for files without words; this one has its own")
-        return _cache.load(request, stream, _cache.parts_of(header))
+        return _indexed.load(request, stream, _indexed.parts_of(header))
     tables = _tables(header)
     if not tables:
         found = _shown(list(header.tensors.values())) or "none"
@@ -91,8 +91,8 @@ def load(request: Request) -> WordVectors:
 
 def facts(request: Request) -> Facts:
     header = read_header(Stream(request.source, request.window))
-    if _cache.is_ours(header.metadata):
-        array = _cache.parts_of(header).weight.as_array()
+    if _indexed.is_ours(header.metadata):
+        array = _indexed.parts_of(header).weight.as_array()
         return Facts(array.rows, array.dim, array.dtype_name)
     tables = _tables(header)
     if len(tables) != 1:

@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from embrow import _core
 from embrow._files import settle, written_atomically
-from embrow.vectors._cache_file import write_cache
+from embrow.vectors._indexed_file import write_indexed
 from embrow.vectors._sniff import MAX_DIM
 from embrow.vectors._words import refuse_surrogates, words_path
 
@@ -98,7 +98,7 @@ def _write(path: Path, format: str, tokens: list[str], weight: npt.NDArray[Any])
     with written_atomically(path) as file:
         if format == "safetensors":
             try:
-                write_cache(file, tokens, weight)
+                write_indexed(file, tokens, weight)
             except ValueError as error:
                 raise ValueError(f"save: {error}") from None
             return

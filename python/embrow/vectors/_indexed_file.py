@@ -29,7 +29,7 @@ TABLE = ("seed", "index", "keys", "arena")
 Bytes = npt.NDArray[np.uint8]
 
 
-def write_cache(file: BinaryIO, tokens: Sequence[str], weight: npt.NDArray[Any]) -> None:
+def write_indexed(file: BinaryIO, tokens: Sequence[str], weight: npt.NDArray[Any]) -> None:
     """Write a file of ours.
 
     Raises

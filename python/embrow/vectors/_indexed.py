@@ -13,7 +13,16 @@ import numpy.typing as npt
 from embrow import _core
 from embrow._container import ALIGNMENT
 from embrow.vectors._array import StoredArray, find_more, read_rows
-from embrow.vectors._cache_file import CHECKED_BYTES, FORMAT, TABLE, VERSION, Bytes, checksum_of, checksums_of, sums_for
+from embrow.vectors._indexed_file import (
+    CHECKED_BYTES,
+    FORMAT,
+    TABLE,
+    VERSION,
+    Bytes,
+    checksum_of,
+    checksums_of,
+    sums_for,
+)
 from embrow.vectors._request import Request
 from embrow.vectors._stream import Stream
 from embrow.vectors._word_vectors import LoadReport, WordVectors
