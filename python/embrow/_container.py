@@ -38,30 +38,32 @@ Array = npt.NDArray[np.generic]
 
 def pack_arrays(arrays: Mapping[str, Array], metadata: Mapping[str, str]) -> npt.NDArray[np.uint8]:
     """Return the bytes of a file of these arrays."""
-    entries: dict[str, object] = {"__metadata__": {**metadata, "checksum": UNKNOWN}}
-    offset = 0
     # Largest elements first keeps every array aligned to its elements without gaps, which the format does not allow.
-    ordered = sorted(arrays.items(), key=lambda item: -item[1].itemsize)
-    for name, array in ordered:
+    ordered = dict(sorted(arrays.items(), key=lambda item: -item[1].itemsize))
+    header = header_of(ordered, {**metadata, "checksum": UNKNOWN})
+    parts = [np.ascontiguousarray(array).reshape(-1).view(np.uint8) for array in ordered.values()]
+    whole = np.concatenate([np.frombuffer(header, dtype=np.uint8), *parts])
+    digest = f"{_core.checksum(whole, resolve_num_threads(None)):016x}".encode()
+    mark = f'"checksum":"{UNKNOWN}"'.encode()
+    at = header.index(mark) + len(mark) - 17
+    whole[at : at + 16] = np.frombuffer(digest, dtype=np.uint8)
+    return whole
+
+
+def header_of(arrays: Mapping[str, Array], metadata: Mapping[str, str]) -> bytes:
+    """Return what stands before the bytes of arrays that follow one another; they begin at a multiple of ALIGNMENT."""
+    entries: dict[str, object] = {"__metadata__": metadata}
+    offset = 0
+    for name, array in arrays.items():
         entries[name] = {
             "dtype": NAMES[array.dtype],
-            "shape": list(array.shape),
-            "data_offsets": [offset, offset + array.nbytes],
+            "shape": array.shape,
+            "data_offsets": (offset, offset + array.nbytes),
         }
         offset += array.nbytes
     header = json.dumps(entries, separators=(",", ":")).encode()
     header += b" " * (-(8 + len(header)) % ALIGNMENT)
-    start = 8 + len(header)
-    whole = np.empty(start + offset, dtype=np.uint8)
-    whole[:start] = np.frombuffer(len(header).to_bytes(8, "little") + header, dtype=np.uint8)
-    for name, array in ordered:
-        begin, end = entries[name]["data_offsets"]  # type: ignore[index]
-        whole[start + begin : start + end] = np.ascontiguousarray(array).reshape(-1).view(np.uint8)
-    digest = f"{_core.checksum(whole, resolve_num_threads(None)):016x}".encode()
-    mark = f'"checksum":"{UNKNOWN}"'.encode()
-    at = 8 + header.index(mark) + len(mark) - 17
-    whole[at : at + 16] = np.frombuffer(digest, dtype=np.uint8)
-    return whole
+    return len(header).to_bytes(8, "little") + header
 
 
 def unpack_arrays(whole: npt.NDArray[np.uint8], name: str, kind: str) -> tuple[dict[str, Array], dict[str, str]]:

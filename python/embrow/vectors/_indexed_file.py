@@ -9,7 +9,6 @@ Any safetensors reader opens the file.
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Sequence
 from typing import Any, BinaryIO
@@ -18,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from embrow import _core
-from embrow._container import ALIGNMENT, NAMES
+from embrow._container import ALIGNMENT, NAMES, header_of
 from embrow._threads import resolve_num_threads
 
 FORMAT = "embrow-vectors"
@@ -44,23 +43,16 @@ def write_indexed(file: BinaryIO, tokens: Sequence[str], weight: npt.NDArray[Any
     checked = sum(table[name].nbytes for name in TABLE)
     table["arena"] = np.concatenate([table["arena"], np.zeros(-checked % ALIGNMENT, np.uint8)])
     checksums = checksums_of(np.concatenate([table[name] for name in TABLE]))
-    arrays: dict[str, tuple[str, tuple[int, ...], npt.NDArray[Any]]] = {
-        "seed": ("U64", (2,), table["seed"]),
-        "index": ("U32", (len(table["index"]) // 4,), table["index"]),
-        "keys": ("U64", (len(tokens), 2), table["keys"]),
-        "arena": ("U8", (len(table["arena"]),), table["arena"]),
-        "checksums": ("U64", (len(checksums),), checksums),
-        "weight": (NAMES[weight.dtype], weight.shape, weight),
+    arrays: dict[str, npt.NDArray[Any]] = {
+        "seed": table["seed"].view("<u8"),
+        "index": table["index"].view("<u4"),
+        "keys": table["keys"].view("<u8").reshape(len(tokens), 2),
+        "arena": table["arena"],
+        "checksums": checksums,
+        "weight": weight,
     }
-    entries: dict[str, object] = {"__metadata__": {"format": FORMAT, "version": VERSION}}
-    offset = 0
-    for name, (dtype, shape, array) in arrays.items():
-        entries[name] = {"dtype": dtype, "shape": list(shape), "data_offsets": [offset, offset + array.nbytes]}
-        offset += array.nbytes
-    header = json.dumps(entries, separators=(",", ":")).encode()
-    header += b" " * (-(8 + len(header)) % ALIGNMENT)
-    file.write(len(header).to_bytes(8, "little") + header)
-    for _, _, array in arrays.values():
+    file.write(header_of(arrays, {"format": FORMAT, "version": VERSION}))
+    for array in arrays.values():
         file.write(array.reshape(-1).view(np.uint8).data)
 
 
