@@ -10,17 +10,14 @@ import numpy as np
 from embrow import _core
 from embrow.vectors._dictionary import Words, load_dictionary, read_dictionary
 from embrow.vectors._request import Facts, Request
-from embrow.vectors._sniff import FASTTEXT_ARGUMENTS, FASTTEXT_MAGIC
+from embrow.vectors._sniff import FASTTEXT_ARGUMENTS, FASTTEXT_MAGIC, MAX_DIM
 from embrow.vectors._stream import Bytes, Stream
-from embrow.vectors._subwords import Ngrams
+from embrow.vectors._subwords import MAX_NGRAM_CHARS, Ngrams
 from embrow.vectors._vector_rows import DenseRows, Floats, Keep, QuantisedRows, Rows
 from embrow.vectors._word_vectors import WordVectors
 
 _VERSIONS = (11, 12)
 _SUPERVISED = 3
-_MAX_DIM = 1 << 24
-# ngrams.h
-_MAX_NGRAM_CHARS = 256
 # A word's NUL, count and type.
 _LEAST_ENTRY_BYTES = 10
 _CENTROIDS = 256
@@ -41,17 +38,17 @@ class FastTextHeader:
             version, at = 0, 0
             arguments = (first, second, *stream.fields("10id"))
         self.dim, model, self.buckets, self.min_chars, self.max_chars = (arguments[i] for i in (0, 7, 8, 9, 10))
-        if not 1 <= self.dim <= _MAX_DIM:
-            raise ValueError(f"byte {at}: the header declares vectors of {self.dim}; 1 to {_MAX_DIM} are read")
+        if not 1 <= self.dim <= MAX_DIM:
+            raise ValueError(f"byte {at}: the header declares vectors of {self.dim}; 1 to {MAX_DIM} are read")
         if self.buckets < 0:
             raise ValueError(f"byte {at + 32}: the header declares {self.buckets} buckets")
         if model == _SUPERVISED and version < 12:
             # Models of that time made no n-grams (FastText::loadModel).
             self.max_chars = 0
-        if self.max_chars > _MAX_NGRAM_CHARS:
+        if self.max_chars > MAX_NGRAM_CHARS:
             raise ValueError(
                 f"byte {at + 40}: the header declares n-grams of {self.max_chars} characters; "
-                f"{_MAX_NGRAM_CHARS} at most are read"
+                f"{MAX_NGRAM_CHARS} at most are read"
             )
         at = stream.offset
         self.entries, self.words, labels, _ = stream.fields("3iq")
@@ -133,7 +130,7 @@ def _flag(stream: Stream, what: str) -> bool:
 def _shape(stream: Stream) -> tuple[int, int]:
     at = stream.offset
     rows, dim = stream.fields("2q")
-    if rows < 0 or not 0 <= dim <= _MAX_DIM:
+    if rows < 0 or not 0 <= dim <= MAX_DIM:
         raise ValueError(f"byte {at}: the matrix claims {rows} rows of {dim}, {stream.place()}")
     return rows, dim
 

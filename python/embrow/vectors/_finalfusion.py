@@ -14,19 +14,16 @@ import numpy as np
 from embrow import _core
 from embrow.vectors._dictionary import Words, load_dictionary, read_dictionary
 from embrow.vectors._request import Facts, Request
-from embrow.vectors._sniff import FINALFUSION_MAGIC
+from embrow.vectors._sniff import FINALFUSION_MAGIC, MAX_DIM
 from embrow.vectors._stream import Bytes, Stream
-from embrow.vectors._subwords import Ngrams
+from embrow.vectors._subwords import MAX_NGRAM_CHARS, Ngrams
 from embrow.vectors._vector_rows import DenseRows, Floats, Keep, QuantisedRows, Rows
 from embrow.vectors._word_vectors import WordVectors
 
 _SIMPLE, _ARRAY, _BUCKETS, _QUANTISED, _METADATA, _NORMS, _FASTTEXT, _LISTED = range(1, 9)
 _VOCABULARIES = (_SIMPLE, _BUCKETS, _FASTTEXT, _LISTED)
 _UINT8, _FLOAT32 = 1, 10
-_MAX_DIM = 1 << 24
 _MAX_CHUNKS = 1 << 10
-# ngrams.h
-_MAX_NGRAM_CHARS = 256
 _MAX_EXPONENT = 47
 _MOST_WORDS = 1 << 48
 
@@ -63,10 +60,10 @@ class FinalfusionHeader:
             self.min_chars, self.max_chars = fields[2:]
         elif kind != _SIMPLE:
             self.min_chars, self.max_chars, self.size = fields[1:]
-        if kind != _SIMPLE and not 1 <= self.min_chars <= self.max_chars <= _MAX_NGRAM_CHARS:
+        if kind != _SIMPLE and not 1 <= self.min_chars <= self.max_chars <= MAX_NGRAM_CHARS:
             raise ValueError(
                 f"byte {at}: the header declares n-grams of {self.min_chars} to {self.max_chars} characters; "
-                f"1 to {_MAX_NGRAM_CHARS} are read"
+                f"1 to {MAX_NGRAM_CHARS} are read"
             )
         if kind in (_BUCKETS, _FASTTEXT) and not 1 <= self.size <= (_MAX_EXPONENT if kind == _BUCKETS else 1 << 32):
             raise ValueError(f"byte {at}: the header declares {self.size} as the number of buckets")
@@ -152,8 +149,8 @@ def _check_end(stream: Stream, end: int) -> None:
 
 
 def _check_shape(header: FinalfusionHeader, ngrams: Ngrams | None, at: int, rows: int, dim: int) -> None:
-    if not 1 <= dim <= _MAX_DIM:
-        raise ValueError(f"byte {at}: the matrix has vectors of {dim}; 1 to {_MAX_DIM} are read")
+    if not 1 <= dim <= MAX_DIM:
+        raise ValueError(f"byte {at}: the matrix has vectors of {dim}; 1 to {MAX_DIM} are read")
     needed = header.words + (ngrams.index.bound if ngrams is not None else 0)
     if rows < needed or rows > _MOST_WORDS:
         raise ValueError(f"byte {at}: the matrix has {rows} rows; {header.words} words and their n-grams need {needed}")

@@ -17,12 +17,11 @@ from embrow._container import DTYPES
 from embrow.vectors import _indexed
 from embrow.vectors._array import StoredArray, load_array
 from embrow.vectors._request import Facts, Request
+from embrow.vectors._sniff import MAX_SAFETENSORS_HEADER_BYTES
 from embrow.vectors._stream import Stream
 from embrow.vectors._word_vectors import WordVectors
 from embrow.vectors._words import choose_words
 
-# The format's own limit.
-_MAX_HEADER_BYTES = 100_000_000
 # NumPy's and torch's own limit.
 _MAX_DIMS = 64
 _BFLOAT16 = "BF16"
@@ -130,7 +129,7 @@ def read_header(stream: Stream) -> Header:
     source = stream.source
     stream.enter("inside its header, before token 0")
     (size,) = stream.fields("Q")
-    if size > _MAX_HEADER_BYTES:
+    if size > MAX_SAFETENSORS_HEADER_BYTES:
         raise ValueError(f"byte 0: a header of {size} bytes is too long to be true")
     start = 8 + size
     if start > source.most_bytes:

@@ -15,7 +15,7 @@ import numpy.typing as npt
 from embrow import _core
 from embrow._files import settle, written_atomically
 from embrow.vectors._indexed_file import write_indexed
-from embrow.vectors._sniff import MAX_DIM
+from embrow.vectors._sniff import FINALFUSION_MAGIC, MAX_DIM
 from embrow.vectors._words import refuse_surrogates, words_path
 
 _BY_SUFFIX = {
@@ -127,7 +127,7 @@ def _finalfusion_head(tokens: list[str], dim: int) -> bytes:
     """Return what stands before the rows in a file of a simple vocabulary and an array (finalfusion.github.io/spec)."""
     vocabulary, array, float32 = 1, 2, 10
     words = b"".join(struct.pack("<I", len(word)) + word for word in (token.encode() for token in tokens))
-    head = struct.pack("<4sIIII", b"FiFu", 0, 2, vocabulary, array)
+    head = struct.pack("<4sIIII", FINALFUSION_MAGIC, 0, 2, vocabulary, array)
     head += struct.pack("<IQQ", vocabulary, 8 + len(words), len(tokens)) + words
     # Up to four bytes, and four where none are missing, as finalfusion's libraries pad.
     padding = 4 - (len(head) + 28) % 4

@@ -28,6 +28,8 @@ FASTTEXT_MAGIC = (793712314).to_bytes(4, "little")
 # Args::save in fastText's source.
 FASTTEXT_ARGUMENTS = "12id"
 FINALFUSION_MAGIC = b"FiFu"
+# The format's own limit.
+MAX_SAFETENSORS_HEADER_BYTES = 100_000_000
 _SELF_DESCRIBING = ("safetensors", "npy", "gensim", "fasttext", "finalfusion")
 
 _HEADER = re.compile(rb"(?:\xef\xbb\xbf)?[ \t]*(\d+)[ \t]+(\d+)[ \t]*\r?\n")
@@ -88,7 +90,7 @@ def _name(head: bytes) -> str:
         return "fasttext"
     if head[:1] == b"\x80" and head[1:2] in (b"\x02", b"\x03", b"\x04", b"\x05"):
         return "gensim"
-    if head[8:9] == b"{" and int.from_bytes(head[:8], "little") < 100_000_000:
+    if head[8:9] == b"{" and int.from_bytes(head[:8], "little") <= MAX_SAFETENSORS_HEADER_BYTES:
         return "safetensors"
     if _HEADER.match(head) or _HEADER_CUT.fullmatch(head):
         return "word2vec"

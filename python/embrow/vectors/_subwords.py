@@ -13,6 +13,8 @@ from embrow import _core
 from embrow._threads import resolve_num_threads
 from embrow.vectors._vector_rows import Floats, Ids, Rows
 
+# As in csrc/vectors/ngrams.h.
+MAX_NGRAM_CHARS = 256
 # Of n-gram rows gathered from a file at a time, and of row numbers.
 _TABLE_BYTES = 24 << 20
 _MOST_IDS = 1 << 20
