@@ -47,19 +47,19 @@ def load_array(request: Request, array: StoredArray, choice: Choice, *, ends_fil
     read = min(request.limit, array.rows)
     weight = read_rows(request, array, rows=choice.rows, limit=read)
     if read == array.rows and ends_file:
-        find_more(request, array.start + array.data_bytes, array.rows)
+        read_to_end(request, array.start + array.data_bytes, array.rows)
     report = LoadReport(read, array.rows, len(choice.tokens), choice.duplicates, choice.bad_utf8)
     return WordVectors(choice.tokens, weight, report)
 
 
-def find_more(request: Request, offset: int, declared: int, blank: bytes = b"") -> None:
+def read_to_end(request: Request, offset: int, declared: int, blank: bytes = b"") -> None:
     """Read on over bytes of `blank`, to the end, which checks a compressed file's checksum, or to something else."""
     window = request.window
     while True:
         held = window.peek()
         skipped = len(held) - len(held.lstrip(blank)) if blank else 0
         if skipped < len(held):
-            request.find_more(offset + skipped, declared)
+            request.note_more(offset + skipped, declared)
             return
         if window.last:
             return

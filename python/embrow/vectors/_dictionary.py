@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from embrow import _core
-from embrow.vectors._array import find_more
+from embrow.vectors._array import read_to_end
 from embrow.vectors._request import Request
 from embrow.vectors._stream import Stream
 from embrow.vectors._subwords import KnownSubwords, Ngrams, Subwords, word_vectors
@@ -54,7 +54,7 @@ def load_dictionary(request: Request, load: Callable[[Stream, Request], WordVect
         vectors = load(stream, request)
     assert vectors.report is not None
     assert vectors.report.rows_declared is not None
-    find_more(request, stream.offset, vectors.report.rows_declared)
+    read_to_end(request, stream.offset, vectors.report.rows_declared)
     return vectors
 
 

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from embrow import _core
 from embrow._container import ALIGNMENT
-from embrow.vectors._array import StoredArray, find_more, read_rows
+from embrow.vectors._array import StoredArray, read_rows, read_to_end
 from embrow.vectors._indexed_file import (
     CHECKED_BYTES,
     FORMAT,
@@ -86,7 +86,7 @@ def load(request: Request, stream: Stream, parts: Parts) -> WordVectors:
     array = parts.weight.as_array()
     descriptor = request.source.descriptor
     if descriptor is not None and request.source.total > parts.weight.end and request.limit >= array.rows:
-        request.find_more(parts.weight.end, array.rows)
+        request.note_more(parts.weight.end, array.rows)
     everything = request.wanted is None and request.limit >= array.rows and request.dtype == array.dtype
     if descriptor is not None and everything:
         mapped = np.frombuffer(mmap.mmap(descriptor, 0, access=mmap.ACCESS_COPY), np.uint8)
@@ -106,7 +106,7 @@ def load(request: Request, stream: Stream, parts: Parts) -> WordVectors:
             kept, rows = _choose(request.wanted, ids, read)
         weight = read_rows(request, array, rows=rows, limit=read)
         if read == array.rows and descriptor is None:
-            find_more(request, parts.weight.end, array.rows)
+            read_to_end(request, parts.weight.end, array.rows)
     return WordVectors(kept, weight, LoadReport(read, array.rows, len(kept), 0, 0))
 
 

@@ -39,7 +39,7 @@ class Request:
     # What to warn of once the file is read.
     findings: list[str] = field(default_factory=list)
 
-    def find_more(self, offset: int, declared: int) -> None:
+    def note_more(self, offset: int, declared: int) -> None:
         """Note that bytes follow the last row."""
         self.findings.append(f"the header declares {declared} rows; more bytes follow at {offset} and are not read")
 

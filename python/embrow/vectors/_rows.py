@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from embrow import _core
-from embrow.vectors._array import find_more
+from embrow.vectors._array import read_to_end
 from embrow.vectors._request import NO_LIMIT, Facts, Request
 from embrow.vectors._word_vectors import LoadReport, WordVectors
 
@@ -58,7 +58,7 @@ def load(request: Request) -> WordVectors:
             break
         window.fill(f"in token {reader.rows_read}")
     if layout.declared is not None and reader.rows_read == layout.declared:
-        find_more(request, reader.offset, layout.declared, _BLANK)
+        read_to_end(request, reader.offset, layout.declared, _BLANK)
     report = LoadReport(reader.rows_read, layout.declared, reader.kept, reader.duplicates, reader.bad_utf8)
     if wanted is not None:
         kept = [wanted[i] for i in reader.kept_ids]
