@@ -39,10 +39,6 @@ def moved(corpus: Corpus, ids: Any) -> int:
     return corpus.text_bytes + int(ids.nbytes)
 
 
-def lookup(vocab: Vocab) -> dict[str, int]:
-    return vocab.to_dict()
-
-
 @pytest.mark.parametrize("size", [30_000, WORDS, 400_000, 3_000_000])
 def test_vocabulary_sizes(
     table: Table, corpus: Corpus, vocab: Vocab, scaled: Callable[[int], int], threads: int, size: int
@@ -124,7 +120,7 @@ def test_arguments(table: Table, corpus: Corpus, vocab: Vocab, threads: int) -> 
     count("out=", lambda: encode(out=out), [plain], moved=moved(corpus, whole))
     narrow = functools.partial(encode, dtype="int32")
     count('dtype="int32"', narrow, [plain], moved=moved(corpus, narrow()))
-    ids = lookup(vocab)
+    ids = vocab.to_dict()
     for length in (16, 32):
         fixed = functools.partial(encode, max_length=length)
         python = functools.partial(python_encode, corpus.texts, ids, max_length=length)
@@ -162,7 +158,7 @@ def test_text(table: Table, scaled: Callable[[int], int], threads: int, name: st
     corpus, arguments, split = case_of(name, scaled(ROWS))
     tokens = [*SPECIALS, ",", ".", *map(str.lower, corpus.words)]
     vocab = Vocab(tokens, **arguments)
-    texts, ids = corpus.texts, lookup(vocab)
+    texts, ids = corpus.texts, vocab.to_dict()
     table.compare(
         name,
         lambda: vocab.encode(texts, num_threads=threads),

@@ -22,13 +22,14 @@ UNIT = "ids"
 LR = 1e-3
 # A training loop does nothing but steps of its own.
 TURN_S = 0.1
-# Name: ours, the rows of a table that a step reads and writes for each row it updates, our aim, what of a peer.
+# Name: ours, the rows of a table and its state that a step reads and writes for each row it updates.
 RULES: dict[str, tuple[Any, int]] = {
     "SGD": (optim.SGD, 2),
     "Adagrad": (optim.Adagrad, 4),
     "RowwiseAdagrad": (optim.RowwiseAdagrad, 2),
     "Adam": (optim.Adam, 6),
 }
+# Name: theirs, our aim.
 TORCHS = {"SGD": (torch.optim.SGD, 2.5), "Adagrad": (torch.optim.Adagrad, 5), "Adam": (torch.optim.SparseAdam, 8)}
 
 
