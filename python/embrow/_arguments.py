@@ -28,21 +28,19 @@ def integer(name: str, value: Any) -> int:
 
 def non_negative(name: str, value: int | None, default: int) -> int:
     """Return `value` as an int of 0 or more, or `default` for None."""
-    if value is None:
-        return default
-    number = integer(name, value)
-    if not 0 <= number <= LARGEST:
-        raise ValueError(f"{name} is {number}; it is 0 or more" + (f", at most {LARGEST}" if number > 0 else ""))
-    return number
+    return default if value is None else _at_least(0, name, value)
 
 
 def positive(name: str, value: int | None, default: int) -> int:
     """Return `value` as an int of 1 or more, or `default` for None."""
-    if value is None:
-        return default
+    return default if value is None else _at_least(1, name, value)
+
+
+def _at_least(least: int, name: str, value: int) -> int:
     number = integer(name, value)
-    if not 1 <= number <= LARGEST:
-        raise ValueError(f"{name} is {number}; it is 1 or more" + (f", at most {LARGEST}" if number > 1 else ""))
+    if not least <= number <= LARGEST:
+        most = f", at most {LARGEST}" if number > least else ""
+        raise ValueError(f"{name} is {number}; it is {least} or more{most}")
     return number
 
 
