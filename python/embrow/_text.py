@@ -8,7 +8,16 @@ from typing import Any, Literal
 Tokenizer = Literal["whitespace", "words"] | Callable[[str], list[str]]
 
 
-def tokenize_rows(
+def split_for_kernels(
+    texts: Any, tokenizer: Tokenizer, lowercase: bool, doing: str, first_row: int = 0
+) -> tuple[Any, str, bool]:
+    """Return rows, and how the kernels are to split and whether to lower them; a callable has done both already."""
+    if not callable(tokenizer):
+        return texts, tokenizer, lowercase
+    return _tokenize_rows(texts, tokenizer, lowercase, doing, first_row), "whitespace", False
+
+
+def _tokenize_rows(
     texts: Iterable[Any], tokenizer: Callable[[str], list[str]], lowercase: bool, doing: str, first_row: int = 0
 ) -> list[Any]:
     """Split each row with a callable; rows that are tokens already, and nulls, pass as they are.

@@ -9,7 +9,7 @@ from typing import Any, Literal
 from embrow import _core
 from embrow._arguments import choice, non_negative
 from embrow._files import WINDOW_BYTES, StrPath, lines_of, name_of, opened, windows
-from embrow._text import Tokenizer, tokenize_rows
+from embrow._text import Tokenizer, split_for_kernels
 from embrow._threads import resolve_num_threads
 from embrow.vocab import PAD, UNK, Vocab, distinct_specials
 
@@ -63,13 +63,9 @@ class TokenCounter:
     def _update(self, texts: Iterable[Any], nulls_empty: bool | None, num_threads: int | None, doing: str) -> None:
         """Count rows; errors begin with `doing`, and tell of no argument for nulls where `nulls_empty` is None."""
         threads = resolve_num_threads(num_threads)
-        tokenizer, lowercase = self.tokenizer, self.lowercase
         for first, batch in _batches(texts):
-            if callable(tokenizer):
-                rows: Any = tokenize_rows(batch, tokenizer, lowercase, doing, first)
-                self._counts.update(rows, "whitespace", False, nulls_empty, threads, doing, first)
-            else:
-                self._counts.update(batch, tokenizer, lowercase, nulls_empty, threads, doing, first)
+            rows = split_for_kernels(batch, self.tokenizer, self.lowercase, doing, first)
+            self._counts.update(*rows, nulls_empty, threads, doing, first)
 
     def update_file(
         self,

@@ -14,7 +14,7 @@ from embrow import _core
 from embrow._arguments import choice, in_id_order, int_dtype, non_negative, positive
 from embrow._files import StrPath, written_atomically
 from embrow._tensors import check_device, import_torch, is_cpu, lies_on_gpu, result_of, target_of
-from embrow._text import Tokenizer, tokenize_rows
+from embrow._text import Tokenizer, split_for_kernels
 from embrow._threads import resolve_num_threads
 from embrow._vocab_file import OPTIONS, pack_vocab, unpack_vocab
 from embrow.ragged import Ragged
@@ -440,10 +440,7 @@ class Vocab:
         first_row: int = 0,
     ) -> dict[str, Any]:
         """Return what the kernels are told of text; nulls are None where the caller's caller has no say in them."""
-        tokenizer, lowercase = self.tokenizer, self.lowercase
-        if callable(tokenizer):
-            texts = tokenize_rows(texts, tokenizer, lowercase, doing, first_row)
-            tokenizer, lowercase = "whitespace", False
+        texts, tokenizer, lowercase = split_for_kernels(texts, self.tokenizer, self.lowercase, doing, first_row)
         bos, eos = self._frame_id("bos_token", bos_token), self._frame_id("eos_token", eos_token)
         length = non_negative("max_length", max_length, default=-1)
         frame = (bos >= 0) + (eos >= 0)
