@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import copy
+import json
 import pickle
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -381,6 +383,22 @@ def test_damaged_model_file_is_a_value_error(tmp_path: Path) -> None:
             TextClassifier.load(path)
     with pytest.raises(FileNotFoundError):
         TextClassifier.load(tmp_path / "absent")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("classes_dtype", "<i8"), ("params", 3), ("params", {"class_weight": [[1]]}), ("width", -1)]
+)
+def test_a_model_file_of_other_facts_is_a_value_error(tmp_path: Path, name: str, value: Any) -> None:
+    path = tmp_path / "model.embrow"
+    TextClassifier(**{**QUICK, "epochs": 1}).fit(TEXTS, LABELS).save(path)
+    with zipfile.ZipFile(path) as archive:
+        members = {member: archive.read(member) for member in archive.namelist()}
+    members["model.json"] = json.dumps({**json.loads(members["model.json"]), name: value}).encode()
+    with zipfile.ZipFile(path, "w") as archive:
+        for member, content in members.items():
+            archive.writestr(member, content)
+    with pytest.raises(ValueError, match=r"model\.embrow: damaged embrow model: "):
+        TextClassifier.load(path)
 
 
 def test_failed_save_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -322,7 +322,7 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
                 sparse=model.sparse,
             )
             model.model_.load_state_dict({name: torch.from_numpy(array) for name, array in arrays.items()})
-        except (KeyError, TypeError, RuntimeError, IndexError, AttributeError) as error:
+        except (KeyError, TypeError, ValueError, RuntimeError, IndexError, AttributeError) as error:
             raise ValueError(f"{path}: damaged embrow model: {error}") from error
         try:
             where = resolve_device(model.device)
