@@ -67,10 +67,10 @@ def embedding(
     `torch.get_num_threads()` says, and on CUDA devices where embrow was built with its CUDA kernels. Everything else is
     handed to PyTorch: other dtypes and devices, tensor subclasses, functorch transforms, forward-mode differentiation,
     tracing, scripting and exporting, and on CUDA `max_norm`. So are, on the CPU, rows of fewer than 32,768 elements in
-    all, as PyTorch's operator costs less to call, unless `out` or `max_norm` is given; where a dense gradient is
-    recorded, of no more than 64 ids and a table of no more than 8 MB (docs/kernels/scatter.md has the other limits).
-    `torch.compile` puts embrow's operators in its graph where a table on the CPU is trained, which is where they are
-    faster.
+    all, as PyTorch's operator costs less to call, and of less than 1 MB where OpenMP's threads are sooner at work than
+    embrow's, unless `out` or `max_norm` is given; where a dense gradient is recorded, of no more than 64 ids and a
+    table of no more than 8 MB (docs/kernels/scatter.md has the other limits). `torch.compile` puts embrow's operators
+    in its graph where a table on the CPU is trained, which is where they are faster.
     The results are the same bits for every number of threads, and on CUDA, where
     :func:`embrow.cuda.allow_atomic_gradients` can give that up and a few gradients are PyTorch's to compute: second
     ones, and of bags those of maxima and of `per_sample_weights`.
