@@ -67,7 +67,7 @@ def header_of(arrays: Mapping[str, Array], metadata: Mapping[str, str]) -> bytes
 
 
 def unpack_arrays(whole: npt.NDArray[np.uint8], name: str, kind: str) -> tuple[dict[str, Array], dict[str, str]]:
-    """Return the arrays, views of `whole`, and the metadata, checked. `whole` is written to for a moment.
+    """Return the arrays, views of `whole`, and the metadata, checked. In `whole` the checksum becomes zeros.
 
     Raises
     ------
