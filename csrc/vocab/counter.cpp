@@ -8,7 +8,7 @@
 
 namespace embrow {
 
-void token_counts::count(std::pair<size_t, bool> inserted, int64_t times) {
+void token_counts::add_to(std::pair<size_t, bool> inserted, int64_t times) {
     if (inserted.second) counts_.push_back(0);
     counts_[inserted.first] += times;
 }
@@ -27,12 +27,12 @@ void token_counts::add_batch(std::span<const hashed_token> tokens) {
 
 void token_counts::add(const hashed_token& token, int64_t times) {
     reserve_one(counts_);
-    count(tokens_.insert(token), times);
+    add_to(tokens_.insert(token), times);
 }
 
 void token_counts::add(std::string_view token, int64_t times) {
     reserve_one(counts_);
-    count(tokens_.insert(token), times);
+    add_to(tokens_.insert(token), times);
 }
 
 void token_counts::merge(const token_counts& other) {

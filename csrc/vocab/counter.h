@@ -35,7 +35,7 @@ class token_counts {
                       bool specials_first) const;
 
   private:
-    void count(std::pair<size_t, bool> inserted, int64_t times);
+    void add_to(std::pair<size_t, bool> inserted, int64_t times);
 
     token_index tokens_;
     std::vector<int64_t> counts_;
