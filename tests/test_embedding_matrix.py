@@ -95,6 +95,8 @@ def test_drawn_rows_do_not_depend_on_order_or_threads(monkeypatch: pytest.Monkey
 def test_seeds_of_numpy_types() -> None:
     drawn = [embedding_matrix(["a"], VECTORS, seed=seed).weight for seed in (-3, np.int64(-3))]
     assert np.array_equal(*drawn)
+    with pytest.raises(TypeError, match="embedding_matrix: seed: 'float' object cannot be interpreted as an integer"):
+        embedding_matrix(["a", "b"], VECTORS, seed=0.5)  # type: ignore[arg-type]
 
 
 def test_nothing_found_draws_the_standard_distribution() -> None:

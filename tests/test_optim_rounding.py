@@ -138,6 +138,8 @@ def test_other_dtypes_are_refused(kind: Any) -> None:
     for seed in (-1, 1 << 64):
         with pytest.raises(ValueError, match=f"seed must be 0 to 2\\^64 - 1, found {seed}"):
             kind(model.parameters(), stochastic_rounding=True, seed=seed)
+    with pytest.raises(TypeError, match=f"{kind.__name__}: seed: 'float' object cannot be interpreted as an integer"):
+        kind(model.parameters(), stochastic_rounding=True, seed=0.5)
     optimizer = kind(model.parameters(), lr=0.1, stochastic_rounding=True)
     model.float()
     with pytest.raises(ValueError, match="stochastic_rounding is for"):

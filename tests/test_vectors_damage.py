@@ -274,7 +274,7 @@ def test_no_thread_is_left(tmp_path: Path) -> None:
 def test_arguments(tmp_path: Path) -> None:
     make(tmp_path / "v", "glove")
     for arguments, message in [
-        ({"format": "word2vec"}, "format must be 'auto' or one of word2vec-binary"),
+        ({"format": "word2vec"}, "load_vectors: format must be 'auto' or one of word2vec-binary"),
         ({"dtype": "int32"}, "dtype must be float16, float32 or float64, found int32"),
         ({"unicode_errors": "skip"}, "unicode_errors must be strict, ignore or replace, found 'skip'"),
         ({"limit": -1}, "limit must be 0 or more, found -1"),
@@ -283,6 +283,8 @@ def test_arguments(tmp_path: Path) -> None:
     ]:
         with pytest.raises(ValueError, match=message):
             load_vectors(tmp_path / "v", **arguments)  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="load_vectors: limit: 'str' object cannot be interpreted as an integer"):
+        load_vectors(tmp_path / "v", limit="3")  # type: ignore[arg-type]
     with pytest.raises(TypeError, match="vocab must be a Vocab or a sequence of str, found str"):
         load_vectors(tmp_path / "v", "the")
     with pytest.raises(FileNotFoundError):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import inspect
-import operator
 from abc import abstractmethod
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -16,6 +15,7 @@ from torch.optim import optimizer as _torch_optimizer
 from torch.utils.hooks import RemovableHandle
 
 from embrow import _core, _gpu
+from embrow._arguments import integer
 from embrow._attached_layers import hook_layer
 from embrow._eager import elements
 from embrow._outside_graphs import outside_graphs
@@ -193,7 +193,8 @@ class SparseRows(torch.optim.Optimizer):
             seed = param_group.pop("seed", seed)
             mask = param_group.pop("rows", None)
         name = type(self).__name__
-        if not 0 <= operator.index(seed) < 1 << 64:
+        seed = integer(f"{name}: seed", seed)
+        if not 0 <= seed < 1 << 64:
             raise ValueError(f"{name}: seed must be 0 to 2^64 - 1, found {seed}")
         super().add_param_group(param_group)
         parameters = self.param_groups[-1]["params"]
@@ -214,7 +215,7 @@ class SparseRows(torch.optim.Optimizer):
             self._seeds.pop(parameter, None)
             self._masks.pop(parameter, None)
         if stochastic:
-            self._seeds.update(dict.fromkeys(parameters, operator.index(seed)))
+            self._seeds.update(dict.fromkeys(parameters, seed))
         self._masks.update(masks)
 
     def zero_grad(self, set_to_none: bool = True) -> None:

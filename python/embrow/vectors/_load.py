@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import operator
 import os
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from embrow._arguments import integer
 from embrow._compression import open_source
 from embrow._progress import Progress, shown_progress
 from embrow._threads import resolve_num_threads
@@ -138,13 +138,13 @@ def load_vectors(
     finalfusion (version 0): a word has its row as stored, which finalfusion's tools scale to length 1; norms are passed
     over, as its libraries apply them on request only. Unseen words have the sum of their n-grams' rows, at length 1.
     """
-    check_format(format)
+    check_format("load_vectors", format)
     result_dtype = np.dtype(dtype)
     if result_dtype not in (np.dtype("float16"), np.dtype("float32"), np.dtype("float64")):
         raise ValueError(f"load_vectors: dtype must be float16, float32 or float64, found {result_dtype}")
     if unicode_errors not in ("strict", "ignore", "replace"):
         raise ValueError(f"load_vectors: unicode_errors must be strict, ignore or replace, found {unicode_errors!r}")
-    most = NO_LIMIT if limit is None else min(operator.index(limit), NO_LIMIT)
+    most = NO_LIMIT if limit is None else min(integer("load_vectors: limit", limit), NO_LIMIT)
     if most < 0:
         raise ValueError(f"load_vectors: limit must be 0 or more, found {limit}")
     if tokens is not None and not isinstance(tokens, str | os.PathLike):
@@ -227,7 +227,7 @@ def info(path: str | os.PathLike[str], *, format: str = "auto") -> dict[str, Any
         "text" for decimals and "quantised" for codes, each None where the first bytes do not tell; bytes, of the file
         on disk.
     """
-    check_format(format)
+    check_format("info", format)
     with _named("info", path), open_source(find_package(os.fspath(path))[0] if is_package(path) else path) as source:
         window = Window(source, capacity=_HEAD_BYTES)
         window.fill()

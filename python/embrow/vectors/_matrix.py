@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import operator
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from embrow import _core
+from embrow._arguments import integer
 from embrow._threads import resolve_num_threads
 from embrow.vectors._load import load_wanted
 from embrow.vectors._word_vectors import WordVectors
@@ -181,7 +181,7 @@ def _lay_out(
                 missing.tolist(),
                 [tokens[i] for i in missing],
                 uniform=oov == "uniform",
-                seed=operator.index(seed) % 2**64,
+                seed=integer("embedding_matrix: seed", seed) % 2**64,
                 mean=mean,
                 spread=spread,
                 threads=resolve_num_threads(None),

@@ -52,9 +52,9 @@ class Layout:
     start: int
 
 
-def check_format(name: str) -> None:
+def check_format(doing: str, name: str) -> None:
     if name != "auto" and name not in READABLE:
-        raise ValueError(f"format must be 'auto' or one of {', '.join(READABLE)}, found {name!r}")
+        raise ValueError(f"{doing}: format must be 'auto' or one of {', '.join(READABLE)}, found {name!r}")
 
 
 def sniff(window: Window, name: str) -> Layout:
