@@ -1,10 +1,11 @@
+// What an id in a bag takes of the gradients of bags.
 #pragma once
 
 #include <cstdint>
 
 namespace embrow {
 
-// The gradient that an id shares with its bag: which row of the gradients, and what it is multiplied by.
+// The row of its bag, and what that is multiplied by.
 struct gradient_source {
     double weight;
     uint32_t row;

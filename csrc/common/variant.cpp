@@ -14,13 +14,17 @@ namespace {
 constexpr std::array<variant, 4> all_variants = {variant::serial, variant::avx2, variant::avx512, variant::neon};
 
 #if defined(__x86_64__)
-// Clang before 18 does not know __builtin_cpu_supports("f16c").
-bool cpu_has_f16c() noexcept {
+// For what __builtin_cpu_supports has no name in Clang 14: f16c and lzcnt.
+constexpr unsigned basic_leaf = 1;
+constexpr unsigned extended_leaf = 0x80000001;
+constexpr unsigned lzcnt_bit = 1U << 5;  // of the extended leaf
+
+bool cpuid_has(unsigned leaf, unsigned bit) noexcept {
     unsigned eax = 0;
     unsigned ebx = 0;
     unsigned ecx = 0;
     unsigned edx = 0;
-    return __get_cpuid(1, &eax, &ebx, &ecx, &edx) && (ecx & bit_F16C) != 0;
+    return __get_cpuid(leaf, &eax, &ebx, &ecx, &edx) && (ecx & bit) != 0;
 }
 #endif
 
@@ -31,7 +35,8 @@ bool detect(variant v) noexcept {
 #if defined(__x86_64__)
         case variant::avx2:
             return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi") && __builtin_cpu_supports("bmi2") &&
-                   __builtin_cpu_supports("fma") && cpu_has_f16c();
+                   __builtin_cpu_supports("fma") && __builtin_cpu_supports("popcnt") &&
+                   cpuid_has(basic_leaf, bit_F16C) && cpuid_has(extended_leaf, lzcnt_bit);
         case variant::avx512:
             return detect(variant::avx2) && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
                    __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");

@@ -69,8 +69,8 @@ class lookahead {
 };
 
 // A fresh table costs a page fault for every page of it that is written. A fault for a large page clears 512 small ones
-// and takes as long as about 128 small faults, so large pages pay where at least a quarter of the small ones is
-// written.
+// and takes as long as about 128 small faults, so large pages pay where a quarter of the small ones is written: a fifth
+// as counted here, since a row may reach into one page more.
 void choose_page_size(const scatter_job& job, std::span<const row_term> terms) noexcept {
     constexpr size_t small = 4096;
     const size_t row_bytes = job.dim * element_bytes(job.type);
