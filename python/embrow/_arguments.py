@@ -55,6 +55,12 @@ def check_number(name: str, value: object) -> None:
         raise TypeError(f"{name} must be a number, found {value!r:.60} of type {type(value).__name__}")
 
 
+def check_token(role: str, token: object) -> None:
+    """Raise TypeError for what is neither a token nor none."""
+    if not isinstance(token, str | None):
+        raise TypeError(f"{role} is {token!r}; it is a str or None")
+
+
 def int_dtype(dtype: Any) -> np.dtype[Any]:
     """Return int32 or int64 from a name, a NumPy dtype or a torch dtype."""
     name = str(dtype).removeprefix("torch.") if type(dtype).__module__ == "torch" else np.dtype(dtype).name

@@ -26,6 +26,7 @@ except ModuleNotFoundError as error:
 
 from embrow._arguments import check_number, is_integer
 from embrow._classifier_file import read_model, write_model
+from embrow._encoding import padded_here, text_arguments
 from embrow._labelled_rows import checked_texts, classes_of, taken
 from embrow.counter import TokenCounter
 from embrow.model import TextModel
@@ -349,7 +350,7 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         # The next fit, or one that failed, may have been given others.
         length = self._width if self.model_.pooling == "flatten" else self._max_length
         with threads(self.num_threads):
-            ids, _ = self.vocab_._encode_here(checked_texts(X, action), length, np.int64, self.num_threads, action)
+            ids = _ids(self.vocab_, checked_texts(X, action), length, self.num_threads, action)
             return score_rows(self.model_, torch.from_numpy(ids))
 
     def _saved_params(self) -> dict[str, Any]:
@@ -434,18 +435,18 @@ def _count(given: SimpleNamespace, texts: Any) -> TokenCounter:
 
 def _encode_parts(given: SimpleNamespace, texts: Any, kept: _Array, held: _Array) -> tuple[Vocab, _Array, _Array]:
     """Return the vocabulary of the texts to train on, their ids, and those of the texts held out."""
-
-    def encode(texts: Any, length: int | None) -> _Array:
-        ids, _ = vocab._encode_here(texts, length, np.int64, given.num_threads, "fit")
-        return ids
-
     train_texts = taken(texts, kept) if len(held) else texts
     vocab = _count(given, train_texts).to_vocab(min_freq=given.min_freq, max_size=given.max_size)
-    ids = encode(train_texts, given.max_length)
+    ids = _ids(vocab, train_texts, given.max_length, given.num_threads, "fit")
     if ids.shape[1] == 0:
         raise ValueError("fit: every text is empty; at least one must have a token")
     columns = ids.shape[1] if given.pooling == "flatten" else given.max_length
-    return vocab, ids, encode(taken(texts, held) if len(held) else [], columns)
+    held_texts = taken(texts, held) if len(held) else []
+    return vocab, ids, _ids(vocab, held_texts, columns, given.num_threads, "fit")
+
+
+def _ids(vocab: Vocab, texts: Any, length: int | None, num_threads: int | None, action: str) -> _Array:
+    return padded_here(vocab, text_arguments(vocab, texts, length, np.int64, num_threads, action))[0]
 
 
 def _rows(ids: _Array, labels: _Array, per_class: _Array | None) -> Rows:

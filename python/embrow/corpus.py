@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from embrow import _core
 from embrow._arguments import int_dtype, positive
+from embrow._encoding import padded_here, text_arguments
 from embrow._files import WINDOW_BYTES, StrPath, beside, lines_of, name_of, opened, settle, windows, written_atomically
 from embrow._threads import resolve_num_threads
 from embrow.vocab import Vocab
@@ -77,10 +78,8 @@ def encode_file(
 
         def encode_rows(rows: list[bytes]) -> tuple[npt.NDArray[Any], npt.NDArray[np.int64]]:
             """Return ids, and the lengths of rows in a rectangle or the offsets of ragged ones."""
-            if width is not None:
-                return vocab._encode_here(rows, width, kind, threads, doing, lines)
-            arguments = vocab._text_arguments(rows, None, kind, threads, doing, first_row=lines)
-            return _core.encode_ragged(vocab._table, **arguments)
+            arguments = text_arguments(vocab, rows, width, kind, threads, doing, first_row=lines)
+            return _core.encode_ragged(vocab._table, **arguments) if width is None else padded_here(vocab, arguments)
 
         def encode(offsets_file: BinaryIO | None) -> None:
             nonlocal lines, ids, read

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import functools
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from embrow import _core
-from embrow._arguments import choice, in_id_order, int_dtype, non_negative, positive
+from embrow._arguments import check_token, choice, in_id_order
+from embrow._encoding import pad_arguments, padded_on_gpu, text_arguments
 from embrow._files import StrPath, written_atomically
 from embrow._tensors import check_device, import_torch, is_cpu, lies_on_gpu, result_of, target_of
-from embrow._text import Tokenizer, split_for_kernels
-from embrow._threads import resolve_num_threads
+from embrow._text import Tokenizer
 from embrow._vocab_file import OPTIONS, pack_vocab, unpack_vocab
 from embrow.ragged import Ragged
 
@@ -36,11 +36,6 @@ def distinct_specials(specials: Iterable[str]) -> list[str]:
         if not isinstance(token, str):
             raise TypeError(f"specials has {token!r} at position {position}; specials are str")
     return list(dict.fromkeys(named))
-
-
-def _check_token(role: str, token: object) -> None:
-    if not isinstance(token, str | None):
-        raise TypeError(f"{role} is {token!r}; it is a str or None")
 
 
 class Vocab:
@@ -148,7 +143,7 @@ class Vocab:
             choice("tokenizer", tokenizer, ("whitespace", "words"))
 
         def id_of(role: str, token: str | None, default: str | None) -> int | None:
-            _check_token(role, token)
+            check_token(role, token)
             found = -1 if token is None else table.find(token)
             if found < 0 and token is not None and token != default:
                 raise ValueError(f"{role} {token!r} is not among the tokens")
@@ -349,11 +344,11 @@ class Vocab:
         if device is not None:
             return_tensors = "pt"
         choice("return_tensors", return_tensors, ("np", "pt"))
-        arguments = self._text_arguments(
-            texts, max_length, dtype, num_threads, "encode", nulls, bos_token, eos_token, truncation_side
-        ) | self._pad_arguments(padding_side, pad_to_multiple_of)
+        arguments = text_arguments(
+            self, texts, max_length, dtype, num_threads, "encode", nulls, bos_token, eos_token, truncation_side
+        ) | pad_arguments(self, padding_side, pad_to_multiple_of)
         if device is not None and (out is None or out_on_gpu):
-            found = self._encode_on_gpu(device, out, arguments)
+            found = padded_on_gpu(self, device, out, arguments)
             if found is not None:
                 return found if return_lengths else found[0]
         ids, lengths = _core.encode_padded(
@@ -403,98 +398,11 @@ class Vocab:
         choice("return_tensors", return_tensors, ("np", "pt"))
         values, offsets = _core.encode_ragged(
             self._table,
-            **self._text_arguments(
-                texts, max_length, dtype, num_threads, "encode", nulls, bos_token, eos_token, truncation_side
+            **text_arguments(
+                self, texts, max_length, dtype, num_threads, "encode", nulls, bos_token, eos_token, truncation_side
             ),
         )
         return Ragged(result_of(values, None, return_tensors, device), result_of(offsets, None, return_tensors, device))
-
-    def _encode_on_gpu(self, device: Any, out: Any, arguments: dict[str, Any]) -> tuple[Any, Any] | None:
-        """Return ids and lengths that a GPU made, or None where the CPU makes them."""
-        if self.tokenizer != "whitespace" or self.lowercase:
-            return None
-        import_torch()
-        from embrow import _gpu, _gpu_encode
-
-        where = _gpu.served(device)
-        if where is None:
-            return None
-        # They are read once more if they turn out to be tokens.
-        if isinstance(arguments["texts"], Iterator):
-            arguments["texts"] = list(arguments["texts"])
-        of_cpu = ("tokenizer", "lowercase", "doing", "first_row")
-        options = {name: value for name, value in arguments.items() if name not in of_cpu}
-        return _gpu_encode.encode_padded(self._table, device=where, out=out, **options)
-
-    def _text_arguments(
-        self,
-        texts: Iterable[Any],
-        max_length: int | None,
-        dtype: Any,
-        num_threads: int | None,
-        doing: str,
-        nulls: str | None = None,
-        bos_token: str | None = None,
-        eos_token: str | None = None,
-        truncation_side: str = "right",
-        first_row: int = 0,
-    ) -> dict[str, Any]:
-        """Return what the kernels are told of text; nulls are None where the caller's caller has no say in them."""
-        texts, tokenizer, lowercase = split_for_kernels(texts, self.tokenizer, self.lowercase, doing, first_row)
-        bos, eos = self._frame_id("bos_token", bos_token), self._frame_id("eos_token", eos_token)
-        length = non_negative("max_length", max_length, default=-1)
-        frame = (bos >= 0) + (eos >= 0)
-        if max_length is not None and length < frame:
-            raise ValueError(f"max_length is {length}, which has no room for bos_token and eos_token")
-        return {
-            "texts": texts,
-            "tokenizer": tokenizer,
-            "lowercase": lowercase,
-            "nulls_empty": None if nulls is None else choice("nulls", nulls, ("error", "empty")) == "empty",
-            "unk_id": -1 if self.unk_id is None else self.unk_id,
-            "bos_id": bos,
-            "eos_id": eos,
-            "max_length": length,
-            "truncate_left": choice("truncation_side", truncation_side, ("left", "right")) == "left",
-            "wide": int_dtype(dtype).itemsize == 8,
-            "threads": resolve_num_threads(num_threads),
-            "doing": doing,
-            "first_row": first_row,
-        }
-
-    def _pad_arguments(self, padding_side: str = "right", multiple: int | None = None) -> dict[str, Any]:
-        return {
-            "pad_left": choice("padding_side", padding_side, ("left", "right")) == "left",
-            "pad_id": -1 if self.pad_id is None else self.pad_id,
-            "multiple": positive("pad_to_multiple_of", multiple, default=1),
-        }
-
-    def _encode_here(
-        self,
-        texts: Iterable[Any],
-        max_length: int | None,
-        dtype: Any,
-        num_threads: int | None,
-        doing: str,
-        first_row: int = 0,
-    ) -> tuple[npt.NDArray[Any], npt.NDArray[np.int64]]:
-        """Return ids, padded and cut on the right, and lengths, made by the CPU wherever the vocabulary lies.
-
-        Errors begin with `doing` and count rows from `first_row`.
-        """
-        arguments = self._text_arguments(texts, max_length, dtype, num_threads, doing, first_row=first_row)
-        ids, lengths = _core.encode_padded(self._table, **arguments, **self._pad_arguments(), out=None, lengths=True)
-        assert lengths is not None
-        return ids, lengths
-
-    def _frame_id(self, role: str, token: str | None) -> int:
-        _check_token(role, token)
-        if token is None:
-            return -1
-        found = self._table.find(token)
-        if found < 0:
-            raise ValueError(f"{role} {token!r} is not in the vocabulary")
-        return found
 
     def decode(self, ids: Any, skip_special_tokens: bool = True) -> list[str]:
         """Return the tokens of a sequence of ids.
