@@ -310,6 +310,7 @@ void test_threads_for(cases& all) {
 
     all.begin("a brief job is shared with a helper that is awake");
     std::atomic<int> begun{0};
+    std::atomic<int> checked{0};
     std::atomic<int> right{0};
     parallel_for(2, 2, [&](size_t) {
         ++begun;
@@ -317,6 +318,9 @@ void test_threads_for(cases& all) {
         bool shares = has_helper_awake();
         for (int i = 0; i < 64; ++i) shares &= threads_for(brief, threads) == threads;
         right += shares && threads_for(least, threads) == 1;
+        // The helper's task may not end before its caller has checked: it would fall asleep meanwhile.
+        ++checked;
+        while (checked < 2) std::this_thread::yield();
     });
     all.check(right == 2, "it is not");
 
