@@ -55,9 +55,9 @@ def test_the_pad_row_is_zero_even_with_a_vector() -> None:
 @pytest.mark.parametrize("oov", ["normal", "uniform"])
 def test_drawn_rows_have_the_mean_and_spread_of_the_found(oov: str) -> None:
     absent = [f"absent{i}" for i in range(40_000)]
-    began = time.perf_counter()
+    began = time.process_time()
     rows = embedding_matrix([*WORDS, *absent], VECTORS, oov=oov).weight[400:]
-    assert time.perf_counter() - began < 2
+    assert time.process_time() - began < 2
     np.testing.assert_allclose(rows.mean(axis=0), VECTORS.weight.mean(axis=0), atol=0.01)
     np.testing.assert_allclose(rows.std(axis=0), VECTORS.weight.std(axis=0), rtol=0.02)
     scaled = (rows - VECTORS.weight.mean(axis=0)) / VECTORS.weight.std(axis=0)

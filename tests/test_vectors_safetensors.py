@@ -281,8 +281,8 @@ def test_endless_shapes_and_names(tmp_path: Path) -> None:
         (st_file({}, {"format": "embrow-vectors", "version": name}), "the file has version 'nnnn"),
     ]:
         path = write(tmp_path / "v", data)
-        begin = time.perf_counter()
+        begin = time.process_time()
         with pytest.raises(ValueError, match=message) as raised:
             load_vectors(path, tokens=None if "version" in message else ["a"])
-        assert time.perf_counter() - begin < 2
+        assert time.process_time() - begin < 2
         assert len(str(raised.value)) < 500
