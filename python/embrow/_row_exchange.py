@@ -51,7 +51,9 @@ class _Route:
     def _exchange(self, sent: Tensor, leaving: list[int], coming: list[int]) -> Tensor:
         received = sent.new_empty((sum(coming), *sent.shape[1:]))
         dist.all_to_all_single(received, sent.contiguous(), coming, leaving, self.group)
-        return received
+        # A thread of the group may still hold the tensor it has filled, and be the last to: the graph that this one is
+        # to become part of holds the group, which cannot end in a thread of its own.
+        return received.detach()
 
 
 def fetch(

@@ -396,19 +396,19 @@ def check_fully_shard_takes_the_rest(world: World) -> None:
 
 
 class Sent(TorchDispatchMode):
-    """Adds up the bytes that collectives are given."""
+    """Keeps what collectives are given."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.bytes = 0
+        self.tensors: list[Tensor] = []
         self.names: set[str] = set()
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         name = str(func)
         if "c10d" in name:
             self.names.add(name)
-            tensors = [part for arg in args for part in (arg if isinstance(arg, list) else [arg])]
-            self.bytes += sum(part.nbytes for part in tensors if isinstance(part, Tensor))
+            parts = [part for arg in args for part in (arg if isinstance(arg, list) else [arg])]
+            self.tensors += [part for part in parts if isinstance(part, Tensor)]
         return func(*args, **(kwargs or {}))
 
 
@@ -422,4 +422,13 @@ def check_a_step_sends_what_the_batch_takes(world: World) -> None:
     optimizer.step()
     assert sent.names == {"c10d.alltoall_base_.default"}
     # Both ends of each: ids, rows and gradients of 50 distinct ids here, and what the others ask for.
-    assert 50 * dim * 4 < sent.bytes < 2 * (50 * (8 + 2 * dim * 4) * (world.size + 1) + 32 * world.size)
+    size = sum(tensor.nbytes for tensor in sent.tensors)
+    assert 50 * dim * 4 < size < 2 * (50 * (8 + 2 * dim * 4) * (world.size + 1) + 32 * world.size)
+
+
+def check_no_collective_holds_the_graph(world: World) -> None:
+    layer = shard_rows(embrow.nn.Embedding(ROWS, DIM), world.mesh)
+    with Sent() as sent:
+        out = layer(torch.tensor([1, 2]))
+    out.sum().backward()
+    assert sent.tensors and all(tensor.grad_fn is None for tensor in sent.tensors)
