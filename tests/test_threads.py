@@ -60,6 +60,50 @@ sys.exit(os.waitpid(child, 0)[1])
 """
 
 
+# The text is long enough that the counter is still held when the process is forked.
+COUNTING_AT_A_FORK = """
+import os, pickle, signal, sys, threading, time
+from embrow import TokenCounter
+busy, idle = TokenCounter(), TokenCounter()
+idle.update(["a b"])
+rows = ["a " * 5_000_000] * 40
+begun = threading.Event()
+def count():
+    begun.set()
+    busy.update(rows, num_threads=1)
+counting = threading.Thread(target=count)
+counting.start()
+begun.wait()
+time.sleep(0.1)
+child = os.fork()
+if child == 0:
+    signal.alarm(60)
+    idle.update(["b"])
+    assert idle.most_common() == [("b", 2), ("a", 1)]
+    for use in (
+        lambda: len(busy),
+        lambda: busy.update(["c"]),
+        lambda: busy.most_common(),
+        lambda: busy.merge(idle),
+        lambda: idle.merge(busy),
+        lambda: busy.to_vocab(),
+        lambda: pickle.dumps(busy),
+    ):
+        try:
+            use()
+        except RuntimeError as error:
+            assert str(error).startswith("TokenCounter: another thread was at work on it when this process was forked")
+        else:
+            os._exit(1)
+    os._exit(0)
+assert counting.is_alive()
+status = os.waitpid(child, 0)[1]
+counting.join()
+assert busy.most_common() == [("a", 200_000_000)]
+sys.exit(status)
+"""
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 @pytest.mark.parametrize("policy", ["os.SCHED_OTHER", "os.SCHED_BATCH"])
 def test_threads_keep_the_priority_of_the_process(policy: str) -> None:
@@ -82,3 +126,8 @@ def test_tables_are_used_after_a_fork() -> None:
 def test_tables_are_used_where_embrow_is_imported_after_a_fork() -> None:
     pytest.importorskip("torch")
     subprocess.run([sys.executable, "-c", IMPORTED_AFTER_A_FORK], check=True, timeout=60)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="forks")
+def test_a_counter_in_use_at_a_fork_is_refused_in_the_child() -> None:
+    subprocess.run([sys.executable, "-c", COUNTING_AT_A_FORK], check=True, timeout=300)

@@ -192,12 +192,16 @@ class pool {
 // Never destroyed: workers live until the process ends. A forked child has none of the parent's workers and perhaps a
 // mutex locked for ever, so it starts with a new pool.
 pool* current = nullptr;
+unsigned forks = 0;
 
 pool& shared_pool() {
     static const bool once = [] {
         current = new pool;
 #if defined(__unix__) || defined(__APPLE__)
-        pthread_atfork(nullptr, nullptr, [] { current = new pool; });
+        pthread_atfork(nullptr, nullptr, [] {
+            current = new pool;
+            ++forks;
+        });
 #endif
         return true;
     }();
@@ -206,6 +210,11 @@ pool& shared_pool() {
 }
 
 }  // namespace
+
+unsigned fork_count() {
+    shared_pool();
+    return forks;
+}
 
 bool has_helper_awake() {
     return shared_pool().has_helper_awake();

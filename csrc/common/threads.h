@@ -33,6 +33,9 @@ class task_ref {
 // hold the GIL if a body may wait for it.
 void parallel_for(int threads, size_t tasks, task_ref body);
 
+// How many forks lie between this process and the one that first asked, or first shared work.
+unsigned fork_count();
+
 // Whether a helper works or spins, and so is soon at hand.
 bool has_helper_awake();
 

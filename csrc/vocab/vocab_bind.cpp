@@ -1,10 +1,13 @@
 // The bindings of vocab: VocabTable, TokenCounts.
 #include <algorithm>
+#include <atomic>
 #include <mutex>
 #include <numeric>
+#include <stdexcept>
 #include <unordered_set>
 
 #include "bind.h"
+#include "common/threads.h"
 #include "text/python_rows.h"
 #include "vocab/count.h"
 #include "vocab/counter.h"
@@ -137,6 +140,35 @@ py::typing::List<py::str> decode(const vocab_table& table,
     return made;
 }
 
+// A mutex that remembers the process of the thread that holds it: a forked child has no such thread, and would wait for
+// it for ever.
+class process_mutex {
+  public:
+    // Throws where a thread of the parent's had it when this process was forked.
+    void lock() {
+        const unsigned here = fork_count() + 1;
+        unsigned holder = free;
+        while (!holder_.compare_exchange_strong(holder, here, std::memory_order_acquire)) {
+            if (holder != here) {
+                throw std::runtime_error(
+                    "TokenCounter: another thread was at work on it when this process was forked, and is not here to "
+                    "end that; use a counter made since, or fork when none is at work");
+            }
+            holder_.wait(holder, std::memory_order_relaxed);
+            holder = free;
+        }
+    }
+
+    void unlock() noexcept {
+        holder_.store(free, std::memory_order_release);
+        holder_.notify_one();
+    }
+
+  private:
+    static constexpr unsigned free = 0;
+    std::atomic<unsigned> holder_{free};  // else the holder's fork_count() + 1
+};
+
 // A counter that many Python threads may use at once.
 class shared_counts {
   public:
@@ -156,7 +188,7 @@ class shared_counts {
     }
 
   private:
-    std::mutex mutex_;
+    process_mutex mutex_;
     token_counts counts_;
 };
 

@@ -31,6 +31,9 @@ class TokenCounter:
     in the order of their text the same as for one that saw it all. A counter pickles, so that counting is the map and
     ``merge`` the reduce of a cluster's job.
 
+    In a forked process a counter goes on from what it was at the fork. One that another thread was using just then is
+    half changed, and raises RuntimeError there.
+
     Examples
     --------
     >>> counter = TokenCounter()
