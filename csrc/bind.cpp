@@ -42,6 +42,7 @@ PYBIND11_MODULE(_core, m) {
 
     m.attr("alone_bytes") = embrow::alone_bytes;
     m.attr("brief_bytes") = embrow::brief_bytes;
+    m.def("most_threads", &embrow::most_threads, "What any number of threads asked for is bounded by.");
     m.def("has_helper_awake", &embrow::has_helper_awake,
           "Whether a thread of embrow's other than the callers' works or spins, and so is soon at hand.");
 

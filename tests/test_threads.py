@@ -8,6 +8,8 @@ import sys
 
 import pytest
 
+from embrow import _core
+
 # Fields 19 and 41 of proc(5)'s stat are the nice value and the policy.
 CHILD = """
 import os
@@ -103,6 +105,24 @@ assert busy.most_common() == [("a", 200_000_000)]
 sys.exit(status)
 """
 
+ANY_NUMBER_OF_THREADS = """
+import os
+import numpy as np
+from embrow import TokenCounter, Vocab, _core, pad_sequences
+rows = [f"a b{i % 7} c{i % 5}" for i in range(100_000)]
+vocab = Vocab.build(rows, num_threads=1)
+ids = vocab.encode_ragged(rows, num_threads=1)
+padded = vocab.encode(rows, num_threads=1)
+before = len(os.listdir("/proc/self/task"))
+for most in (10**6, 2**31 - 1, 2**31, 10**30):
+    assert Vocab.build(rows, num_threads=most).tokens == vocab.tokens
+    assert np.array_equal(vocab.encode(rows, num_threads=most), padded)
+    assert np.array_equal(vocab.encode_ragged(rows, num_threads=most).values, ids.values)
+    assert np.array_equal(pad_sequences(ids, num_threads=most), padded)
+started = len(os.listdir("/proc/self/task")) - before
+assert started < _core.most_threads() <= max(64, 4 * os.cpu_count()), started
+"""
+
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 @pytest.mark.parametrize("policy", ["os.SCHED_OTHER", "os.SCHED_BATCH"])
@@ -131,3 +151,19 @@ def test_tables_are_used_where_embrow_is_imported_after_a_fork() -> None:
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="forks")
 def test_a_counter_in_use_at_a_fork_is_refused_in_the_child() -> None:
     subprocess.run([sys.executable, "-c", COUNTING_AT_A_FORK], check=True, timeout=300)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_any_number_of_threads_starts_few() -> None:
+    subprocess.run([sys.executable, "-c", ANY_NUMBER_OF_THREADS], check=True, timeout=300)
+
+
+def test_any_number_of_threads_trains() -> None:
+    torch = pytest.importorskip("torch")
+    training = pytest.importorskip("embrow.training")
+    before = torch.get_num_threads()
+    with training.threads(10**6):
+        assert torch.get_num_threads() == _core.most_threads()
+    assert torch.get_num_threads() == before
+    with pytest.raises(ValueError, match="num_threads must be 1 or more, found 0"), training.threads(0):
+        pass

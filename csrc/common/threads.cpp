@@ -211,6 +211,13 @@ pool& shared_pool() {
 
 }  // namespace
 
+int most_threads() {
+    constexpr int at_least = 64;
+    constexpr int a_cpu = 4;
+    static const int most = std::max(at_least, a_cpu * static_cast<int>(std::thread::hardware_concurrency()));
+    return most;
+}
+
 unsigned fork_count() {
     shared_pool();
     return forks;
@@ -231,7 +238,7 @@ void parallel_for(int threads, size_t tasks, task_ref body) {
 }
 
 void parallel_for(int threads, size_t tasks, task_ref body, task_ref meanwhile, task_order order) {
-    threads = static_cast<int>(std::min(static_cast<size_t>(std::max(threads, 1)), tasks));
+    threads = static_cast<int>(std::min(static_cast<size_t>(std::clamp(threads, 1, most_threads())), tasks));
     if (threads <= 1) {
         meanwhile(0);
         for (size_t task = 0; task < tasks; ++task) body(task);

@@ -26,11 +26,15 @@ class task_ref {
     void (*call_)(void*, size_t);
 };
 
+// What every number of threads is bounded by: several to a CPU, beyond which nothing is done sooner, and those that
+// were started stay.
+int most_threads();
+
 // Runs body(0) ... body(tasks - 1), each once, in any order, on at most `threads` threads of which the caller is one
-// (on fewer where the system grants no more); returns when all are done. Each thread takes neighbours one after
-// another, since two threads that begin one page of fresh memory would both make it. The first exception that a body
-// throws is rethrown here, after which no new task starts. May be called from many threads at once. The caller must not
-// hold the GIL if a body may wait for it.
+// (on fewer where that is beyond most_threads(), or the system grants no more); returns when all are done. Each thread
+// takes neighbours one after another, since two threads that begin one page of fresh memory would both make it. The
+// first exception that a body throws is rethrown here, after which no new task starts. May be called from many threads
+// at once. The caller must not hold the GIL if a body may wait for it.
 void parallel_for(int threads, size_t tasks, task_ref body);
 
 // How many forks lie between this process and the one that first asked, or first shared work.

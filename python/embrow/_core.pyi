@@ -35,6 +35,7 @@ __all__: list[str] = [
     "encode_ragged",
     "gather_rows",
     "has_helper_awake",
+    "most_threads",
     "pad_ragged",
     "pool_bags",
     "prefer_huge_pages",
@@ -529,6 +530,11 @@ def gather_rows(
 def has_helper_awake() -> bool:
     """
     Whether a thread of embrow's other than the callers' works or spins, and so is soon at hand.
+    """
+
+def most_threads() -> int:
+    """
+    What any number of threads asked for is bounded by.
     """
 
 def pad_ragged(

@@ -5,11 +5,19 @@ from __future__ import annotations
 import os
 import sys
 
+from embrow import _core
 from embrow._arguments import integer
 
 
 def resolve_num_threads(num_threads: int | None) -> int:
-    """Return `num_threads`, else torch's setting when torch is loaded, else the CPUs this process may use."""
+    """Return `num_threads`, else torch's setting when torch is loaded, else the CPUs this process may use.
+
+    At most as many as the kernels start, which is several to a CPU.
+    """
+    return min(_asked_for(num_threads), _core.most_threads())
+
+
+def _asked_for(num_threads: int | None) -> int:
     if num_threads is not None:
         threads = integer("num_threads", num_threads)
         if threads < 1:

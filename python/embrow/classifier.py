@@ -85,7 +85,8 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         "auto" is CUDA where there is one.
     num_threads : int, optional
         Threads of every step. Default: torch's setting, and one for training steps too small to be shared. Where steps
-        are large other numbers may give other last bits: PyTorch shares the sums of the dense layer's gradient.
+        are large other numbers may give other last bits: PyTorch shares the sums of the dense layer's gradient. Bounded
+        as for ``Vocab.encode``.
     random_state : int, RandomState or None
         Start of the weights, order of the texts, validation split.
     verbose : int

@@ -55,6 +55,7 @@ def encode_file(
     encoding, errors
         As of ``open``.
     num_threads : int, optional
+        As for ``Vocab.encode``.
     progress : callable, optional
         Called with the number of bytes of text read so far.
 

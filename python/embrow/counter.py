@@ -90,6 +90,7 @@ class TokenCounter:
         encoding, errors
             As of ``open``.
         num_threads : int, optional
+            As for ``Vocab.encode``.
         progress : callable, optional
             Called with the number of bytes of text read so far.
 

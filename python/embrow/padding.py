@@ -50,6 +50,7 @@ def pad_sequences(
     out : array or tensor, shape (rows, width), optional
         Written to and returned. On a GPU if the ids are, else on the CPU.
     num_threads : int, optional
+        As for ``Vocab.encode``.
 
     Returns
     -------

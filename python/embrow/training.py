@@ -18,6 +18,7 @@ from torch.nn import functional as F
 from embrow import _gpu, optim
 from embrow._arguments import check_number, is_integer
 from embrow._sparse_rows import SparseRows
+from embrow._threads import resolve_num_threads
 from embrow.model import POOLINGS, TextModel
 
 OPTIMIZERS = ("adam", "sgd", "adagrad", "adamw")
@@ -283,10 +284,11 @@ def seeded(seed: int) -> Iterator[None]:
 def threads(num_threads: int | None) -> Iterator[None]:
     """Let torch use `num_threads` threads inside, and as many as before outside."""
     before = torch.get_num_threads()
-    if num_threads is None or num_threads == before:
+    wanted = before if num_threads is None else resolve_num_threads(num_threads)
+    if wanted == before:
         yield
         return
-    torch.set_num_threads(num_threads)
+    torch.set_num_threads(wanted)
     try:
         yield
     finally:

@@ -207,7 +207,7 @@ class Vocab:
         nulls : "error" or "empty"
             What None is: a TypeError, or a row without tokens.
         num_threads : int, optional
-            The result is the same for any number.
+            As for ``encode``.
 
         Returns
         -------
@@ -313,6 +313,9 @@ class Vocab:
         nulls : "error" or "empty"
             What None is: a TypeError, or a row without tokens.
         num_threads : int, optional
+            Threads to share the work, at most; beyond four to a CPU, or 64 if that is more, no more are started. Any
+            number gives the same result. Default: torch's setting when torch is loaded, else the CPUs this process may
+            use.
 
         Returns
         -------

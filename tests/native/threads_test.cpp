@@ -4,7 +4,10 @@
 
 #include <algorithm>
 #include <atomic>
+#include <climits>
 #include <functional>
+#include <mutex>
+#include <set>
 #include <stdexcept>
 #include <thread>
 
@@ -128,6 +131,21 @@ void test_tasks(cases& all) {
                   return true;
               }),
               "a task was left out or ran twice");
+
+    all.begin("threads beyond what is sensible");
+    for (const int beyond : {1'000'000, INT_MAX}) {
+        constexpr size_t tasks = 100'000;
+        std::atomic<size_t> ran{0};
+        std::mutex mutex;
+        std::set<std::thread::id> ran_by;
+        parallel_for(beyond, tasks, [&](size_t) {
+            ++ran;
+            const std::scoped_lock lock(mutex);
+            ran_by.insert(std::this_thread::get_id());
+        });
+        all.check(ran == tasks, "a task was left out or ran twice");
+        all.check(ran_by.size() <= static_cast<size_t>(most_threads()), "more threads than are to be started");
+    }
 
     all.begin("tasks that run tasks");
     all.check(all_callers([](int) {

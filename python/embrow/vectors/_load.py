@@ -88,7 +88,7 @@ def load_vectors(
     allow_pickle : bool
         Whether gensim's own files, which are pickles, may be read.
     num_threads : int, optional
-        For parsing text. Default: torch's setting when torch is loaded, else the CPUs this process may use.
+        For parsing text, as for ``Vocab.encode``.
     progress : callable or True, optional
         Called as progress(bytes_done, bytes_total) after each window, in bytes of the file on disk; bytes_total is 0
         for a pipe. True shows a bar on standard error where that is a terminal; it needs the package rich.
