@@ -194,6 +194,42 @@ def test_wrong_arguments(arguments: dict[str, Any], message: str) -> None:
         VOCAB.encode(["a"], **arguments)
 
 
+def kernel_arguments(**others: Any) -> dict[str, Any]:
+    return {
+        "texts": ["a b"] * 100,
+        "tokenizer": "whitespace",
+        "lowercase": False,
+        "nulls_empty": False,
+        "unk_id": 1,
+        "bos_id": 2,
+        "eos_id": 3,
+        "max_length": 2,
+        "truncate_left": False,
+        "wide": True,
+        "threads": 1,
+    } | others
+
+
+@pytest.mark.parametrize(("bos", "eos", "max_length"), [(2, 3, 1), (2, 3, 0), (2, -1, 0), (-1, 3, 0)])
+def test_kernels_refuse_rows_without_room_for_their_frame(bos: int, eos: int, max_length: int) -> None:
+    arguments = kernel_arguments(bos_id=bos, eos_id=eos, max_length=max_length)
+    padding: dict[str, Any] = {"pad_left": False, "pad_id": 0, "multiple": 1, "out": None, "lengths": False}
+    message = f"^max_length is {max_length}, which has no room for bos_token and eos_token$"
+    with pytest.raises(ValueError, match=message):
+        _core.encode_padded(VOCAB._table, **arguments, **padding)
+    with pytest.raises(ValueError, match=message):
+        _core.encode_ragged(VOCAB._table, **arguments)
+
+
+def test_kernels_refuse_multiples_of_0() -> None:
+    padding: dict[str, Any] = {"pad_left": False, "pad_id": 0, "multiple": 0, "out": None, "lengths": False}
+    for max_length in (-1, 2):
+        with pytest.raises(ValueError, match=r"^pad_to_multiple_of is 0; it is 1 or more$"):
+            _core.encode_padded(VOCAB._table, **kernel_arguments(max_length=max_length), **padding)
+    with pytest.raises(ValueError, match=r"^pad_to_multiple_of is 0; it is 1 or more$"):
+        _core.pad_ragged(np.arange(3), np.array([0, 3]), -1, False, False, 0, 0, True, None, 1)
+
+
 @pytest.mark.parametrize("name", ["max_length", "pad_to_multiple_of", "num_threads"])
 @pytest.mark.parametrize("value", ["2", 2.0])
 def test_what_is_no_integer_is_named(name: str, value: Any) -> None:

@@ -4,6 +4,7 @@
 #include <string>
 
 #include "bind.h"
+#include "encode/check_frame.h"
 #include "encode/encode.h"
 #include "pad/rectangle.h"
 #include "text/python_rows.h"
@@ -13,24 +14,25 @@ namespace py = pybind11;
 namespace embrow {
 namespace {
 
+encode_options options_of(const std::string& tokenizer_name, bool lowercase, int32_t unk_id, int32_t bos_id,
+                          int32_t eos_id, int64_t max_length, bool truncate_left) {
+    check_frame(bos_id, eos_id, max_length);
+    return {text_options_of(tokenizer_name, lowercase), unk_id, bos_id, eos_id, max_length, truncate_left};
+}
+
 // What both calls share, as Python passes it.
 struct encode_call {
-    python_rows rows;
     encode_options options;
+    python_rows rows;
     int threads;
     row_fault fault;
 
     encode_call(py::handle texts, const std::string& tokenizer_name, bool lowercase, std::optional<bool> nulls_empty,
                 int32_t unk_id, int32_t bos_id, int32_t eos_id, int64_t max_length, bool truncate_left, int num_threads,
                 const std::string& doing, size_t first_row)
-        : rows(texts, {doing, null_rows_of(nulls_empty), first_row}), threads(num_threads) {
-        options.text = text_options_of(tokenizer_name, lowercase);
-        options.unk_id = unk_id;
-        options.bos_id = bos_id;
-        options.eos_id = eos_id;
-        options.max_length = max_length;
-        options.truncate_left = truncate_left;
-    }
+        : options(options_of(tokenizer_name, lowercase, unk_id, bos_id, eos_id, max_length, truncate_left)),
+          rows(texts, {doing, null_rows_of(nulls_empty), first_row}),
+          threads(num_threads) {}
 
     // What the thread that holds the GIL does while others lay out ids: it lets go of the text, then of the GIL.
     auto dropping_text(std::optional<released_gil>& released) {

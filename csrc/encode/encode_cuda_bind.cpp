@@ -1,7 +1,9 @@
 // The bindings of encode on a GPU: DeviceTable, count_tokens, encode_padded.
+#include <stdexcept>
 #include <string>
 
 #include "bind_cuda.h"
+#include "encode/check_frame.h"
 #include "encode/encode_cuda.h"
 
 namespace embrow {
@@ -27,14 +29,20 @@ void check_rows(int64_t rows) {
                           " at once");
 }
 
+row_frame frame_of(int32_t bos_id, int32_t eos_id, int64_t max_length, bool truncate_left) {
+    check_frame(bos_id, eos_id, max_length);
+    return {bos_id, eos_id, max_length, truncate_left};
+}
+
 void count(uintptr_t text, int64_t text_bytes, uintptr_t offsets, int64_t rows, int32_t bos_id, int32_t eos_id,
            int64_t max_length, bool truncate_left, uintptr_t lengths, uintptr_t facts, uintptr_t workspace,
            uintptr_t stream) {
     check_rows(rows);
+    const row_frame frame = frame_of(bos_id, eos_id, max_length, truncate_left);
     const released_gil released;
-    count_tokens_cuda(text_at(text, text_bytes, offsets, rows), {bos_id, eos_id, max_length, truncate_left},
-                      reinterpret_cast<int64_t*>(lengths), reinterpret_cast<encode_facts*>(facts),
-                      reinterpret_cast<std::byte*>(workspace), stream_at(stream));
+    count_tokens_cuda(text_at(text, text_bytes, offsets, rows), frame, reinterpret_cast<int64_t*>(lengths),
+                      reinterpret_cast<encode_facts*>(facts), reinterpret_cast<std::byte*>(workspace),
+                      stream_at(stream));
 }
 
 template <class Id>
@@ -51,9 +59,14 @@ void encode(const device_table& table, uintptr_t text, int64_t text_bytes, uintp
             int32_t bos_id, int32_t eos_id, int64_t max_length, bool truncate_left, int32_t unk_id, size_t width,
             int32_t pad_id, bool pad_left, bool wide, uintptr_t lengths, uintptr_t facts, uintptr_t out,
             uintptr_t workspace, uintptr_t stream) {
+    const row_frame frame = frame_of(bos_id, eos_id, max_length, truncate_left);
+    if (max_length >= 0 && width < static_cast<size_t>(max_length)) {
+        throw std::invalid_argument("encode: rows of up to " + std::to_string(max_length) +
+                                    " ids are wider than the rectangle's " + std::to_string(width));
+    }
     const auto encode_rows = wide ? encode_as<int64_t> : encode_as<int32_t>;
-    encode_rows(table, text_at(text, text_bytes, offsets, rows), {bos_id, eos_id, max_length, truncate_left}, unk_id,
-                width, pad_id, pad_left, lengths, facts, out, workspace, stream);
+    encode_rows(table, text_at(text, text_bytes, offsets, rows), frame, unk_id, width, pad_id, pad_left, lengths, facts,
+                out, workspace, stream);
 }
 
 }  // namespace

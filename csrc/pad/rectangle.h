@@ -8,8 +8,9 @@
 
 namespace embrow {
 
-// Raises ValueError for a width that no array can have.
+// Raises ValueError for a width that no array can have, and for multiples of 0.
 inline size_t round_up(size_t width, size_t multiple) {
+    if (multiple == 0) throw pybind11::value_error("pad_to_multiple_of is 0; it is 1 or more");
     constexpr size_t widest = PTRDIFF_MAX / 16;
     if (width > widest || multiple > widest) {
         throw pybind11::value_error("the width of " + std::to_string(width) + " in multiples of " +

@@ -37,10 +37,6 @@ def text_arguments(
     """
     texts, tokenizer, lowercase = split_for_kernels(texts, vocab.tokenizer, vocab.lowercase, doing, first_row)
     bos, eos = _frame_id(vocab, "bos_token", bos_token), _frame_id(vocab, "eos_token", eos_token)
-    length = non_negative("max_length", max_length, default=-1)
-    frame = (bos >= 0) + (eos >= 0)
-    if max_length is not None and length < frame:
-        raise ValueError(f"max_length is {length}, which has no room for bos_token and eos_token")
     return {
         "texts": texts,
         "tokenizer": tokenizer,
@@ -49,7 +45,7 @@ def text_arguments(
         "unk_id": -1 if vocab.unk_id is None else vocab.unk_id,
         "bos_id": bos,
         "eos_id": eos,
-        "max_length": length,
+        "max_length": non_negative("max_length", max_length, default=-1),
         "truncate_left": choice("truncation_side", truncation_side, ("left", "right")) == "left",
         "wide": int_dtype(dtype).itemsize == 8,
         "threads": resolve_num_threads(num_threads),

@@ -179,6 +179,17 @@ def test_the_first_unknown_token_is_recorded(max_length: int, device: ModuleType
     assert Encoding(vocab, rows[:1], {"max_length": max_length}).cuda(device, kernels).unknown == -1
 
 
+def test_kernels_refuse_rows_wider_than_the_rectangle(device: ModuleType, kernels: ModuleType) -> None:
+    for max_length in (0, 1):
+        with pytest.raises(ValueError, match=f"^max_length is {max_length}, which has no room for bos_token and eos_"):
+            kernels.count_tokens(0, 0, 0, 1, 2, 3, max_length, False, 0, 0, 0, 0)
+    memory = device.to_device(np.zeros(64, np.uint8)).ptr
+    table = kernels.DeviceTable(memory, 1, memory, memory, 0, 0, 0)
+    for width, max_length, message in ((9, 1, "which has no room for"), (4, 5, "rows of up to 5 ids are wider than")):
+        with pytest.raises(ValueError, match=message):
+            kernels.encode_padded(table, 0, 0, 0, 1, 2, 3, max_length, False, 1, width, 0, False, True, 0, 0, 0, 0, 0)
+
+
 def test_more_rows_than_a_gpu_takes(kernels: ModuleType) -> None:
     with pytest.raises(ValueError, match=r"^encode: 2147483647 rows; a GPU takes at most 2147483646 at once$"):
         kernels.count_tokens(0, 0, 0, 2**31 - 1, -1, -1, -1, False, 0, 0, 0, 0)
