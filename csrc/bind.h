@@ -23,6 +23,15 @@ inline std::string type_name(pybind11::handle value) {
     return pybind11::str(pybind11::type::handle_of(value).attr("__name__"));
 }
 
+// To NumPy's C interface an array of numpy.ma is one like others, in which nothing is masked.
+inline bool is_masked_array(pybind11::handle value) {
+    namespace py = pybind11;
+    if (!py::isinstance<py::array>(value) || Py_IS_TYPE(value.ptr(), py::detail::npy_api::get().PyArray_Type_)) {
+        return false;  // without an import
+    }
+    return py::isinstance(value, py::module_::import("numpy.ma").attr("MaskedArray"));
+}
+
 // An array that takes numbers over. To copy them is not to be left to NumPy, which lets go of the GIL, and does not
 // come back to it where a daemon thread has outlived the interpreter.
 template <class T>

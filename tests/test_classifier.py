@@ -585,3 +585,10 @@ def test_a_missing_label_is_named(labels: list[Any], row: int) -> None:
     for kind in kinds:
         with pytest.raises(ValueError, match=f"fit: the label of row {row} is missing"):
             TextClassifier(**QUICK).fit(["a", "b", "c"], kind)
+
+
+@pytest.mark.parametrize("labels", [["x", "y", "y"], [1, 2, 2], [[1], [2], [2]]])
+def test_a_masked_label_is_missing(labels: list[Any]) -> None:
+    masked = np.ma.array(labels, mask=np.reshape([False, True, False], np.shape(labels)))
+    with pytest.raises(ValueError, match="fit: the label of row 1 is missing"):
+        TextClassifier(**QUICK).fit(["a", "b", "c"], masked)

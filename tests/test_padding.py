@@ -179,6 +179,21 @@ def test_values_beyond_int64() -> None:
         embrow.pad_sequences([[1]], value=2**70)
 
 
+def test_masked_ids() -> None:
+    masked = np.ma.array([1, 2, 3], mask=[False, False, True])
+    message = "^pad_sequences: row 1 is masked at position 2; rows are sequences of int$"
+    for rows in ([[1], masked], [[1], masked.astype("u8")], np.ma.array([[1, 2, 3]] * 2, mask=[[0, 0, 0], [0, 0, 1]])):
+        with pytest.raises(TypeError, match=message):
+            embrow.pad_sequences(rows)
+    with pytest.raises(TypeError, match=r"^pad_sequences: values are masked at position 2; give integers, none of"):
+        embrow.pad_sequences((masked, np.array([0, 3])))
+    with pytest.raises(TypeError, match=r"^pad_sequences: offsets are masked at position 2; give integers, none of"):
+        embrow.pad_sequences((np.array([1, 2, 3]), masked))
+    for whole in (np.ma.array([1, 2]), np.ma.array([1, 2], mask=[False, False])):
+        assert embrow.pad_sequences([[3], whole]).tolist() == [[3, 0], [1, 2]]
+        assert embrow.pad_sequences((whole, np.array([0, 2]))).tolist() == [[1, 2]]
+
+
 def test_a_ragged_of_lists() -> None:
     assert embrow.pad_sequences(embrow.Ragged([1, 2, 3], [0, 2, 3])).tolist() == [[1, 2], [3, 0]]
 

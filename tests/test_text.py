@@ -159,6 +159,27 @@ def test_nulls(kind: str) -> None:
         vocab.encode(given_rows)
 
 
+@pytest.mark.parametrize("tokenizer", ["whitespace", str.split])
+@pytest.mark.parametrize("dtype", [str, bytes, object, np.dtypes.StringDType(), np.dtypes.StringDType(na_object=None)])
+def test_what_is_masked_is_null(tokenizer: Any, dtype: Any) -> None:
+    vocab = embrow.Vocab(["<pad>", "<unk>", "a", "b"], tokenizer=tokenizer)
+    texts = np.ma.array(np.array(["a", "b", "a b"], dtype), mask=[False, True, False])
+    assert vocab.encode(texts, nulls="empty").tolist() == [[2, 0], [0, 0], [2, 3]]
+    assert vocab.encode(texts[::2]).tolist() == [[2, 0], [2, 3]]
+    for call in (vocab.encode, embrow.TokenCounter(tokenizer=tokenizer).update):
+        with pytest.raises(TypeError, match="row 1 is None; drop it or pass nulls="):
+            call(texts)
+
+
+def test_masked_rows_of_tokens_and_tokens() -> None:
+    vocab = embrow.Vocab(["<pad>", "<unk>", "a", "b"])
+    rows_of_tokens = np.ma.array([["a"], ["b"], None], dtype=object, mask=[False, True, True])
+    assert vocab.encode(rows_of_tokens, nulls="empty").tolist() == [[2], [0], [0]]
+    assert embrow.Vocab(np.ma.array(["a", "b"]), unk_token=None).tokens == ["a", "b"]
+    with pytest.raises(TypeError, match="Vocab: token 1 is None"):
+        embrow.Vocab(np.ma.array(["a", "b"], mask=[False, True]))
+
+
 def test_columns_that_are_all_null_or_empty() -> None:
     pa = pytest.importorskip("pyarrow")
     pd = pytest.importorskip("pandas")

@@ -185,6 +185,9 @@ def test_decode() -> None:
     with pytest.raises(IndexError, match=re.escape(f"decode: id {2**64 - 1} at position 1 is outside a vocabulary")):
         vocab.decode(np.array([2, 2**64 - 1], np.uint64))
     assert vocab.decode(np.array([2], np.uint64)) == ["to"]
+    assert vocab.decode(np.ma.array([2, 3])) == ["to", "code"]
+    with pytest.raises(TypeError, match=r"^decode: ids are masked at position 1; give integers, none of them masked$"):
+        vocab.decode(np.ma.array([2, 3], mask=[False, True]))
     with pytest.raises(TypeError, match="decode: expected a sequence of int"):
         vocab.decode([[1.5]])
 

@@ -97,6 +97,15 @@ py::array array_from(PyObject* item, size_t row) {
     refuse(row, "is " + type_name(item));
 }
 
+// Raises for the first value of a row, an array, that is masked.
+void check_unmasked(py::handle array, size_t row) {
+    if (!is_masked_array(array)) return;
+    const py::array_t<bool, py::array::c_style> mask = py::module_::import("numpy.ma").attr("getmaskarray")(array);
+    const bool* const end = mask.data() + mask.size();
+    const bool* const masked = std::find(mask.data(), end, true);
+    if (masked != end) refuse(row, "is masked at position " + std::to_string(masked - mask.data()));
+}
+
 int64_t id_of(PyObject* item, size_t row, Py_ssize_t at) {
     const auto index = py::reinterpret_steal<py::object>(PyNumber_Index(item));
     if (!index) {
@@ -147,6 +156,7 @@ py::typing::Tuple<py::array_t<int64_t>, py::array_t<int64_t>> ragged_from_rows(c
                 refuse(row, "is " + type_name(item) + " of dtype " + std::string(py::str(array.attr("dtype"))) +
                                 " with " + std::to_string(array.ndim()) + " dimensions");
             }
+            check_unmasked(array, row);
             const auto ids = py::array_t<int64_t, py::array::c_style | py::array::forcecast>::ensure(array);
             if (!ids) throw py::error_already_set();
             if (array.dtype().kind() == 'u' && array.itemsize() == 8) {

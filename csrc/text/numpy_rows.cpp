@@ -6,6 +6,7 @@
 #include <cstring>
 #include <string>
 
+#include "bind.h"
 #include "text/python_rows.h"
 
 namespace py = pybind11;
@@ -83,6 +84,10 @@ bool read_numpy(py::handle texts, const text_rules& rules, borrowed_text& text) 
                               std::to_string(PyArray_NDIM(array)));
     }
     auto kept = py::reinterpret_borrow<py::object>(texts);
+    if (is_masked_array(texts)) {
+        read_objects(kept.attr("tolist")(), rules, text);  // None for what is masked
+        return true;
+    }
     switch (PyArray_TYPE(array)) {
         case NPY_OBJECT: {
             const auto items = py::reinterpret_steal<py::object>(PySequence_Tuple(texts.ptr()));

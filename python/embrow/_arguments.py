@@ -61,6 +61,18 @@ def check_token(role: str, token: object) -> None:
         raise TypeError(f"{role} is {token!r}; it is a str or None")
 
 
+def is_masked_array(value: object) -> bool:
+    """Whether a value is an array of numpy.ma, which is imported only for what may be one."""
+    return isinstance(value, np.ndarray) and type(value) is not np.ndarray and isinstance(value, np.ma.MaskedArray)
+
+
+def refuse_masked(what: str, array: Any) -> None:
+    """Raise TypeError for an array of ids some of which are masked, as those of numpy.ma may be."""
+    if is_masked_array(array) and array.mask.any():
+        at = int(np.ma.getmaskarray(array).argmax())
+        raise TypeError(f"{what} are masked at position {at}; give integers, none of them masked")
+
+
 def int_dtype(dtype: Any) -> np.dtype[Any]:
     """Return int32 or int64 from a name, a NumPy dtype or a torch dtype."""
     name = str(dtype).removeprefix("torch.") if type(dtype).__module__ == "torch" else np.dtype(dtype).name

@@ -9,6 +9,7 @@ import numpy as np
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import column_or_1d
 
+from embrow._arguments import is_masked_array
 from embrow._text import refuse_mapping
 
 _Array = np.ndarray[Any, Any]
@@ -61,6 +62,8 @@ def classes_of(y: Any, count: int) -> tuple[_Array, _Array]:
 
 def _missing_label(y: Any) -> int | None:
     """Return the first row without a label."""
+    if is_masked_array(y):
+        y = y.tolist()  # None for what is masked
     if isinstance(y, np.ndarray) and y.dtype.kind in "biuSU":
         return None
     labels = np.asarray(y, dtype=object)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Literal
 
+from embrow._arguments import is_masked_array
+
 Tokenizer = Literal["whitespace", "words"] | Callable[[str], list[str]]
 
 
@@ -77,9 +79,12 @@ def _with_none(texts: Any) -> Iterable[Any]:
             kind = type(texts).__name__
             raise ImportError(f"a callable tokenizer reads rows of {kind} with pip install pyarrow") from None
         texts = pyarrow.array(texts)
+    if is_masked_array(texts):
+        rows: list[Any] = texts.tolist()
+        return rows
     # Arrow's scalars are no str.
     if hasattr(texts, "to_pylist"):
-        rows: list[Any] = texts.to_pylist()
+        rows = texts.to_pylist()
         return rows
     # A Series or Index of pandas, whose nulls are None, NaN or pd.NA.
     if hasattr(texts, "isna"):

@@ -8,7 +8,7 @@ from typing import Any, Literal
 import numpy as np
 
 from embrow import _core
-from embrow._arguments import choice, int_dtype, integer, non_negative, positive
+from embrow._arguments import choice, int_dtype, integer, non_negative, positive, refuse_masked
 from embrow._tensors import is_tensor, lies_on_gpu, result_of, target_of
 from embrow._threads import resolve_num_threads
 from embrow.ragged import Ragged
@@ -61,7 +61,7 @@ def pad_sequences(
     ValueError
         offsets decrease, or do not run from 0 to len(values); `out` does not fit; an id does not fit `dtype`.
     TypeError
-        A row is no sequence of int; the message names it.
+        A row is no sequence of int, or an id is masked, as in an array of numpy.ma; the message names it.
 
     Examples
     --------
@@ -106,6 +106,7 @@ def _ragged(sequences: Any) -> tuple[Any, Any]:
             return sequences[0], sequences[1]
         values, offsets = (_to_numpy(part) if _is_array(part) else np.asarray(part) for part in sequences)
         for name, array in (("values", values), ("offsets", offsets)):
+            refuse_masked(f"pad_sequences: {name}", array)
             if array.dtype.kind not in "iu" and array.size:
                 raise TypeError(f"pad_sequences: {name} are {array.dtype}; they are integers")
         if values.dtype == np.uint64 and (beyond := np.flatnonzero(values > np.iinfo(np.int64).max)).size:

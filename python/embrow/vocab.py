@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from embrow import _core
-from embrow._arguments import check_token, choice, in_id_order
+from embrow._arguments import check_token, choice, in_id_order, refuse_masked
 from embrow._encoding import pad_arguments, padded_on_gpu, text_arguments
 from embrow._files import StrPath, written_atomically
 from embrow._tensors import check_device, import_torch, is_cpu, lies_on_gpu, result_of, target_of
@@ -311,7 +311,7 @@ class Vocab:
             The device of the tensor that is returned; implies ``return_tensors="pt"``. Default: that of `out`, else of
             ``to``.
         nulls : "error" or "empty"
-            What None is: a TypeError, or a row without tokens.
+            What None, or what is masked in a masked array, is: a TypeError, or a row without tokens.
         num_threads : int, optional
             Threads to share the work, at most; beyond four to a CPU, or 64 if that is more, no more are started. Any
             number gives the same result. Default: torch's setting when torch is loaded, else the CPUs this process may
@@ -421,6 +421,7 @@ class Vocab:
         IndexError
             An id is outside the vocabulary; the message names its position.
         """
+        refuse_masked("decode: ids", ids)
         array = np.asarray(ids)
         if array.size == 0:
             return []
