@@ -28,16 +28,16 @@ __device__ inline uint64_t first_bytes(uint64_t word, uint32_t count) {
     return count >= 8 ? word : word & ((uint64_t{1} << 8 * count) - 1);
 }
 
-__device__ inline uint64_t hash_key(uint64_t a, uint64_t b, const uint64_t (&seed)[2]) {
+__device__ inline uint64_t hash_words(uint64_t a, uint64_t b, const uint64_t (&seed)[2]) {
     return fold(a ^ seed[0], b ^ seed[1]);
 }
 
-__device__ inline uint64_t hash_text(const char* text, uint32_t size, const uint64_t (&seed)[2]) {
+__device__ inline uint64_t hash_long(const char* text, uint32_t size, const uint64_t (&seed)[2]) {
     uint64_t state = size;
     for (uint32_t i = 0; i + 16 < size; i += 16) {
         state = fold(load8(text + i) ^ seed[0], load8(text + i + 8) ^ seed[1] ^ state);
     }
-    return hash_key(load8(text + size - 16) ^ state, load8(text + size - 8), seed);
+    return hash_words(load8(text + size - 16) ^ state, load8(text + size - 8), seed);
 }
 
 // For texts of 8 bytes or more.
@@ -68,10 +68,10 @@ __device__ inline int32_t find_token(const device_table& table, const char* text
         const uint64_t low = first_bytes(load8(text), size);
         const uint64_t high = (size > 8 ? first_bytes(load8(text + 8), size - 8) : 0) | static_cast<uint64_t>(size)
                                                                                             << 56;
-        return probe(table, hash_key(low, high, table.seed),
+        return probe(table, hash_words(low, high, table.seed),
                      [&](const ulonglong2& key) { return key.x == low && key.y == high; });
     }
-    return probe(table, hash_text(text, size, table.seed), [&](const ulonglong2& key) {
+    return probe(table, hash_long(text, size, table.seed), [&](const ulonglong2& key) {
         return key.y == (token_key::long_mark << 56 | size) && same_text(table.arena + key.x, text, size);
     });
 }
