@@ -1,9 +1,8 @@
 // Tensors come as addresses and sizes: PyTorch is not linked, and building NumPy views would cost more than small
 // batches do. The caller has checked dtypes and shapes and holds the tensors.
-#include "gather/gather.h"
+#include "gather/gather_bind.h"
 
 #include <limits>
-#include <stdexcept>
 
 #include "bind.h"
 #include "gather/pool.h"
@@ -12,14 +11,6 @@ namespace embrow {
 namespace {
 
 namespace py = pybind11;
-
-void raise_bad_id(const std::optional<bad_id>& bad, int64_t rows) {
-    if (bad) throw py::index_error(bad_id_message(*bad, rows));
-}
-
-void raise_bad_bag_id(const std::optional<bad_id>& bad, int64_t rows) {
-    if (bad) throw std::runtime_error(bad_bag_id_message(*bad, rows));
-}
 
 void gather(uintptr_t table, int64_t rows, int64_t stride_bytes, size_t row_bytes, uintptr_t ids, size_t count,
             bool ids_are_int64, uintptr_t out, int threads) {

@@ -4,7 +4,7 @@
 #include <stdexcept>
 
 #include "bind.h"
-#include "gather/gather.h"
+#include "gather/gather_bind.h"
 
 namespace embrow {
 namespace {
@@ -36,8 +36,7 @@ void scatter(uintptr_t ids, size_t count, bool ids_are_int64, uintptr_t grads, i
              int64_t rows, size_t dim, element type, int64_t padding_idx, bool mean, table_state state, int threads) {
     const scatter_job job =
         make_job(ids, count, ids_are_int64, grads, grad_stride_bytes, out, rows, dim, type, padding_idx, mean, state);
-    const auto bad = run(job, threads, [&](int most_threads) { return scatter_rows(job, most_threads); });
-    if (bad) throw py::index_error(bad_id_message(*bad, rows));
+    raise_bad_id(run(job, threads, [&](int most_threads) { return scatter_rows(job, most_threads); }), rows);
 }
 
 void scatter_pooled(uintptr_t ids, size_t count, bool ids_are_int64, uintptr_t offsets, bool offsets_are_int64,
@@ -54,7 +53,7 @@ void scatter_pooled(uintptr_t ids, size_t count, bool ids_are_int64, uintptr_t o
     const auto bad = run(job, threads, [&](int most_threads) {
         return scatter_bags(job, which, mode, reinterpret_cast<const std::byte*>(weights), most_threads);
     });
-    if (bad) throw std::runtime_error(bad_bag_id_message(*bad, rows));
+    raise_bad_bag_id(bad, rows);
 }
 
 }  // namespace

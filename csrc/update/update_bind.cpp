@@ -4,7 +4,7 @@
 #include <type_traits>
 
 #include "bind.h"
-#include "gather/gather.h"
+#include "gather/gather_bind.h"
 
 namespace embrow {
 namespace {
@@ -40,7 +40,7 @@ class updated_table {
         job.grad_stride_bytes = grad_stride_bytes;
         job.scale = scale;
         job.numbers = {size, direct, eps, beta1, beta2, gain, decay, shrink};
-        raise(run(count, threads, [&](int allowed) { return update_rows(job, allowed); }));
+        raise_bad_id(run(count, threads, [&](int allowed) { return update_rows(job, allowed); }), job.rows);
         if (job.row_steps != nullptr) clock_.advance(job.numbers);
     }
 
@@ -48,7 +48,7 @@ class updated_table {
         update_job job = now();
         job.ids = ids_of(ids, count, ids_are_int64);
         const caught_up result = run(count, threads, [&](int allowed) { return catch_up_ids(job, allowed); });
-        raise(result.bad);
+        raise_bad_id(result.bad, job.rows);
         return result.rows;
     }
 
@@ -78,10 +78,6 @@ class updated_table {
         if (count * job_.dim * element_bytes(job_.type) < gil_bytes) return work(1);
         const released_gil released;
         return work(threads);
-    }
-
-    void raise(const std::optional<bad_id>& bad) const {
-        if (bad) throw py::index_error(bad_id_message(*bad, job_.rows));
     }
 
     update_job job_;
