@@ -113,29 +113,20 @@ class _Reader:
             self._whole = np.empty(count, self._array.dtype)
         items = self._whole[:count]
         raw = memoryview(items.view(np.uint8).data) if count else memoryview(b"")
-        got = 0
-        while got < len(raw):
-            if self._window.size == 0:
-                self._fill(got)
-                continue
-            with self._window.view() as held:
-                part = min(len(held), len(raw) - got)
-                raw[got : got + part] = held[:part]
-            self._window.use(part)
-            got += part
-        self._at += got
+        self._window.read_into(raw, self._fill)
+        self._at += len(raw)
         if self._array.bfloat16:
             return (items.astype(np.uint32) << 16).view(np.float32)
         return items
 
-    def _fill(self, got: int) -> None:
+    def _fill(self, moved: int) -> None:
         array = self._array
-        item = (self._at + got - array.start) // array.dtype.itemsize
+        at = self._at + moved
+        item = (at - array.start) // array.dtype.itemsize
         token = item % array.rows if array.fortran else item // array.dim
         if self._window.last:
             raise EOFError(
-                f"the file ends at byte {self._at + got}, in token {token}; its header declares "
-                f"{array.rows} rows of {array.dim}"
+                f"the file ends at byte {at}, in token {token}; its header declares {array.rows} rows of {array.dim}"
             )
         self._window.fill(f"in token {token}")
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from embrow._compression import Source
 from embrow._progress import Progress
 
@@ -60,3 +62,14 @@ class Window:
 
     def view(self) -> memoryview:
         return self._left[:]
+
+    def read_into(self, out: memoryview, fill: Callable[[int], None]) -> None:
+        """Move the next bytes to all of `out`; with none left, `fill` is told how many were moved and fills."""
+        moved = 0
+        while moved < len(out):
+            if self.size == 0:
+                fill(moved)
+            with self._left[: len(out) - moved] as part:
+                out[moved : moved + len(part)] = part
+                moved += len(part)
+                self.use(len(part))

@@ -72,12 +72,13 @@ class Stream:
                 f"{self.source.total} bytes: it ends {self.place(end)}"
             )
 
-    def fill(self) -> None:
-        """Read more behind what the window holds."""
+    def fill(self, moved: int = 0) -> None:
+        """Read more behind what the window holds; `moved` bytes were taken from it that do not count as used yet."""
+        at = self.offset + moved
         if self.window.last:
-            end = self.offset + self.window.size
+            end = at + self.window.size
             raise EOFError(f"the file ends at byte {end}, {self.place(end)}")
-        self.window.fill(self.place())
+        self.window.fill(self.place(at))
 
     def use(self, size: int) -> None:
         self.window.use(size)
@@ -96,15 +97,8 @@ class Stream:
         return struct.unpack("<" + layout, self.take(struct.calcsize("<" + layout)))
 
     def read_into(self, out: memoryview) -> None:
-        got = 0
-        while got < len(out):
-            if self.window.size == 0:
-                self.fill()
-            with self.window.view() as held:
-                part = min(len(held), len(out) - got)
-                out[got : got + part] = held[:part]
-            self.use(part)
-            got += part
+        self.window.read_into(out, self.fill)
+        self.offset += len(out)
 
     def rows(self, rows: int, row_bytes: int) -> Bytes:
         """Return the next rows of bytes, shape (rows, row_bytes); memory grows with what a file read in order holds."""
