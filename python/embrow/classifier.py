@@ -29,7 +29,7 @@ from embrow._classifier_file import read_model, write_model
 from embrow._encoding import padded_here, text_arguments
 from embrow._labelled_rows import checked_texts, classes_of, taken
 from embrow.counter import TokenCounter
-from embrow.model import TextModel
+from embrow.model import TextModel, tokens_read
 from embrow.training import History, Rows, Settings, fit_model, labels_of, probabilities_of, score_rows, threads
 from embrow.vectors import Coverage, embedding_matrix
 from embrow.vectors._matrix import POLICIES
@@ -349,7 +349,7 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     def _scores(self, X: Any, action: str) -> torch.Tensor:
         check_is_fitted(self, "model_")
         # The next fit, or one that failed, may have been given others.
-        length = self._width if self.model_.pooling == "flatten" else self._max_length
+        length = tokens_read(self.model_.pooling, self._width, self._max_length)
         with threads(self.num_threads):
             ids = _ids(self.vocab_, checked_texts(X, action), length, self.num_threads, action)
             return score_rows(self.model_, torch.from_numpy(ids))
@@ -441,9 +441,9 @@ def _encode_parts(given: SimpleNamespace, texts: Any, kept: _Array, held: _Array
     ids = _ids(vocab, train_texts, given.max_length, given.num_threads, "fit")
     if ids.shape[1] == 0:
         raise ValueError("fit: every text is empty; at least one must have a token")
-    columns = ids.shape[1] if given.pooling == "flatten" else given.max_length
+    length = tokens_read(given.pooling, ids.shape[1], given.max_length)
     held_texts = taken(texts, held) if len(held) else []
-    return vocab, ids, _ids(vocab, held_texts, columns, given.num_threads, "fit")
+    return vocab, ids, _ids(vocab, held_texts, length, given.num_threads, "fit")
 
 
 def _ids(vocab: Vocab, texts: Any, length: int | None, num_threads: int | None, action: str) -> _Array:

@@ -15,6 +15,7 @@ import torch
 
 from embrow.classifier import check_dim, resolve_device
 from embrow.data import LabelledTexts
+from embrow.model import tokens_read
 from embrow.training import Rows, Settings, fit_model, labels_of, score_rows
 from embrow.vectors import embedding_matrix, load_vectors
 from embrow.vocab import Vocab
@@ -153,8 +154,8 @@ class _Run:
         ids = self.vocab.encode(train.texts, max_length=options.max_length, num_threads=options.num_threads)
         if ids.shape[1] == 0:
             raise ValueError(f"{train.name}: every text is empty; at least one must have a token")
-        columns = ids.shape[1] if options.settings.pooling == "flatten" else options.max_length
-        test_ids = self.vocab.encode(test.texts, max_length=columns, num_threads=options.num_threads)
+        length = tokens_read(options.settings.pooling, ids.shape[1], options.max_length)
+        test_ids = self.vocab.encode(test.texts, max_length=length, num_threads=options.num_threads)
         self.encode_seconds = time.perf_counter() - started
         self.train, self.test = self._rows(ids, train.labels), self._rows(test_ids, test.labels)
 

@@ -10,6 +10,14 @@ from embrow.nn import Embedding
 POOLINGS = ("flatten", "mean", "max")
 
 
+def tokens_read(pooling: str, width: int, max_length: int | None) -> int | None:
+    """Return how many tokens of a text a model reads that is trained on `width` columns, None for all.
+
+    With "flatten" each column has weights of its own, so there are none for a column beyond those.
+    """
+    return width if pooling == "flatten" else max_length
+
+
 class TextModel(nn.Module):
     """Embedding, pooling and one Linear layer.
 
