@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import pytest
 import torch
 from torch import Tensor
+
+Layer = TypeVar("Layer", bound=torch.nn.Module)
 
 # Settings of a lookup that are of other types than they are said to be.
 OTHER_TYPES: list[dict[str, Any]] = [
@@ -22,6 +24,13 @@ OTHER_TYPES: list[dict[str, Any]] = [
     {"scale_grad_by_freq": 1},
     {"scale_grad_by_freq": "no"},
 ]
+
+
+def twins(kind: type[Layer], rows: int = 10, dim: int = 4, **settings: Any) -> tuple[Layer, Any]:
+    """Return a layer of ours, and PyTorch's with the same weights."""
+    ours, theirs = kind(rows, dim, **settings), kind.__base__(rows, dim, **settings)
+    theirs.load_state_dict(ours.state_dict())
+    return ours, theirs
 
 
 def raises_as(theirs: Callable[[], Any], ours: Callable[[], Any]) -> str:
@@ -63,3 +72,15 @@ def counted(monkeypatch: pytest.MonkeyPatch, module: Any, *names: str) -> list[s
 
         monkeypatch.setattr(module, name, count)
     return calls
+
+
+class Watch(torch.utils._python_dispatch.TorchDispatchMode):
+    """Keeps the names of the operators that are called."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: list[str] = []
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        self.seen.append(str(func))
+        return func(*args, **(kwargs or {}))

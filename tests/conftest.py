@@ -27,6 +27,25 @@ def variant(request: pytest.FixtureRequest) -> Iterator[str]:
     _core.use_variant("")
 
 
+@pytest.fixture(params=[1, 2, 5])
+def threads(request: pytest.FixtureRequest) -> Iterator[int]:
+    """Run the test once with each of these numbers of threads."""
+    torch = pytest.importorskip("torch")
+    before = torch.get_num_threads()
+    torch.set_num_threads(request.param)
+    yield request.param
+    torch.set_num_threads(before)
+
+
+@pytest.fixture
+def float64_reference() -> Iterator[None]:
+    """Make tensors of Python's numbers, as reference.py returns them, float64."""
+    torch = pytest.importorskip("torch")
+    torch.set_default_dtype(torch.float64)
+    yield
+    torch.set_default_dtype(torch.float32)
+
+
 @pytest.fixture
 def kernels_look_up_few(monkeypatch: pytest.MonkeyPatch) -> None:
     """Leave lookups of few rows to the kernels, too, which otherwise PyTorch's operator serves."""

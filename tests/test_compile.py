@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 import embrow.functional as F
+from beside_torch import twins
 from embrow import optim
 from embrow.nn import Embedding, EmbeddingBag
 from sparse_training import Model, assert_same, batches
@@ -43,11 +44,6 @@ def recorded(function: Callable[..., Any], graphs: list[torch.fx.GraphModule]) -
         return torch._dynamo.lookup_backend("aot_eager")(graph, inputs)  # type: ignore[no-any-return]
 
     return torch.compile(function, backend=keep, fullgraph=True)  # type: ignore[no-any-return]
-
-
-def twins(kind: Any, **settings: Any) -> tuple[torch.nn.Module, torch.nn.Module]:
-    ours = kind(10, 4, **settings)
-    return ours, ours.__class__.__base__.from_pretrained(ours.weight.detach().clone(), False, **settings)
 
 
 @holds_ours

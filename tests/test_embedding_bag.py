@@ -17,7 +17,7 @@ from torch.autograd import forward_ad
 from torch.fx.experimental.proxy_tensor import make_fx
 
 import embrow.functional as F
-from beside_torch import OTHER_TYPES, behaves_as, counted, raises_as
+from beside_torch import OTHER_TYPES, Watch, behaves_as, counted, raises_as, twins
 from embrow import _core
 from embrow.nn import EmbeddingBag
 
@@ -30,13 +30,6 @@ OFFSETS = torch.tensor([0, 3, 3, 7])
 def kernel_calls(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Names of our kernels in the order they were called."""
     return counted(monkeypatch, _core, "pool_bags", "scatter_bags")
-
-
-def twins(rows: int = 10, dim: int = 4, **settings: Any) -> tuple[EmbeddingBag, torch.nn.EmbeddingBag]:
-    ours = EmbeddingBag(rows, dim, **settings)
-    theirs = torch.nn.EmbeddingBag(rows, dim, **settings)
-    theirs.load_state_dict(ours.state_dict())
-    return ours, theirs
 
 
 SETTINGS: list[dict[str, Any]] = [
@@ -61,7 +54,7 @@ SETTINGS: list[dict[str, Any]] = [
 def test_forward_and_gradient_are_torch_s(
     settings: dict[str, Any], id_type: torch.dtype, kernel_calls: list[str]
 ) -> None:
-    ours, theirs = twins(**settings)
+    ours, theirs = twins(EmbeddingBag, **settings)
     ids, offsets = IDS.to(id_type), OFFSETS.to(id_type)
     version = ours.weight._version
     found, expected = ours(ids, offsets), theirs(ids, offsets)
@@ -92,7 +85,7 @@ def test_scale_grad_by_freq_is_that_of_single_rows(mode: str) -> None:
 @pytest.mark.parametrize("sparse", [False, True])
 @pytest.mark.parametrize("padding_idx", [None, 2])
 def test_weights_are_trained_as_torch_s(sparse: bool, padding_idx: int | None) -> None:
-    ours, theirs = twins(mode="sum", sparse=sparse, padding_idx=padding_idx)
+    ours, theirs = twins(EmbeddingBag, mode="sum", sparse=sparse, padding_idx=padding_idx)
     for frozen in (False, True):
         grads = []
         for layer in (ours, theirs):
@@ -221,7 +214,7 @@ def test_copies_are_whole_and_their_own(copied: Callable[[EmbeddingBag], Embeddi
 
 
 def test_share_memory_and_state_dict() -> None:
-    ours, theirs = twins()
+    ours, theirs = twins(EmbeddingBag)
     ours.share_memory()
     assert ours.weight.is_shared()
     torch.testing.assert_close(ours(IDS, OFFSETS), theirs(IDS, OFFSETS))
@@ -245,7 +238,7 @@ def test_default_devices_do_not_reach_the_backward_pass() -> None:
 
 
 def test_autocast_keeps_float32() -> None:
-    ours, theirs = twins()
+    ours, theirs = twins(EmbeddingBag)
     for layer in (ours, theirs):
         with torch.autocast("cpu", dtype=torch.bfloat16):
             out = layer(IDS, OFFSETS)
@@ -351,16 +344,6 @@ def test_subclasses_are_left_to_torch(place: int, kernel_calls: list[str]) -> No
     assert not kernel_calls
 
 
-class Watch(torch.utils._python_dispatch.TorchDispatchMode):
-    def __init__(self) -> None:
-        super().__init__()
-        self.seen: list[str] = []
-
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        self.seen.append(str(func))
-        return func(*args, **(kwargs or {}))
-
-
 def test_modes_see_torch_s_operator(kernel_calls: list[str]) -> None:
     layer = EmbeddingBag(10, 2)
     with Watch() as watch:
@@ -421,7 +404,7 @@ def test_the_function_scripts() -> None:
 @pytest.mark.parametrize("settings", [{}, {"mode": "sum"}, {"mode": "max", "padding_idx": 1}], ids=str)
 def test_compile_fullgraph(backend: str, settings: dict[str, Any]) -> None:
     torch._dynamo.reset()
-    ours, theirs = twins(**settings)
+    ours, theirs = twins(EmbeddingBag, **settings)
     found = torch.compile(ours, backend=backend, fullgraph=True)(IDS, OFFSETS)
     expected = theirs(IDS, OFFSETS)
     torch.testing.assert_close(found, expected)
@@ -466,7 +449,7 @@ def test_forward_mode_is_refused_as_by_torch() -> None:
 def test_no_bags_have_a_gradient_of_zeros(mode: str, weighted: bool) -> None:
     nothing = torch.empty(0, dtype=torch.long)
     weights = torch.empty(0, requires_grad=True) if weighted else None
-    for layer in twins(5, 3, mode=mode, include_last_offset=True):
+    for layer in twins(EmbeddingBag, 5, 3, mode=mode, include_last_offset=True):
         out = layer(nothing, torch.tensor([0]), per_sample_weights=weights)
         assert out.shape == (0, 3)
         out.sum().backward()

@@ -30,14 +30,6 @@ def lookup(request: pytest.FixtureRequest) -> Lookup:
     return found
 
 
-@pytest.fixture(params=[1, 2, 5])
-def threads(request: pytest.FixtureRequest) -> int:
-    before = torch.get_num_threads()
-    torch.set_num_threads(request.param)
-    request.addfinalizer(lambda: torch.set_num_threads(before))
-    return int(request.param)
-
-
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("dim", [0, 1, 3, 7, 8, 9, 15, 16, 17, 31, 32, 33, 63, 64, 65, 100, 300, 1000])
 def test_every_width_equals_the_reference(lookup: Lookup, dim: int, dtype: torch.dtype) -> None:

@@ -20,7 +20,7 @@ from torch.fx.experimental.proxy_tensor import make_fx
 
 import embrow.functional as F
 import embrow.nn
-from beside_torch import OTHER_TYPES, behaves_as, counted, raises_as
+from beside_torch import OTHER_TYPES, Watch, behaves_as, counted, raises_as, twins
 from embrow import _core
 from embrow.nn import Embedding
 
@@ -44,13 +44,6 @@ def torch_looks_up_few(few_rows: None, monkeypatch: pytest.MonkeyPatch) -> None:
 def kernel_calls(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Names of our kernels in the order they were called."""
     return counted(monkeypatch, _core, "gather_rows", "scatter_rows")
-
-
-def twins(rows: int = 10, dim: int = 4, **settings: Any) -> tuple[Embedding, torch.nn.Embedding]:
-    ours = Embedding(rows, dim, **settings)
-    theirs = torch.nn.Embedding(rows, dim, **settings)
-    theirs.load_state_dict(ours.state_dict())
-    return ours, theirs
 
 
 # The layer
@@ -78,7 +71,7 @@ def twins(rows: int = 10, dim: int = 4, **settings: Any) -> tuple[Embedding, tor
 )
 @pytest.mark.parametrize("id_type", [torch.int32, torch.int64])
 def test_forward_and_gradient_are_torch_s(settings: dict[str, Any], id_type: torch.dtype) -> None:
-    ours, theirs = twins(**settings)
+    ours, theirs = twins(Embedding, **settings)
     ids = torch.tensor([[1, 2, 2, 9], [3, 1, 1, 0]], dtype=id_type)
     version = ours.weight._version
     found, expected = ours(ids), theirs(ids)
@@ -165,7 +158,7 @@ def test_from_vectors(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_state_dict_goes_both_ways() -> None:
-    ours, theirs = twins()
+    ours, theirs = twins(Embedding)
     with torch.no_grad():
         theirs.weight.add_(1)
     assert not ours.load_state_dict(theirs.state_dict()).missing_keys
@@ -229,7 +222,7 @@ def test_tied_weights_add_their_gradients() -> None:
 
 
 def test_backward_twice_accumulates() -> None:
-    ours, theirs = twins()
+    ours, theirs = twins(Embedding)
     for layer in (ours, theirs):
         for ids in ([1, 1], [1, 3]):
             layer(torch.tensor(ids)).sum().backward()
@@ -265,7 +258,7 @@ def test_the_weight_may_change_before_backward() -> None:
 
 
 def test_the_result_may_be_changed_in_place() -> None:
-    ours, theirs = twins()
+    ours, theirs = twins(Embedding)
     for layer in (ours, theirs):
         layer(torch.tensor([1, 2])).mul_(3).sum().backward()
     assert torch.equal(ours.weight.grad, theirs.weight.grad)  # type: ignore[arg-type]
@@ -556,16 +549,6 @@ class Marked(Tensor):
     pass
 
 
-class Watch(torch.utils._python_dispatch.TorchDispatchMode):
-    def __init__(self) -> None:
-        super().__init__()
-        self.seen: list[str] = []
-
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        self.seen.append(str(func))
-        return func(*args, **(kwargs or {}))
-
-
 class WatchFunctions(torch.overrides.TorchFunctionMode):
     def __init__(self) -> None:
         super().__init__()
@@ -709,7 +692,7 @@ def test_the_function_scripts_with_out() -> None:
 @pytest.mark.parametrize("settings", [{}, {"padding_idx": 1}, {"scale_grad_by_freq": True}], ids=str)
 def test_compile_fullgraph(backend: str, settings: dict[str, Any]) -> None:
     torch._dynamo.reset()
-    ours, theirs = twins(**settings)
+    ours, theirs = twins(Embedding, **settings)
     ids = torch.tensor([[1, 2], [2, 9]])
     found = torch.compile(ours, backend=backend, fullgraph=True)(ids)
     expected = theirs(ids)
@@ -773,7 +756,7 @@ def test_forward_mode() -> None:
 
 def test_tangents_of_a_gradient_are_kept() -> None:
     tangents = []
-    for layer in twins(1000, 4):
+    for layer in twins(Embedding, 1000, 4):
         rows = layer(torch.arange(500) % 7)
         with forward_ad.dual_level():
             dual = forward_ad.make_dual(torch.ones_like(rows), torch.full_like(rows, 2.0))

@@ -12,21 +12,11 @@ from torch import Tensor
 import embrow.functional as F
 import reference
 from embrow import _core
+from rounding import EPS, SUM_EPS
 
-pytestmark = pytest.mark.usefixtures("variant")
+pytestmark = pytest.mark.usefixtures("variant", "float64_reference")
 
 MODES = ["sum", "mean", "max"]
-EPS = {torch.float32: 2.0**-24, torch.float64: 2.0**-53, torch.bfloat16: 2.0**-9, torch.float16: 2.0**-11}
-# Terms are added in float32 unless they are float64.
-SUM_EPS = {torch.float32: 2.0**-24, torch.float64: 2.0**-53, torch.bfloat16: 2.0**-24, torch.float16: 2.0**-24}
-
-
-@pytest.fixture(params=[1, 2, 5])
-def threads(request: pytest.FixtureRequest) -> int:
-    before = torch.get_num_threads()
-    torch.set_num_threads(request.param)
-    request.addfinalizer(lambda: torch.set_num_threads(before))
-    return int(request.param)
 
 
 def ragged(lengths: list[int], rows: int, id_type: torch.dtype = torch.int64) -> tuple[list[list[int]], Tensor, Tensor]:
@@ -80,13 +70,6 @@ def check(
         budget = 2 * eps * exact.abs() + (len(ids) + dim) * sum_eps * size.abs()
         budget += 2.0**-25 if table.dtype == torch.float16 else 0  # half the smallest subnormal
         assert ((result.double().reshape(-1) - exact).abs() <= budget).all()
-
-
-@pytest.fixture(autouse=True)
-def float64_reference() -> Any:
-    torch.set_default_dtype(torch.float64)
-    yield
-    torch.set_default_dtype(torch.float32)
 
 
 @pytest.mark.parametrize("mode", MODES)

@@ -13,12 +13,9 @@ from torch import Tensor
 import embrow.functional as F
 import reference
 from embrow import _core
+from rounding import EPS, SUM_EPS
 
-pytestmark = pytest.mark.usefixtures("variant", "kernels_look_up_few")
-
-EPS = {torch.float32: 2.0**-24, torch.float64: 2.0**-53, torch.bfloat16: 2.0**-9, torch.float16: 2.0**-11}
-# Terms are added in float32 unless they are float64.
-SUM_EPS = {torch.float32: 2.0**-24, torch.float64: 2.0**-53, torch.bfloat16: 2.0**-24, torch.float16: 2.0**-24}
+pytestmark = pytest.mark.usefixtures("variant", "kernels_look_up_few", "float64_reference")
 
 
 def table_grad(ids: Tensor, grads: Tensor, rows: int, **settings: Any) -> Tensor:
@@ -41,13 +38,6 @@ def check(ids: Tensor, grads: Tensor, rows: int, **settings: Any) -> None:
         budget += 2.0**-25  # half the smallest subnormal
     assert found.dtype == grads.dtype
     assert ((found.double() - expected.reshape(rows, dim)).abs() <= budget.reshape(rows, dim)).all()
-
-
-@pytest.fixture(autouse=True)
-def float64_reference() -> Any:
-    torch.set_default_dtype(torch.float64)
-    yield
-    torch.set_default_dtype(torch.float32)
 
 
 @pytest.fixture
