@@ -151,5 +151,4 @@ def _raise_unknown(rows: _core.PackedRows, text: Any, offsets: Any, at: int) -> 
     row = int(np.searchsorted(offsets, at, side="right")) - 1
     before = text[offsets[row] : at].tobytes().decode()
     token = text[at : offsets[row + 1]].tobytes().decode().split(maxsplit=1)[0]
-    shown_bytes = 64
-    rows.raise_unknown(row, len(before.split()), token.encode()[:shown_bytes])
+    rows.raise_unknown(row, len(before.split()), token.encode())
