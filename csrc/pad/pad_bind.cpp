@@ -124,6 +124,44 @@ int64_t id_of(PyObject* item, size_t row, Py_ssize_t at) {
     return id;
 }
 
+void append_ints(PyObject* list, size_t row, std::vector<int64_t>& values) {
+    // An item's __index__ may run anything, also what changes the list.
+    for (Py_ssize_t at = 0; at < PySequence_Fast_GET_SIZE(list); ++at) {
+        PyObject* const id = PySequence_Fast_GET_ITEM(list, at);
+        // An int below 2**30 is one digit of CPython's; the general way costs several times as much.
+        int overflow = 0;
+        if (PyLong_CheckExact(id)) {
+            const long long found = PyLong_AsLongLongAndOverflow(id, &overflow);
+            if (!overflow) {
+                values.push_back(found);
+                continue;
+            }
+        }
+        const auto held = py::reinterpret_borrow<py::object>(id);
+        values.push_back(id_of(held.ptr(), row, at));
+    }
+}
+
+void append_array(PyObject* item, size_t row, std::vector<int64_t>& values) {
+    const py::array array = array_from(item, row);
+    const char kind = array.dtype().kind();
+    if (array.ndim() != 1 || !(kind == 'i' || kind == 'u' || (array.size() == 0 && kind == 'f'))) {
+        refuse(row, "is " + type_name(item) + " of dtype " + std::string(py::str(array.attr("dtype"))) + " with " +
+                        std::to_string(array.ndim()) + " dimensions");
+    }
+    check_unmasked(array, row);
+    const auto ids = py::array_t<int64_t, py::array::c_style | py::array::forcecast>::ensure(array);
+    if (!ids) throw py::error_already_set();
+    if (kind == 'u' && array.itemsize() == 8) {
+        const int64_t* const end = ids.data() + ids.size();
+        const int64_t* const beyond = std::find_if(ids.data(), end, [](int64_t id) { return id < 0; });
+        if (beyond != end) {
+            refuse_beyond("int64", row, beyond - ids.data(), std::to_string(static_cast<uint64_t>(*beyond)));
+        }
+    }
+    values.insert(values.end(), ids.data(), ids.data() + ids.size());
+}
+
 py::typing::Tuple<py::array_t<int64_t>, py::array_t<int64_t>> ragged_from_rows(const py::object& sequences) {
     const auto rows = py::reinterpret_steal<py::object>(PySequence_Tuple(sequences.ptr()));
     if (!rows) throw py::error_already_set();
@@ -134,39 +172,9 @@ py::typing::Tuple<py::array_t<int64_t>, py::array_t<int64_t>> ragged_from_rows(c
     for (size_t row = 0; row < count; ++row) {
         PyObject* const item = PyTuple_GET_ITEM(rows.ptr(), static_cast<Py_ssize_t>(row));
         if (PyList_Check(item) || PyTuple_Check(item)) {
-            // An item's __index__ may run anything, also what changes the list.
-            for (Py_ssize_t at = 0; at < PySequence_Fast_GET_SIZE(item); ++at) {
-                PyObject* const id = PySequence_Fast_GET_ITEM(item, at);
-                // An int below 2**30 is one digit of CPython's; the general way costs several times as much.
-                int overflow = 0;
-                if (PyLong_CheckExact(id)) {
-                    const long long found = PyLong_AsLongLongAndOverflow(id, &overflow);
-                    if (!overflow) {
-                        values.push_back(found);
-                        continue;
-                    }
-                }
-                const auto held = py::reinterpret_borrow<py::object>(id);
-                values.push_back(id_of(held.ptr(), row, at));
-            }
+            append_ints(item, row, values);
         } else {
-            const py::array array = array_from(item, row);
-            if (array.ndim() != 1 || !(array.dtype().kind() == 'i' || array.dtype().kind() == 'u' ||
-                                       (array.size() == 0 && array.dtype().kind() == 'f'))) {
-                refuse(row, "is " + type_name(item) + " of dtype " + std::string(py::str(array.attr("dtype"))) +
-                                " with " + std::to_string(array.ndim()) + " dimensions");
-            }
-            check_unmasked(array, row);
-            const auto ids = py::array_t<int64_t, py::array::c_style | py::array::forcecast>::ensure(array);
-            if (!ids) throw py::error_already_set();
-            if (array.dtype().kind() == 'u' && array.itemsize() == 8) {
-                const int64_t* const end = ids.data() + ids.size();
-                const int64_t* const beyond = std::find_if(ids.data(), end, [](int64_t id) { return id < 0; });
-                if (beyond != end) {
-                    refuse_beyond("int64", row, beyond - ids.data(), std::to_string(static_cast<uint64_t>(*beyond)));
-                }
-            }
-            values.insert(values.end(), ids.data(), ids.data() + ids.size());
+            append_array(item, row, values);
         }
         offsets.push_back(static_cast<int64_t>(values.size()));
     }
