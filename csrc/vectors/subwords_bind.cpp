@@ -1,3 +1,4 @@
+// The bindings of subwords: Ngrams, DictionaryReader, vectors_add_rows.
 #include <algorithm>
 #include <optional>
 #include <tuple>
@@ -98,7 +99,7 @@ class ngrams {
         std::vector<int64_t> offsets{0};
         std::vector<int64_t> all;
         {
-            const released_gil unlocked;
+            const released_gil released;
             append_all(bytes, ends, offsets, all, threads);
         }
         return {array_of(std::move(offsets)), array_of(std::move(all))};
@@ -150,7 +151,7 @@ class dictionary_reader {
 
     size_t feed(const py::buffer& window, bool last) {
         const held_bytes held(window);
-        const released_gil unlocked;
+        const released_gil released;
         return parser_->feed(held.bytes(), last);
     }
 
@@ -185,7 +186,7 @@ void add_table_rows(packed<float> sums, const packed<float>& table, const packed
     float* const to = sums.mutable_data();
     const std::span bounds(offsets.data(), static_cast<size_t>(offsets.size()));
     const auto dim = static_cast<size_t>(sums.shape(1));
-    const released_gil unlocked;
+    const released_gil released;
     add_rows(to, dim, table.data(), bounds, id, threads);
 }
 

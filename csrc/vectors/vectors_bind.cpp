@@ -1,3 +1,4 @@
+// The bindings of vectors: RowReader, and what writes and finds rows.
 #include <cerrno>
 #include <cstring>
 #include <system_error>
@@ -48,7 +49,7 @@ class row_reader {
 
     size_t feed(const py::buffer& window, bool last, int threads) {
         const held_bytes held(window);
-        const released_gil unlocked;
+        const released_gil released;
         return parser_->feed(held.bytes(), last, threads);
     }
 
@@ -82,32 +83,17 @@ class row_reader {
 template <class T>
 using rows_of = py::array_t<T, py::array::c_style>;
 
-void check_rows(const py::array& weight, const py::typing::List<py::str>& tokens) {
+// Rows as a file of vectors has them, each by append(out, token, row, dim).
+template <class T, void append(std::string&, std::string_view, const T*, size_t)>
+py::bytes file_rows(const py::typing::List<py::str>& tokens, const rows_of<T>& weight) {
     if (weight.ndim() != 2 || static_cast<size_t>(weight.shape(0)) != tokens.size()) {
         throw py::value_error("weight must have one row for each token");
     }
-}
-
-py::bytes binary_rows(const py::typing::List<py::str>& tokens, const rows_of<float>& weight) {
-    check_rows(weight, tokens);
-    std::string out;
-    const auto dim = static_cast<size_t>(weight.shape(1));
-    const float* row = weight.data();
-    for (const py::handle token : tokens) {
-        with_utf8(token, [&](std::string_view bytes) { append_binary_row(out, bytes, row, dim); });
-        row += dim;
-    }
-    return out;
-}
-
-template <class T>
-py::bytes decimal_rows(const py::typing::List<py::str>& tokens, const rows_of<T>& weight) {
-    check_rows(weight, tokens);
     std::string out;
     const auto dim = static_cast<size_t>(weight.shape(1));
     const T* row = weight.data();
     for (const py::handle token : tokens) {
-        with_utf8(token, [&](std::string_view bytes) { append_text_row(out, bytes, row, dim); });
+        with_utf8(token, [&](std::string_view bytes) { append(out, bytes, row, dim); });
         row += dim;
     }
     return out;
@@ -131,7 +117,7 @@ py::array_t<int64_t> find_tokens(int descriptor, const rows_of<uint64_t>& seed, 
     py::array_t<int64_t> ids(static_cast<py::ssize_t>(texts.size()));
     int64_t* const out = ids.mutable_data();
     {
-        const released_gil unlocked;
+        const released_gil released;
         find_in_file(file, texts, out);
     }
     return ids;
@@ -144,7 +130,7 @@ void read_rows_at(int descriptor, uint64_t begin, const rows_of<int64_t>& rows, 
     const std::span<const int64_t> numbers(rows.data(), static_cast<size_t>(rows.size()));
     auto* const to = static_cast<std::byte*>(out.mutable_data());
     const auto row_bytes = static_cast<size_t>(out.shape(1) * out.itemsize());
-    const released_gil unlocked;
+    const released_gil released;
     read_rows(descriptor, begin, row_bytes, numbers, to, threads);
 }
 
@@ -164,7 +150,7 @@ void fill_oov(rows_of<float> weight, const std::vector<int64_t>& rows, const py:
         if (row < 0 || row >= weight.shape(0)) throw py::index_error("fill_oov: no row " + std::to_string(row));
     }
     float* const data = weight.mutable_data();
-    const released_gil unlocked;
+    const released_gil released;
     constexpr size_t grain = 256;
     parallel_for(threads, task_count(rows.size(), grain), [&](size_t task) {
         for (size_t i = task * grain; i < std::min(rows.size(), (task + 1) * grain); ++i) {
@@ -205,9 +191,10 @@ void bind_vectors(py::module_& m) {
         .def_property_readonly("kept", [](const row_reader& r) { return r.store().kept(); })
         .def_property_readonly("duplicates", [](const row_reader& r) { return r.store().duplicates(); })
         .def_property_readonly("bad_utf8", [](const row_reader& r) { return r.store().bad_utf8_tokens(); });
-    m.def("vectors_binary_rows", &binary_rows, py::arg("tokens"), py::arg("weight").noconvert());
-    m.def("vectors_text_rows", &decimal_rows<float>, py::arg("tokens"), py::arg("weight").noconvert());
-    m.def("vectors_text_rows", &decimal_rows<double>, py::arg("tokens"), py::arg("weight").noconvert());
+    m.def("vectors_binary_rows", &file_rows<float, append_binary_row>, py::arg("tokens"),
+          py::arg("weight").noconvert());
+    m.def("vectors_text_rows", &file_rows<float, append_text_row>, py::arg("tokens"), py::arg("weight").noconvert());
+    m.def("vectors_text_rows", &file_rows<double, append_text_row>, py::arg("tokens"), py::arg("weight").noconvert());
     m.def("vectors_find_tokens", &find_tokens, py::arg("descriptor"), py::arg("seed").noconvert(), py::arg("index"),
           py::arg("keys"), py::arg("arena"), py::arg("tokens"), "The id of each, or -1.");
     m.def("vectors_read_rows", &read_rows_at, py::arg("descriptor"), py::arg("begin"), py::arg("rows"), py::arg("out"),
