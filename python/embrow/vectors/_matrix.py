@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +16,9 @@ from embrow._threads import resolve_num_threads
 from embrow.vectors._load import load_wanted
 from embrow.vectors._word_vectors import WordVectors
 from embrow.vectors._words import surrogates_named, words_in_order
+
+if TYPE_CHECKING:
+    from embrow.vectors._subwords import KnownSubwords, Subwords
 
 POLICIES = ("normal", "uniform", "zeros", "mean", "subword")
 _BLOCK_ROWS = 4096
@@ -162,35 +165,55 @@ def _lay_out(
         block = found[begin : begin + _BLOCK_ROWS]
         weight[block] = vectors.weight[rows[block]]
     if oov == "subword" and subwords is not None:
-        strange = next((i for i in missing if tokens[i] not in subwords), None)
-        if strange is not None:
-            raise ValueError(
-                'embedding_matrix: oov="subword": the vectors were loaded for another vocabulary, '
-                f"without token {strange}"
-            )
-        for begin in range(0, len(missing), _BLOCK_ROWS):
-            block = missing[begin : begin + _BLOCK_ROWS]
-            weight[block] = subwords.vectors([tokens[i] for i in block])
+        _fill_by_subwords(weight, missing, tokens, subwords)
     elif len(missing) and oov != "zeros":
-        mean, spread = _moments(weight, found, tokens)
-        if oov == "mean":
-            weight[missing] = mean
-        else:
-            _core.vectors_fill_oov(
-                weight,
-                missing.tolist(),
-                [tokens[i] for i in missing],
-                uniform=oov == "uniform",
-                seed=integer("embedding_matrix: seed", seed) % 2**64,
-                mean=mean,
-                spread=spread,
-                threads=resolve_num_threads(None),
-            )
+        _fill_by_moments(weight, found, missing, tokens, oov, seed)
     return EmbeddingMatrix(weight, _coverage(vocab, tokens, counted, exact, rows >= 0))
 
 
 def _other_cases(token: str) -> tuple[str, str, str]:
     return token.lower(), token.capitalize(), token.upper()
+
+
+def _fill_by_subwords(
+    weight: npt.NDArray[np.float32],
+    missing: npt.NDArray[np.intp],
+    tokens: Sequence[str],
+    subwords: Subwords | KnownSubwords,
+) -> None:
+    strange = next((i for i in missing if tokens[i] not in subwords), None)
+    if strange is not None:
+        raise ValueError(
+            f'embedding_matrix: oov="subword": the vectors were loaded for another vocabulary, without token {strange}'
+        )
+    for begin in range(0, len(missing), _BLOCK_ROWS):
+        block = missing[begin : begin + _BLOCK_ROWS]
+        weight[block] = subwords.vectors([tokens[i] for i in block])
+
+
+def _fill_by_moments(
+    weight: npt.NDArray[np.float32],
+    found: npt.NDArray[np.intp],
+    missing: npt.NDArray[np.intp],
+    tokens: Sequence[str],
+    oov: str,
+    seed: int,
+) -> None:
+    """Fill rows that are missing with the mean of those found, or draw them with their spread."""
+    mean, spread = _moments(weight, found, tokens)
+    if oov == "mean":
+        weight[missing] = mean
+        return
+    _core.vectors_fill_oov(
+        weight,
+        missing.tolist(),
+        [tokens[i] for i in missing],
+        uniform=oov == "uniform",
+        seed=integer("embedding_matrix: seed", seed) % 2**64,
+        mean=mean,
+        spread=spread,
+        threads=resolve_num_threads(None),
+    )
 
 
 def _moments(
