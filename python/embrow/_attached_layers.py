@@ -11,9 +11,9 @@ import torch
 from torch import Tensor
 from torch.utils.hooks import RemovableHandle
 
-from embrow import nn
+from embrow import _gpu, nn
 from embrow._outside_graphs import outside_graphs
-from embrow._row_table import Table
+from embrow._row_table import Table, row_count
 from embrow._sharding import is_shared
 
 _functorch_is_active = torch._C._are_functorch_transforms_active
@@ -99,6 +99,9 @@ def _catch_up_for(table: Table, module: torch.nn.Module, input: Any) -> None:
         and input.dtype in (torch.int32, torch.int64)
         and input.device == table.parameter.device
     ):
+        if _gpu.holds(input):
+            # Ids outside the table the lookup records; an error that is raised here is of an earlier call.
+            return table.catch_up(_gpu.inside(input, row_count(table.parameter)))
         with contextlib.suppress(IndexError):
             table.catch_up(input)
     return None

@@ -354,7 +354,7 @@ class SparseRows(torch.optim.Optimizer):
             del self._tables[parameter]
 
     def _step_rows(self, parameter: Tensor, group: dict[str, Any]) -> None:
-        if parameter.is_cuda and _gpu.is_capturing():
+        if self._is_captured(parameter):
             raise RuntimeError(
                 f"{type(self).__name__}: a step with sparse gradients cannot become part of a CUDA graph, which would "
                 "repeat its learning rate and count of steps; capture the forward and backward passes alone"
@@ -464,6 +464,8 @@ class SparseRows(torch.optim.Optimizer):
             `ids` are neither int32 nor int64, or were given without the parameter.
         IndexError
             An id is outside the table; no row has been changed. On a GPU it is raised later, as by a lookup.
+        RuntimeError
+            A CUDA graph is being captured: call it before each replay.
 
         Notes
         -----
@@ -474,6 +476,7 @@ class SparseRows(torch.optim.Optimizer):
             if ids is not None:
                 raise TypeError("catch_up: ids were given without the parameter that they are rows of")
             for table in list(self._tables.values()):
+                self._check_uncaptured(table.parameter)
                 table.catch_up()
             return
         if ids is not None and is_shared(parameter):
@@ -488,6 +491,7 @@ class SparseRows(torch.optim.Optimizer):
                 raise TypeError(f"catch_up: ids must be int32 or int64, found {found}")
             if ids is not None and ids.device != parameter.device:
                 raise ValueError(f"catch_up: ids must lie on the parameter's {parameter.device}, found {ids.device}")
+            self._check_uncaptured(parameter)
             table_or_none.catch_up(ids)
         elif not self._has(parameter):
             raise ValueError(
@@ -526,8 +530,11 @@ class SparseRows(torch.optim.Optimizer):
         `fullgraph=True`, since no graph can hold what the hooks do; `torch.jit.script` takes none with hooks, and
         `torch.fx` and `torch.export` record none: call :meth:`catch_up` before. Rows are written to when they are
         brought up to date, so where one backward pass follows several forward passes that need the table for it, as
-        with trained `per_sample_weights`, call :meth:`catch_up` for all their ids first. Processes that read other rows
-        round other rows of 16-bit tables that are behind.
+        with trained `per_sample_weights`, call :meth:`catch_up` for all their ids first; for all rows on a GPU, which
+        is not asked which rows were behind. Processes that read other rows round other rows of 16-bit tables that are
+        behind. A CUDA graph would repeat the count of steps: with `catch_up=True` a forward pass of an attached layer
+        is not captured but raises a RuntimeError; capture the layer before it is attached, and call :meth:`catch_up`
+        before each replay.
         """
         if not isinstance(module, (torch.nn.Embedding, torch.nn.EmbeddingBag)):
             raise TypeError(f"attach takes an Embedding or EmbeddingBag, found {type(module).__name__}")
@@ -539,7 +546,23 @@ class SparseRows(torch.optim.Optimizer):
         return hook_layer(module, self._table_of)
 
     def _table_of(self, weight: Tensor) -> Table | None:
+        """Return what layers that are attached bring up to date."""
+        if not self._catches_up:
+            # Each step leaves all rows up to date.
+            return None
+        self._check_uncaptured(weight)
         return self._tables.get(weight)
+
+    def _is_captured(self, parameter: Tensor) -> bool:
+        """Whether what is done to a parameter's rows now would become part of a CUDA graph."""
+        return _gpu.holds(parameter) and _gpu.is_capturing() and self._has(parameter)
+
+    def _check_uncaptured(self, parameter: Tensor) -> None:
+        if not torch.compiler.is_dynamo_compiling() and self._is_captured(parameter):
+            raise RuntimeError(
+                f"{type(self).__name__}: catching up cannot become part of a CUDA graph, which would repeat its count "
+                "of steps; capture a layer that is not attached, and call catch_up before each replay"
+            )
 
     def state_dict(self) -> dict[str, Any]:
         self.catch_up()

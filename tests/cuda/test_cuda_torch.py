@@ -239,6 +239,65 @@ def test_rows_catch_up_with_dense_training(name: str, device: torch.device) -> N
     torch.testing.assert_close(layer.weight.detach().cpu(), dense)
 
 
+def attached_adam(layer: Embedding | EmbeddingBag) -> embrow.optim.Adam:
+    """Return an optimizer after a step for row 1, which has left the others behind."""
+    optimizer = embrow.optim.Adam(layer.parameters(), lr=0.1, catch_up=True)
+    optimizer.attach(layer)
+    for row in (slice(None), slice(1, 2)):
+        optimizer.zero_grad()
+        layer(torch.arange(9, device=layer.weight.device).reshape(-1, 1)[row]).sum().backward()
+        optimizer.step()
+    return optimizer
+
+
+def test_an_attached_layer_tells_of_an_earlier_lookup(device: torch.device) -> None:
+    layer = layer_of(Embedding, device)
+    attached_adam(layer)
+    embedding(torch.tensor([7], device=device), table_of(5, 3, device))
+    _gpu.synchronize(device)
+    with pytest.raises(IndexError, match="position 0 of the ids is 7, the table has rows 0 to 4"):
+        layer(torch.tensor([3], device=device))
+    check_recorded(device)
+
+
+def test_an_attached_layer_of_bags_tells_of_bad_ids_once(device: torch.device) -> None:
+    layer = EmbeddingBag.from_pretrained(table_of(9, 6, device), freeze=False, sparse=True)
+    optimizer = attached_adam(layer)
+    before = layer.weight.detach().clone()
+    layer(torch.tensor([[3, 12]], device=device))
+    with pytest.raises(RuntimeError, match=r"^Index 1 of input takes value 12"):
+        check_recorded(device)
+    check_recorded(device)
+    assert (layer.weight[3] != before[3]).all()
+    optimizer.catch_up()
+
+
+def test_catching_up_is_not_captured(device: torch.device, monkeypatch: pytest.MonkeyPatch) -> None:
+    layer = layer_of(Embedding, device)
+    ids = torch.tensor([3], device=device)
+    optimizer = attached_adam(layer)
+    before = layer.weight.detach().clone()
+    new = layer_of(Embedding, device)
+    embrow.optim.Adam(new.parameters(), lr=0.1, catch_up=True).attach(new)
+    always_there = layer_of(Embedding, device)
+    momentum = embrow.optim.SGD(always_there.parameters(), lr=0.1, momentum=0.9)
+    momentum.attach(always_there)
+    train(always_there, momentum, steps=1)
+    monkeypatch.setattr(_gpu, "is_capturing", lambda: True)
+    for call in (
+        lambda: layer(ids),
+        lambda: new(ids),
+        optimizer.catch_up,
+        lambda: optimizer.catch_up(layer.weight, ids),
+    ):
+        with pytest.raises(RuntimeError, match=r"^Adam: catching up cannot become part of a CUDA graph"):
+            call()
+    with pytest.raises(RuntimeError, match=r"^SGD: a step with sparse gradients cannot become part of a CUDA graph"):
+        momentum.step()
+    assert torch.equal(layer.weight, before)
+    always_there(ids)
+
+
 def test_rowwise_adagrad_and_masks(device: torch.device) -> None:
     layer = layer_of(Embedding, device)
     before = layer.weight.detach().cpu().clone()
