@@ -7,7 +7,16 @@ from torch import Tensor
 
 from embrow import _gpu
 
-_INTEGERS = (torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8)
+_INTEGERS = (
+    torch.int64,
+    torch.int32,
+    torch.int16,
+    torch.int8,
+    torch.uint8,
+    torch.uint16,
+    torch.uint32,
+    torch.uint64,
+)
 
 
 def pad_ragged(
@@ -70,6 +79,9 @@ def _checked(values: Tensor, offsets: Tensor) -> tuple[Tensor, Tensor]:
             raise ValueError(f"pad_sequences: values lie on {values.device}, offsets on {tensor.device}")
     if values.ndim != 1 or offsets.ndim != 1 or len(offsets) < 1:
         raise ValueError("pad_sequences: values and offsets have one dimension, and there is one offset or more")
+    if values.dtype == torch.uint64 and len(beyond := (values.view(torch.int64) < 0).nonzero()):
+        at = int(beyond[0])
+        raise ValueError(f"pad_sequences: value {values[at].item()} at position {at} is beyond int64")
     narrow = values.dtype == torch.int32
     values = values.detach().to(torch.int32 if narrow else torch.int64).contiguous()
     return values, offsets.detach().to(torch.int64).contiguous()

@@ -150,7 +150,7 @@ def test_a_table_is_copied_once_and_dropped_with_its_vocabulary(gpu: torch.devic
 RAGGED = np.arange(9), np.array([0, 3, 3, 9])
 
 
-@pytest.mark.parametrize("dtype", [torch.int64, torch.int32, torch.uint8])
+@pytest.mark.parametrize("dtype", [torch.int64, torch.int32, torch.uint8, torch.uint16, torch.uint32, torch.uint64])
 def test_padding(dtype: torch.dtype, gpu: torch.device) -> None:
     values, offsets = (torch.from_numpy(part) for part in RAGGED)
     for options in (
@@ -208,6 +208,12 @@ def test_errors_of_padding(values: Any, offsets: Any, options: dict[str, Any], g
         pad_sequences(arrays, **options)
     with pytest.raises(ValueError, match=f"^{re.escape(str(expected.value))}$"):
         pad_sequences(tuple(torch.from_numpy(part).to(gpu) for part in arrays), **options)
+
+
+def test_padding_of_what_is_beyond_int64(gpu: torch.device) -> None:
+    values, offsets = torch.from_numpy(np.array([1, 2**63 + 5], np.uint64)), torch.tensor([0, 2])
+    with pytest.raises(ValueError, match=rf"^pad_sequences: value {2**63 + 5} at position 1 is beyond int64$"):
+        pad_sequences((values.to(gpu), offsets.to(gpu)))
 
 
 def test_padding_of_numbers_that_are_no_ids(gpu: torch.device) -> None:
