@@ -21,7 +21,7 @@ from torch.fx.experimental.proxy_tensor import make_fx
 import embrow.functional as F
 import embrow.nn
 from beside_torch import OTHER_TYPES, Watch, behaves_as, counted, raises_as, twins
-from embrow import _core
+from embrow import _core, _embedding
 from embrow.nn import Embedding
 
 aten = torch.nn.functional.embedding
@@ -800,6 +800,12 @@ def test_ids_that_hooks_give_back_in_another_form(kind: str, unpack: str) -> Non
     else:
         with pytest.raises((RuntimeError, IndexError)):
             rows.backward(weights)
+
+
+def test_ids_on_another_device_than_the_gradient_are_not_read() -> None:
+    ids = torch.arange(3)
+    assert _embedding._are_as_saved(ids, torch.empty(3, 2))
+    assert not _embedding._are_as_saved(ids, torch.empty(3, 2, device="meta"))
 
 
 def test_from_nn_takes_what_pytorchs_layer_runs_with() -> None:

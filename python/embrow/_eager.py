@@ -55,13 +55,18 @@ def is_lookup_served(ids: Tensor, weight: Tensor, max_norm: float | None) -> boo
         forward_ad._current_level < 0
         and is_plain(weight)
         and are_plain_ids(ids)
-        and ((ids.is_cpu and weight.is_cpu) or ids.device == weight.device)
+        and lie_together(ids, weight)
         and weight.dtype in elements
         and weight.dim() == 2
         and (weight.is_contiguous() or weight.stride(1) == 1)
         # The rows to be scaled down are PyTorch's to find, and ids that are none on a GPU its own to tell.
         and (max_norm is None or weight.is_cpu)
     )
+
+
+def lie_together(one: Tensor, other: Tensor) -> bool:
+    # To ask for a device costs more.
+    return (one.is_cpu and other.is_cpu) or one.device == other.device
 
 
 def are_settings_plain(padding_idx: int | None, by_freq: bool, sparse: bool) -> bool:

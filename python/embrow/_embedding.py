@@ -21,6 +21,7 @@ from embrow._eager import (
     is_eager,
     is_lookup_served,
     is_plain,
+    lie_together,
     row_stride_bytes,
 )
 from embrow._openmp import few_elements
@@ -243,7 +244,7 @@ def table_gradient(grad: Tensor, ids: Tensor, rows: int, padding_idx: int, by_fr
 
 def _are_as_saved(ids: Tensor, grad: Tensor) -> bool:
     """Whether hooks of saved tensors have left the ids what they were; what is wrong with others PyTorch tells."""
-    return are_plain_ids(ids) and ids.numel() * grad.size(-1) == grad.numel()
+    return are_plain_ids(ids) and lie_together(ids, grad) and ids.numel() * grad.size(-1) == grad.numel()
 
 
 def is_gradient_served(grad: Tensor) -> bool:

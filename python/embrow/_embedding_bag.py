@@ -19,6 +19,7 @@ from embrow._eager import (
     is_eager,
     is_lookup_served,
     is_plain,
+    lie_together,
     row_stride_bytes,
 )
 from embrow._embedding import embedding, embedding_backward, is_gradient_served
@@ -248,7 +249,8 @@ class _BagLookup(torch.autograd.Function):
         settings = ctx.settings
         # Hooks of saved tensors may have made others of them; what is wrong with those PyTorch's operators tell.
         are_as_saved = (
-            are_plain_ids(ids)
+            all(saved is None or lie_together(saved, grad) for saved in (ids, offsets, weights))
+            and are_plain_ids(ids)
             and ids.numel() == ctx.ids_count
             and (offsets is None or (are_plain_ids(offsets) and offsets.numel() >= ctx.bags[0]))
             and (

@@ -176,6 +176,18 @@ def test_a_step_is_not_captured() -> None:
 
 
 @needs_gpu
+@pytest.mark.parametrize("kind", [Embedding, EmbeddingBag])
+@pytest.mark.parametrize("device", ["cuda", "cpu"])
+def test_ids_that_hooks_leave_on_another_device(kind: type[Embedding | EmbeddingBag], device: str) -> None:
+    layer = kind(1000, 64, device=device)
+    other = "cpu" if device == "cuda" else "cuda"
+    with torch.autograd.graph.saved_tensors_hooks(lambda saved: saved.to(other), lambda saved: saved):
+        rows = layer(torch.arange(1000, device=device).reshape(50, 20))
+    with pytest.raises(RuntimeError, match=r"(?i)device"):
+        rows.sum().backward()
+
+
+@needs_gpu
 def test_synchronize_tells() -> None:
     embedding(torch.tensor([5], device="cuda"), torch.zeros(5, 3, device="cuda"))
     with pytest.raises(IndexError, match="position 0 of the ids is 5"):
