@@ -1,8 +1,8 @@
 """Makes each allocation of many calls fail in turn: `fail_allocations.py LIBRARY THREADS FOLDER`.
 
 LIBRARY is native/failing_allocations.cpp's, which must be loaded before the C library, too. Prints, a line of JSON for
-each call, how many allocations failed, each with a MemoryError, and by how many bytes each of two more rounds of them
-made the process grow at least: what leaks does so in every round, while heaps settle.
+each call, how many allocations failed, each with a MemoryError, and how many more bytes were in use after each of two
+more rounds of them at least: what leaks does so in every round, while caches settle.
 """
 
 from __future__ import annotations
@@ -36,10 +36,6 @@ def code() -> tuple[int, int]:
     return min(begins), max(ends)
 
 
-def resident() -> int:
-    return int(Path("/proc/self/statm").read_text().split()[1]) * 4096
-
-
 TEXTS = [" ".join(f"w{7 * row % 900}é" if at % 5 else f"word{row}" for at in range(row % 40)) for row in range(900)]
 LONG = [*TEXTS, "a\u3000b " * 9000, "x" * 300]
 VOCAB = Vocab(["<pad>", "<unk>", *(f"w{number}é" for number in range(900))])
@@ -51,10 +47,7 @@ TABLE = torch.randn(700, 33, generator=torch.Generator().manual_seed(0))
 
 
 def calls(threads: int, folder: Path) -> Iterator[tuple[str, Call]]:
-    """Yield calls that give equal results each time; files are those of the last one.
-
-    Numbers come as bytes: so many objects would be spread over Python's own heap, which then grows and shrinks.
-    """
+    """Yield calls that give equal results each time; files are those of the last one."""
     yield "build", lambda: Vocab.build(LONG, num_threads=threads).tokens
     yield "encode", lambda: VOCAB.encode(LONG, num_threads=threads).tobytes()
     yield "encode many rows", lambda: VOCAB.encode(MANY, num_threads=threads).sum().item()
@@ -113,16 +106,17 @@ def calls(threads: int, folder: Path) -> Iterator[tuple[str, Call]]:
 class Failing(Protocol):
     """native/failing_allocations.cpp."""
 
-    def fail_allocation(self, n: int, begin: int, end: int) -> None: ...
+    def watch(self, begin: int, end: int) -> None: ...
+    def fail_allocation(self, n: int) -> None: ...
     def stop_failing(self) -> int: ...
+    def bytes_in_use(self) -> int: ...
 
 
 def fail_each(library: Failing, call: Call, expected: Any) -> int:
     """Make the allocations of a call fail, one in each call; return how many did."""
     failed, number = 0, 1
-    begin, end = code()
     while True:
-        library.fail_allocation(number, begin, end)
+        library.fail_allocation(number)
         try:
             found = call()
         except MemoryError:
@@ -142,21 +136,21 @@ def fail_each(library: Failing, call: Call, expected: Any) -> int:
 def main() -> None:
     _embedding._brief_bytes = 0  # PyTorch's operator would look them up
     library, threads, folder = ctypes.CDLL(sys.argv[1]), int(sys.argv[2]), Path(sys.argv[3])
-    library.fail_allocation.argtypes = [ctypes.c_int64, ctypes.c_size_t, ctypes.c_size_t]
+    library.watch.argtypes = [ctypes.c_size_t, ctypes.c_size_t]
+    library.fail_allocation.argtypes = [ctypes.c_int64]
+    library.bytes_in_use.restype = ctypes.c_size_t
+    library.watch(*code())
     torch.set_num_threads(threads)
     for name, call in calls(threads, folder):
         print(name, file=sys.stderr, flush=True)  # for when it ends the process
         expected = call()
-        fail_each(library, call, expected)
-        grown = []
-        for _ in range(2):
-            gc.collect()
-            before = resident()
+        used = []
+        for _ in range(3):
             failed = fail_each(library, call, expected)
             assert call() == expected
             gc.collect()
-            grown.append(resident() - before)
-        print(json.dumps({"call": name, "failed": failed, "grown": min(grown)}))
+            used.append(library.bytes_in_use())
+        print(json.dumps({"call": name, "failed": failed, "grown": min(used[1] - used[0], used[2] - used[1])}))
 
 
 if __name__ == "__main__":
