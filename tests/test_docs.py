@@ -131,6 +131,12 @@ def test_every_public_name_is_there() -> None:
         _ = embrow.nothing
 
 
+def test_the_gpu_module_needs_no_import_of_its_own() -> None:
+    code = "import embrow; embrow.cuda.allow_atomic_gradients(False)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
 def test_importing_embrow_needs_numpy_alone() -> None:
     code = """
 import sys

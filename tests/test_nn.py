@@ -304,7 +304,7 @@ def test_wrong_input_raises_as_torch(ids: Any, weight: Any, settings: dict[str, 
 
 
 def test_a_hidden_import_names_the_extra() -> None:
-    for module in ("embrow.nn", "embrow.functional", "embrow.distributed"):
+    for module in ("embrow.nn", "embrow.functional", "embrow.distributed", "embrow.cuda"):
         code = f"import sys; sys.modules['torch'] = None; import {module}"
         run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
         assert run.stderr.rstrip().endswith(f'ImportError: {module} needs PyTorch: pip install "embrow[torch]"')

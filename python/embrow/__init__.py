@@ -17,7 +17,7 @@ from embrow.vectors import EmbeddingMatrix, WordVectors, embedding_matrix, load_
 from embrow.vocab import Vocab
 
 if TYPE_CHECKING:
-    from embrow import distributed, functional, nn, optim
+    from embrow import cuda, distributed, functional, nn, optim
     from embrow._collate import collate
     from embrow._patch import patch
     from embrow.classifier import TextClassifier
@@ -31,6 +31,7 @@ __all__ = [
     "WordVectors",
     "__version__",
     "collate",
+    "cuda",
     "distributed",
     "embedding_matrix",
     "functional",
@@ -44,7 +45,7 @@ __all__ = [
 ]
 
 # These need PyTorch, which `import embrow` does not.
-_MODULES = ("distributed", "functional", "nn", "optim")
+_MODULES = ("cuda", "distributed", "functional", "nn", "optim")
 _HOMES = {"TextClassifier": "embrow.classifier", "collate": "embrow._collate", "patch": "embrow._patch"}
 
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-import torch
+try:
+    import torch
+except ModuleNotFoundError as error:
+    raise ImportError('embrow.cuda needs PyTorch: pip install "embrow[torch]"') from error
 
 from embrow import _gpu
 
