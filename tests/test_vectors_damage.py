@@ -7,6 +7,7 @@ import gzip
 import io
 import random
 import struct
+import subprocess
 import sys
 import threading
 import warnings
@@ -255,6 +256,20 @@ def test_packages_for_a_compression_not_installed(tmp_path: Path, monkeypatch: p
     monkeypatch.setitem(sys.modules, "backports", None)
     with pytest.raises(ImportError, match=r"the file is compressed with zstd: pip install backports\.zstd"):
         load_vectors(write(tmp_path / "p", pack(b"a 1 2\n", "zst")))
+
+
+@pytest.mark.parametrize(("how", "name", "module"), [("bz2", "bzip2", "bz2"), ("xz", "xz", "lzma")])
+def test_a_python_built_without_a_compression(tmp_path: Path, how: str, name: str, module: str) -> None:
+    path = write(tmp_path / "p", pack(b"a 1 2\n", how))
+    code = f"""
+import sys
+sys.modules["_{module}"] = None
+import embrow
+embrow.load_vectors({str(path)!r})
+"""
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    told = f"the file is compressed with {name}, and this Python was built without {module}"
+    assert run.stderr.rstrip().endswith(f"ImportError: {told}"), run.stderr
 
 
 def test_no_thread_is_left(tmp_path: Path) -> None:

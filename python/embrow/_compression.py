@@ -6,16 +6,15 @@ what uses them, in bounded memory.
 
 from __future__ import annotations
 
-import bz2
 import errno
 import io
-import lzma
 import math
 import os
 import stat
 import zipfile
 import zlib
 from collections.abc import Callable, Generator
+from contextlib import suppress
 from types import TracebackType
 from typing import Any, BinaryIO, NamedTuple, Protocol, cast
 
@@ -96,6 +95,22 @@ def _gzip() -> _Opener:
     return _Opener(lambda: _Inflater(inflater.decompressobj(31)), cast(type[Exception], inflater.error))
 
 
+def _bz2() -> _Opener:
+    try:
+        import bz2
+    except ModuleNotFoundError as error:
+        raise ImportError("the file is compressed with bzip2, and this Python was built without bz2") from error
+    return _Opener(bz2.BZ2Decompressor, OSError)
+
+
+def _xz() -> _Opener:
+    try:
+        import lzma
+    except ModuleNotFoundError as error:
+        raise ImportError("the file is compressed with xz, and this Python was built without lzma") from error
+    return _Opener(lambda: lzma.LZMADecompressor(lzma.FORMAT_XZ, _XZ_MEMORY_BYTES), lzma.LZMAError)
+
+
 def _zstd() -> _Opener:
     try:
         from compression import zstd  # since Python 3.14
@@ -115,19 +130,18 @@ _CODECS = (
         "bz2",
         tuple(b"BZh%d%b" % (level, tail) for level in range(1, 10) for tail in (b"1AY&SY", b"\x17rE8P\x90")),
         1 << 21,
-        lambda: _Opener(bz2.BZ2Decompressor, OSError),
+        _bz2,
     ),
-    _Codec(
-        "xz",
-        (b"\xfd7zXZ\x00",),
-        1 << 15,
-        lambda: _Opener(lambda: lzma.LZMADecompressor(lzma.FORMAT_XZ, _XZ_MEMORY_BYTES), lzma.LZMAError),
-    ),
+    _Codec("xz", (b"\xfd7zXZ\x00",), 1 << 15, _xz),
     _Codec("zst", (b"\x28\xb5\x2f\xfd", *(b"%c\x2a\x4d\x18" % kind for kind in range(0x50, 0x60))), 1 << 16, _zstd),
 )
 _ZIP = (b"PK\x03\x04", b"PK\x05\x06")
 # What zipfile raises for damage; RuntimeError for what it cannot read, too: encrypted, or compressed in another way.
-_ZIP_FAULTS = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, OSError, RuntimeError, ValueError)
+_ZIP_FAULTS: tuple[type[Exception], ...] = (zipfile.BadZipFile, zlib.error, OSError, RuntimeError, ValueError)
+with suppress(ModuleNotFoundError):  # Python may have been built without
+    from lzma import LZMAError
+
+    _ZIP_FAULTS += (LZMAError,)
 _MAX_EXPANSION = max(codec.expansion for codec in _CODECS)
 
 # Bytes, and how much of the file had been read when they were known.
