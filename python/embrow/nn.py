@@ -21,6 +21,7 @@ from embrow import _embedding, _embedding_bag
 from embrow._table_memory import prefer_huge_pages
 
 if TYPE_CHECKING:
+    from embrow._files import StrPath
     from embrow.vectors import WordVectors
     from embrow.vocab import Vocab
 
@@ -131,7 +132,7 @@ class Embedding(_torch_nn.Embedding, metaclass=_StandIn):
     def from_vectors(
         cls,
         vocab: Vocab | Sequence[str] | Mapping[str, int],
-        vectors: WordVectors | str,
+        vectors: WordVectors | StrPath,
         *,
         oov: str = "normal",
         freeze: bool = False,
