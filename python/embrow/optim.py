@@ -89,7 +89,8 @@ class Adam(_SparseAdam, torch.optim.Adam):
 
     Parameters
     ----------
-    params, lr, betas, eps, weight_decay, amsgrad, foreach, maximize, capturable, differentiable, fused
+    params, lr, betas, eps, weight_decay, amsgrad, foreach, maximize, capturable, differentiable, fused, \
+decoupled_weight_decay
         As in `torch.optim.Adam`; they go for parameters with dense gradients, which get PyTorch's own step.
     catch_up : bool
         Give tables with sparse gradients the numbers of `torch.optim.Adam` with dense ones: before a row is updated or

@@ -200,10 +200,15 @@ class Vocab:
         max_size : int, optional
             Tokens kept at most, specials among them.
         specials : sequence of str
-            Each once, before all others or (``specials_first=False``) after them. One that occurs in the text keeps its
-            place here.
+            Each once. One that occurs in the text keeps its place here.
+        specials_first : bool
+            Whether specials stand before all others, or after them.
+        pad_token, unk_token : str or None
+            As of ``Vocab``.
         ties : "first" or "token"
             The order of tokens that occur equally often: as first seen, or by code point.
+        tokenizer, lowercase
+            As of ``Vocab``.
         nulls : "error" or "empty"
             What None is: a TypeError, or a row without tokens.
         num_threads : int, optional
