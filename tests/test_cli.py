@@ -280,10 +280,13 @@ def test_wrong_usage_is_status_2(folder: Path, capsys: pytest.CaptureFixture[str
         needed = ("-o", "m") if command == "train" else ("--vectors", "vectors.bin", "--report", "r")
         code, _, err = run(capsys, command, "data.csv", *needed, option, 10**20 if option == "--dim" else -1)
         assert code == 2
-        assert f"Invalid value for '{option}'" in err
-    code, _, err = run(capsys, "frobnicate")
+        assert err.startswith(f"embrow {command}: Invalid value for '{option}': ")
+        assert err.count("\n") == 1
+    assert run(capsys, "frobnicate") == (2, "", "embrow: No such command 'frobnicate'. (see embrow --help)\n")
+    code, _, err = run(capsys, "bench", "frobnicate")
     assert code == 2
-    assert "No such command" in err
+    assert err.startswith("embrow bench: there is no step 'frobnicate'; choose from ")
+    assert err.count("\n") == 1
     assert run(capsys, "predict", "m", "--format", "lines", "--text-column", "text")[0] in (1, 2)
 
 

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 _Command = Callable[..., Any]
 _INTERRUPTED = 130
+_HELP_INSTEAD = getattr(click.exceptions, "NoArgsIsHelpError", ())  # of a group without a command, since click 8.2
 _NO_FIELD = re.compile(r"[\t\n\r\ud800-\udfff]")
 
 
@@ -52,7 +53,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except click.exceptions.Exit as done:
         sys.exit(done.exit_code)
     except click.UsageError as error:
-        error.show()
+        if isinstance(error, _HELP_INSTEAD):
+            error.show()
+        else:
+            command = error.ctx.command_path if error.ctx else "embrow"
+            print(f"{command}: {_one_line(error)} (see {command} --help)", file=sys.stderr)
         sys.exit(2)
     except (click.Abort, KeyboardInterrupt):
         sys.exit(_INTERRUPTED)
