@@ -587,6 +587,11 @@ def test_a_missing_label_is_named(labels: list[Any], row: int) -> None:
             TextClassifier(**QUICK).fit(["a", "b", "c"], kind)
 
 
+def test_what_is_no_bool_is_taken_for_one() -> None:
+    expected = TextClassifier(**QUICK, sparse=False).fit(TEXTS, LABELS).predict_proba(TEXTS)
+    assert np.array_equal(TextClassifier(**QUICK, sparse=0).fit(TEXTS, LABELS).predict_proba(TEXTS), expected)
+
+
 @pytest.mark.parametrize("labels", [["x", "y", "y"], [1, 2, 2], [[1], [2], [2]]])
 def test_a_masked_label_is_missing(labels: list[Any]) -> None:
     masked = np.ma.array(labels, mask=np.reshape([False, True, False], np.shape(labels)))

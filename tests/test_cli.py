@@ -17,9 +17,11 @@ import pytest
 for module in ("torch", "sklearn", "click", "rich", "matplotlib", "jinja2"):
     pytest.importorskip(module, reason=f"the command line needs {module}")
 
+import torch  # noqa: E402
+
 from embrow import TextClassifier  # noqa: E402
 from embrow.cli import main  # noqa: E402
-from fasttext_files import MODELS  # noqa: E402
+from fasttext_files import MODELS, Model  # noqa: E402
 
 LONE_SURROGATE = '{"text": "a", "label": "b"}\n{"text": "c\\ud800", "label": "d"}\n'
 WORDS = ["nice", "great", "bad", "awful"]
@@ -86,6 +88,35 @@ def test_train_then_predict(folder: Path, capsys: pytest.CaptureFixture[str]) ->
     assert run(capsys, "predict", "model", "data.csv", "--text-column", "text") == (0, "good\npoor\n" * 12, "")
     Path("lines.jsonl").write_text('{"text": "nice great"}\n', encoding="utf-8")
     assert run(capsys, "predict", "model", "lines.jsonl", "--format", "jsonl") == (0, "good\n", "")
+
+
+def test_predict_takes_labels_from_scores_not_from_rounded_probabilities(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(capsys, "train", "data.csv", "-o", "model", "--epochs", 1)[0] == 0
+    classifier = TextClassifier.load("model")
+    for parameter in classifier.model_.linear.parameters():
+        torch.nn.init.constant_(parameter, 1e-12)
+    classifier.save("model")
+    Path("lines.txt").write_text("nice\n", encoding="utf-8")
+    assert classifier.predict(["nice"]) == ["poor"]
+    assert run(capsys, "predict", "model", "lines.txt") == (0, "poor\n", "")
+    assert run(capsys, "predict", "model", "lines.txt", "--proba") == (0, "poor\t0.500000\t0.500000\n", "")
+
+
+def test_rows_of_unseen_tokens_made_of_subwords(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    Path("model.bin").write_bytes(Model().to_bytes())
+    train = ("train", "data.csv", "-o", "model", "--epochs", 1, "--oov", "subword", "--vectors")
+    assert run(capsys, *train, "model.bin")[0] == 0
+    assert TextClassifier.load("model").oov == "subword"
+    code, _, err = run(capsys, *train, "vectors.bin")
+    assert (code, err) == (
+        1,
+        'embrow: embedding_matrix: oov="subword" needs vectors with subwords, and these have none\n',
+    )
+    compare = ("compare", "data.csv", "--report", "r", "--seeds", 1, "--epochs", 1, "--oov", "subword", "--vectors")
+    assert run(capsys, *compare, "model.bin")[0] == 0
+    assert json.loads(Path("r/report.json").read_text(encoding="utf-8"))["config"]["oov"] == "subword"
 
 
 def test_a_model_trained_on_a_gpu_predicts_without(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pickle
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 import torch
@@ -23,6 +23,23 @@ def batches(samples: list[Any], **options: Any) -> list[Any]:
 def test_text_becomes_ids() -> None:
     for samples in (TEXTS, [text.encode() for text in TEXTS], [text.split() for text in TEXTS]):
         assert [ids.tolist() for ids in batches(samples)] == IDS
+
+
+class Labelled(NamedTuple):
+    text: str
+    label: int
+
+
+def test_named_tuples_keep_their_type() -> None:
+    samples = [Labelled("to code", 1), Labelled("to", 0)]
+    batch = collate(VOCAB)(samples)
+    assert type(batch) is Labelled
+    assert batch.label.tolist() == [1, 0]
+    expected = collate(VOCAB)([tuple(sample) for sample in samples])
+    assert torch.equal(batch.text, expected[0])
+    with_lengths = collate(VOCAB, return_lengths=True)(samples)
+    assert type(with_lengths) is tuple
+    assert len(with_lengths) == 3
 
 
 def test_tuples_keep_what_stands_beside_the_text() -> None:

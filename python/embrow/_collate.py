@@ -48,10 +48,11 @@ num_threads
         ``torch.utils.data.default_collate``.
 
         - text (str, bytes, or a list of tokens) becomes ids, a tensor of `dtype`, shape (rows, width);
-        - tuples ``(text, *rest)`` become ``(ids, *rest)``;
+        - tuples ``(text, *rest)`` become ``(ids, *rest)``, named tuples one of the same type;
         - mappings become a dict with ids at `text_key`.
 
-        With `return_lengths`, the lengths, int64, shape (rows,), come behind the ids, of mappings at "lengths".
+        With `return_lengths`, the lengths, int64, shape (rows,), come behind the ids, of mappings at "lengths"; named
+        tuples, which have no place for them, become plain ones.
 
     Raises
     ------
@@ -117,7 +118,9 @@ class _Collate:
                     "(text, *rest), with as much in the rest"
                 )
         texts, *rest = zip(*samples, strict=True)
-        return (*self._encode(texts), *(default_collate(list(part)) for part in rest))
+        batch = (*self._encode(texts), *(default_collate(list(part)) for part in rest))
+        make = getattr(samples[0], "_make", None)  # of named tuples
+        return batch if make is None or self.arguments["return_lengths"] else make(batch)
 
     def _of_mappings(self, samples: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         for at, sample in enumerate(samples):

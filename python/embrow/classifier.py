@@ -198,7 +198,7 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             batch_size=given.batch_size,
             lr=given.lr,
             optimizer=given.optimizer,
-            sparse=given.sparse,
+            sparse=bool(given.sparse),
             early_stopping=given.early_stopping,
         )
         settings.check()

@@ -23,6 +23,7 @@ from embrow import __version__
 from embrow._files import check_writable
 from embrow._folder import check_folder
 from embrow.data import FORMATS, read_labelled, read_lines
+from embrow.vectors._matrix import POLICIES
 from embrow.vectors._save import FORMATS as VECTOR_FORMATS
 from embrow.vectors._sniff import MAX_DIM, READABLE
 
@@ -133,7 +134,7 @@ _model_options = _options(
     click.option("--max-length", type=click.IntRange(min=1), help="Tokens read of a text; default: all."),
     click.option(
         "--oov",
-        type=click.Choice(["normal", "uniform", "zeros", "mean"]),
+        type=click.Choice(POLICIES),
         default="normal",
         show_default=True,
         help="Rows of tokens that the vectors lack.",
@@ -340,10 +341,10 @@ def predict(
             data = dataclasses.replace(data, labels=[bools.get(label, label) for label in data.labels])
             data.check_labels(names)
         texts, labels = data.texts, data.labels
-    probabilities = classifier.predict_proba(texts)
-    found = [names[best] for best in probabilities.argmax(1)]
-    for label, row in zip(found, probabilities.tolist(), strict=True):
-        click.echo("\t".join([label, *(f"{value:.6f}" for value in row)]) if proba else label)
+    found = [str(label) for label in classifier.predict(texts)]
+    probabilities = classifier.predict_proba(texts).tolist() if proba else [[]] * len(found)
+    for label, row in zip(found, probabilities, strict=True):
+        click.echo("\t".join([label, *(f"{value:.6f}" for value in row)]))
     if labels:
         hits = sum(one == other for one, other in zip(found, labels, strict=True))
         click.echo(f"accuracy {hits / len(labels):.4f} ({hits} of {len(labels)})", err=True)
