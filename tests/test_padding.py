@@ -189,6 +189,8 @@ def test_masked_ids() -> None:
         embrow.pad_sequences((masked, np.array([0, 3])))
     with pytest.raises(TypeError, match=r"^pad_sequences: offsets are masked at position 2; give integers, none of"):
         embrow.pad_sequences((np.array([1, 2, 3]), masked))
+    with pytest.raises(TypeError, match=r"^pad_sequences: values are \[\('f0', '<i8'\)\]; they are integers$"):
+        embrow.pad_sequences((np.ma.array([(1,)], dtype=[("f0", "<i8")], mask=True), np.array([0, 1])))
     for whole in (np.ma.array([1, 2]), np.ma.array([1, 2], mask=[False, False])):
         assert embrow.pad_sequences([[3], whole]).tolist() == [[3, 0], [1, 2]]
         assert embrow.pad_sequences((whole, np.array([0, 2]))).tolist() == [[1, 2]]

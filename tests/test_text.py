@@ -171,6 +171,25 @@ def test_what_is_masked_is_null(tokenizer: Any, dtype: Any) -> None:
             call(texts)
 
 
+@pytest.mark.parametrize("tokenizer", ["whitespace", str.split])
+def test_nulls_beside_what_is_masked(tokenizer: Any) -> None:
+    vocab = embrow.Vocab(["<pad>", "<unk>", "a", "b"], tokenizer=tokenizer)
+    texts = np.array(["a", np.nan, "b", "b"], np.dtypes.StringDType(na_object=np.nan))
+    for mask, last in ((np.ma.nomask, 3), ([False, False, False, True], 0)):
+        masked = np.ma.array(texts, mask=mask)
+        assert vocab.encode(masked, nulls="empty").tolist() == [[2], [0], [3], [last]]
+        with pytest.raises(TypeError, match="row 1 is None; drop it or pass nulls="):
+            vocab.encode(masked)
+
+
+def test_masked_arrays_that_hold_no_text() -> None:
+    vocab = embrow.Vocab(["<pad>", "<unk>", "a", "b"])
+    for texts in (np.array([1, 2]), np.array([("a", "b")] * 2, dtype="U1,U1")):
+        for mask in (False, True):
+            with pytest.raises(TypeError, match="encode: expected an array of strings, found dtype"):
+                vocab.encode(np.ma.array(texts, mask=mask), nulls="empty")
+
+
 def test_masked_rows_of_tokens_and_tokens() -> None:
     vocab = embrow.Vocab(["<pad>", "<unk>", "a", "b"])
     rows_of_tokens = np.ma.array([["a"], ["b"], None], dtype=object, mask=[False, True, True])

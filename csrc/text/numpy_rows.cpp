@@ -30,10 +30,23 @@ size_t trimmed(const char* data, size_t units) noexcept {
     return units;
 }
 
-void read_fixed(PyArrayObject* array, text_rows& rows) {
+// What is masked in an array of numpy.ma, if anything is.
+using masked_rows = std::optional<py::array_t<bool, py::array::c_style>>;
+
+masked_rows masked_in(py::handle array) {
+    if (!is_masked_array(array) || array.attr("mask").is(py::module_::import("numpy.ma").attr("nomask"))) return {};
+    return py::reinterpret_borrow<py::object>(array.attr("mask"));
+}
+
+void read_fixed(PyArrayObject* array, const masked_rows& masked, const text_rules& rules, text_rows& rows) {
     const bool wide = PyArray_TYPE(array) == NPY_UNICODE;
     const auto bytes = static_cast<size_t>(PyArray_ITEMSIZE(array));
     for (npy_intp row = 0; row < PyArray_DIM(array, 0); ++row) {
+        if (masked && masked->data()[row]) {
+            if (!rules.take_nulls()) rules.refuse_null(static_cast<size_t>(row));
+            rows.rows.push_back(text_row());
+            continue;
+        }
         const char* data = static_cast<const char*>(PyArray_GETPTR1(array, row));
         const size_t units = wide ? trimmed<uint32_t>(data, bytes / 4) : trimmed<uint8_t>(data, bytes);
         rows.rows.emplace_back(data, units, wide ? encoding::ucs4 : encoding::unchecked_utf8);
@@ -44,7 +57,7 @@ void read_fixed(PyArrayObject* array, text_rows& rows) {
 // taken and given back without it.
 class numpy_strings final : public locked_text {
   public:
-    explicit numpy_strings(PyArrayObject* array) : array_(array) {}
+    numpy_strings(PyArrayObject* array, masked_rows masked) : array_(array), masked_(std::move(masked)) {}
 
     size_t size() const noexcept override { return static_cast<size_t>(PyArray_DIM(array_, 0)); }
 
@@ -57,7 +70,7 @@ class numpy_strings final : public locked_text {
             const auto* packed =
                 static_cast<const npy_packed_static_string*>(PyArray_GETPTR1(array_, static_cast<npy_intp>(row)));
             npy_static_string string = {0, nullptr};
-            if (NpyString_load(allocator_, packed, &string) != 0) {
+            if ((masked_ && masked_->data()[row]) || NpyString_load(allocator_, packed, &string) != 0) {
                 if (!null) null = row;
                 continue;
             }
@@ -70,6 +83,7 @@ class numpy_strings final : public locked_text {
 
   private:
     PyArrayObject* array_;
+    masked_rows masked_;
     npy_string_allocator* allocator_ = nullptr;
 };
 
@@ -84,15 +98,10 @@ bool read_numpy(py::handle texts, const text_rules& rules, borrowed_text& text) 
                               std::to_string(PyArray_NDIM(array)));
     }
     auto kept = py::reinterpret_borrow<py::object>(texts);
-    if (is_masked_array(texts)) {
-        read_objects(kept.attr("tolist")(), rules, text);  // None for what is masked
-        return true;
-    }
     switch (PyArray_TYPE(array)) {
         case NPY_OBJECT: {
-            const auto items = py::reinterpret_steal<py::object>(PySequence_Tuple(texts.ptr()));
-            if (!items) throw py::error_already_set();
-            read_objects(items, rules, text);
+            // A masked array's list has None for what is masked.
+            read_objects(kept.attr("tolist")(), rules, text);
             return true;
         }
         case NPY_UNICODE:
@@ -102,10 +111,10 @@ bool read_numpy(py::handle texts, const text_rules& rules, borrowed_text& text) 
             }
             [[fallthrough]];
         case NPY_STRING:
-            read_fixed(array, text.rows);
+            read_fixed(array, masked_in(texts), rules, text.rows);
             break;
         case NPY_VSTRING:
-            text.locked = std::make_unique<numpy_strings>(array);
+            text.locked = std::make_unique<numpy_strings>(array, masked_in(texts));
             break;
         default:
             throw py::type_error(rules.doing + ": expected an array of strings, found dtype " +

@@ -79,16 +79,15 @@ def _with_none(texts: Any) -> Iterable[Any]:
             kind = type(texts).__name__
             raise ImportError(f"a callable tokenizer reads rows of {kind} with pip install pyarrow") from None
         texts = pyarrow.array(texts)
+    # NumPy's StringDType, of which each null is the same object.
+    null_row = getattr(getattr(texts, "dtype", None), "na_object", None)
     if is_masked_array(texts):
-        rows: list[Any] = texts.tolist()
-        return rows
+        texts = texts.tolist()  # None for what is masked
     # Arrow's scalars are no str.
     if hasattr(texts, "to_pylist"):
-        rows = texts.to_pylist()
+        rows: list[Any] = texts.to_pylist()
         return rows
     # A Series or Index of pandas, whose nulls are None, NaN or pd.NA.
     if hasattr(texts, "isna"):
         return [None if null else row for row, null in zip(texts, texts.isna(), strict=True)]
-    # NumPy's StringDType, of which each null is the same object.
-    null_row = getattr(getattr(texts, "dtype", None), "na_object", None)
     return texts if null_row is None else [None if row is null_row else row for row in texts]

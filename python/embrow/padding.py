@@ -106,9 +106,9 @@ def _ragged(sequences: Any) -> tuple[Any, Any]:
             return sequences[0], sequences[1]
         values, offsets = (_to_numpy(part) if _is_array(part) else np.asarray(part) for part in sequences)
         for name, array in (("values", values), ("offsets", offsets)):
-            refuse_masked(f"pad_sequences: {name}", array)
             if array.dtype.kind not in "iu" and array.size:
                 raise TypeError(f"pad_sequences: {name} are {array.dtype}; they are integers")
+            refuse_masked(f"pad_sequences: {name}", array)
         if values.dtype == np.uint64 and (beyond := np.flatnonzero(values > np.iinfo(np.int64).max)).size:
             at = int(beyond[0])
             raise ValueError(f"pad_sequences: value {values[at]} at position {at} is beyond int64")

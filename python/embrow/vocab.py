@@ -426,12 +426,12 @@ class Vocab:
         IndexError
             An id is outside the vocabulary; the message names its position.
         """
-        refuse_masked("decode: ids", ids)
         array = np.asarray(ids)
         if array.size == 0:
             return []
         if array.ndim != 1 or array.dtype.kind not in "iu":
             raise TypeError(f"decode: expected a sequence of int, found dtype {array.dtype} of shape {array.shape}")
+        refuse_masked("decode: ids", ids)
         # What is beyond int64 must not wrap around.
         if array.dtype == np.uint64 and (beyond := np.flatnonzero(array >= len(self))).size:
             at = int(beyond[0])
