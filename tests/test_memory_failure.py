@@ -30,7 +30,9 @@ def failing(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize("threads", [1, 2])
 def test_every_allocation_may_fail(threads: int, failing: Path, tmp_path: Path) -> None:
-    environment = {**os.environ, "LD_PRELOAD": str(failing)}
+    # What a thread keeps for its next allocations counts as in use.
+    tunables = {"GLIBC_TUNABLES": "glibc.malloc.tcache_count=0"}
+    environment = {**os.environ, **tunables, "LD_PRELOAD": str(failing)}
     command = [sys.executable, SCRIPT, failing, str(threads), tmp_path]
     try:
         done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment, timeout=200)
