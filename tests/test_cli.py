@@ -321,6 +321,34 @@ def test_wrong_usage_is_status_2(folder: Path, capsys: pytest.CaptureFixture[str
     assert run(capsys, "predict", "m", "--format", "lines", "--text-column", "text")[0] in (1, 2)
 
 
+@pytest.mark.parametrize(
+    ("command", "option", "value"),
+    [
+        ("train", "--lr", "nan"),
+        ("train", "--lr", "inf"),
+        ("train", "--validation-fraction", "nan"),
+        ("train", "--validation-fraction", 1),
+        ("compare", "--test-fraction", "nan"),
+        ("compare", "--test-fraction", 0),
+        ("bench", "--scale", "nan"),
+        ("bench", "--scale", "inf"),
+        ("bench", "--budget-s", "nan"),
+    ],
+)
+def test_a_number_out_of_its_range_is_wrong_usage(
+    folder: Path, capsys: pytest.CaptureFixture[str], command: str, option: str, value: object
+) -> None:
+    needed = {
+        "train": ("data.csv", "-o", "m"),
+        "compare": ("data.csv", "--vectors", "vectors.bin", "--report", "r"),
+        "bench": ("gather",),
+    }[command]
+    code, out, err = run(capsys, command, *needed, option, value)
+    assert (code, out) == (2, "")
+    assert err.startswith(f"embrow {command}: Invalid value for '{option}': ")
+    assert err.count("\n") == 1
+
+
 def test_debug_shows_the_traceback(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for arguments in (("--debug", "vocab", "absent", "-o", "out"), ("vocab", "absent", "-o", "out", "--debug")):
         code, _, err = run(capsys, *arguments)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 import os
 import re
 import sys
@@ -104,6 +105,16 @@ def _options(*options: _Command) -> Callable[[_Command], _Command]:
     return decorate
 
 
+class _FiniteRange(click.FloatRange):
+    """A range of finite floats, since NaN is in every range of click's."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        number = float(super().convert(value, param, ctx))
+        if not math.isfinite(number):
+            self.fail(f"{number} is not a finite number.", param, ctx)
+        return number
+
+
 _encoding_options = _options(
     click.option("--encoding", default="utf-8", show_default=True, help="Encoding of the text files."),
     click.option(
@@ -140,7 +151,7 @@ _model_options = _options(
         help="Rows of tokens that the vectors lack.",
     ),
     click.option("--batch-size", type=click.IntRange(min=1), default=32, show_default=True),
-    click.option("--lr", type=click.FloatRange(min=0, min_open=True), default=1e-3, show_default=True),
+    click.option("--lr", type=_FiniteRange(min=0, min_open=True), default=1e-3, show_default=True),
     click.option(
         "--optimizer", type=click.Choice(["adam", "sgd", "adagrad", "adamw"]), default="adam", show_default=True
     ),
@@ -173,7 +184,13 @@ def cli() -> None:
 @click.option(
     "--curve-seeds", type=click.IntRange(min=1), help="Runs of each point of the curve; default, and most: --seeds."
 )
-@click.option("--test-fraction", type=float, default=0.2, show_default=True, help="Share of DATA to test on.")
+@click.option(
+    "--test-fraction",
+    type=_FiniteRange(0, 1, min_open=True, max_open=True),
+    default=0.2,
+    show_default=True,
+    help="Share of DATA to test on.",
+)
 @click.option("--split-seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of that share.")
 @click.option("--epochs", type=click.IntRange(min=1), default=3, show_default=True)
 @_options(_data_options, _vocab_options, _model_options, _debug_option)
@@ -243,7 +260,13 @@ def run_comparison(
 @click.option("--vectors", help="File of pretrained vectors, or a name such as glove-6b-50d.")
 @click.option("--freeze", is_flag=True, help="Leave the table as it starts.")
 @click.option("--epochs", type=click.IntRange(min=1), default=10, show_default=True)
-@click.option("--validation-fraction", type=float, default=0.0, show_default=True, help="Share of DATA to hold out.")
+@click.option(
+    "--validation-fraction",
+    type=_FiniteRange(min=0, max=1, max_open=True),
+    default=0.0,
+    show_default=True,
+    help="Share of DATA to hold out.",
+)
 @click.option("--early-stopping", is_flag=True, help="Stop when the validation loss no longer falls.")
 @click.option("--balanced", is_flag=True, help="Let every class count the same in the loss.")
 @click.option("--seed", type=click.IntRange(0, 2**32 - 1), default=0, show_default=True)
@@ -512,7 +535,7 @@ def demo(report: str, seeds: int) -> None:
 @click.option("--report", help="Folder for bench.json, bench.md and bench.html.")
 @click.option(
     "--scale",
-    type=click.FloatRange(min=0, min_open=True),
+    type=_FiniteRange(min=0, min_open=True),
     default=1.0,
     show_default=True,
     help="Share of the published sizes, such as 0.05 to try out.",
@@ -521,7 +544,7 @@ def demo(report: str, seeds: int) -> None:
 @click.option("--threads", type=click.IntRange(min=1), default=2, show_default=True, help="Of embrow and its peers.")
 @click.option(
     "--budget-s",
-    type=click.FloatRange(min=0),
+    type=_FiniteRange(min=0),
     default=15.0,
     show_default=True,
     help="A call that took so many seconds sits out further rounds.",
