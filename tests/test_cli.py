@@ -349,6 +349,25 @@ def test_a_number_out_of_its_range_is_wrong_usage(
     assert err.count("\n") == 1
 
 
+def test_what_is_read_is_not_overwritten(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(capsys, "vocab", "data.csv", "-o", "vocab")[0] == 0
+    Path("link.csv").symlink_to("data.csv")
+    before = {path: path.read_bytes() for path in folder.iterdir()}
+    for arguments in (
+        ("train", "data.csv", "-o", "data.csv"),
+        ("train", "data.csv", "-o", "link.csv"),
+        ("train", "data.csv", "-o", "vectors.bin", "--vectors", "vectors.bin"),
+        ("vocab", "data.csv", "-o", "data.csv"),
+        ("encode", "data.csv", "--vocab", "vocab", "-o", "data.csv"),
+        ("encode", "data.csv", "--vocab", "vocab", "-o", "vocab"),
+    ):
+        code, out, err = run(capsys, *arguments)
+        assert (code, out) == (2, "")
+        output = arguments[arguments.index("-o") + 1]
+        assert f"{output} is read, and would be overwritten; name another file to write" in err
+        assert {path: path.read_bytes() for path in folder.iterdir()} == before
+
+
 def test_debug_shows_the_traceback(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for arguments in (("--debug", "vocab", "absent", "-o", "out"), ("vocab", "absent", "-o", "out", "--debug")):
         code, _, err = run(capsys, *arguments)

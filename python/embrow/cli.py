@@ -115,6 +115,14 @@ class _FiniteRange(click.FloatRange):
         return number
 
 
+def _check_output(output: str, *inputs: str | None, as_stream: bool = True) -> None:
+    """Raise for an output that cannot be written, or that would take the place of an input."""
+    for path in inputs:
+        if path is not None and os.path.isfile(path) and os.path.exists(output) and os.path.samefile(path, output):
+            raise click.UsageError(f"{output} is read, and would be overwritten; name another file to write")
+    check_writable(output, as_stream=as_stream)
+
+
 _encoding_options = _options(
     click.option("--encoding", default="utf-8", show_default=True, help="Encoding of the text files."),
     click.option(
@@ -292,7 +300,7 @@ def train(
     """
     from embrow.classifier import TextClassifier
 
-    check_writable(output)
+    _check_output(output, data, options["vectors"])
     texts = read_labelled(
         data,
         format=format,
@@ -397,7 +405,7 @@ def encode(
     from embrow.corpus import encode_file
     from embrow.vocab import Vocab
 
-    check_writable(output, as_stream=False)
+    _check_output(output, file, vocab_path, as_stream=False)
     vocab = Vocab.load(vocab_path)
     with bytes_progress("encode") as show:
         lines, ids = encode_file(
@@ -434,7 +442,7 @@ def vocab(
     from embrow._files import name_of
     from embrow.counter import TokenCounter
 
-    check_writable(output)
+    _check_output(output, file)
     counter = TokenCounter(tokenizer=tokenizer, lowercase=lowercase)
     with bytes_progress("count") as show:
         counter.update_file(file, encoding=encoding, errors=encoding_errors, progress=show)
