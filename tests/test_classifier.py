@@ -6,6 +6,7 @@ import copy
 import json
 import pickle
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -249,6 +250,38 @@ def test_errors_of_rows_name_what_was_called(tokenizer: Any) -> None:
         ):
             with pytest.raises(error, match=f"^{action}: {message}"):
                 called()
+
+
+class Once:
+    """Rows that have a length and can be read once, as those of a progress bar over a generator."""
+
+    def __init__(self, rows: list[Any]) -> None:
+        self.rows, self.length = iter(rows), len(rows)
+
+    def __len__(self) -> int:
+        return self.length
+
+    def __iter__(self) -> Iterator[Any]:
+        return self.rows
+
+
+@pytest.mark.parametrize("fraction", [0.0, 0.25])
+def test_texts_are_read_once(fraction: float) -> None:
+    options = {**QUICK, "validation_fraction": fraction}
+    expected = TextClassifier(**options).fit(TEXTS, LABELS)
+    found = TextClassifier(**options).fit(Once(TEXTS), LABELS)
+    assert np.array_equal(found.predict_proba(Once(TEXTS)), expected.predict_proba(TEXTS))
+    for row in range(len(TEXTS)):
+        with pytest.raises(TypeError, match=f"^fit: row {row} is None") as raised:
+            TextClassifier(**options).fit(Once([*TEXTS[:row], None, *TEXTS[row + 1 :]]), LABELS)
+        assert raised.value.__suppress_context__ or raised.value.__context__ is None
+
+
+def test_texts_without_an_order_are_refused() -> None:
+    distinct = {f"{text} {row}" for row, text in enumerate(TEXTS)}
+    for texts in (distinct, frozenset(distinct)):
+        with pytest.raises(TypeError, match=f"fit: the texts are a {type(texts).__name__}, which has no order"):
+            TextClassifier(**QUICK).fit(texts, LABELS)
 
 
 def test_what_a_tokenizer_raises_is_its_own() -> None:

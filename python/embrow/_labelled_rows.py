@@ -20,10 +20,18 @@ def checked_texts(X: Any, action: str) -> Any:
     if isinstance(X, (str, bytes)):
         raise TypeError(f"{action}: one text was given where rows are expected; give [text]")
     refuse_mapping(X, f"{action}: ")
-    texts = X if hasattr(X, "__len__") else list(X)
+    if isinstance(X, set | frozenset):
+        raise TypeError(f"{action}: the texts are a {type(X).__name__}, which has no order; give a list")
+    texts = X if _lies_in_memory(X) else list(X)
     if action == "fit" and len(texts) == 0:
         raise ValueError("fit: no texts; at least one text of each of two classes is needed")
     return texts
+
+
+def _lies_in_memory(X: Any) -> bool:
+    """Whether rows are the same each time they are read; others may be there once only, though they have a length."""
+    kinds = ("dtype", "__arrow_c_array__", "__arrow_c_stream__")
+    return isinstance(X, Sequence) or (hasattr(X, "__len__") and any(hasattr(X, kind) for kind in kinds))
 
 
 def taken(texts: Any, rows: _Array) -> Any:

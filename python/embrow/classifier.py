@@ -218,7 +218,10 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         except (TypeError, ValueError):
             if len(held):
                 # What is wrong with a row of a part is wrong with one of X, whose number this tells.
-                _count(given, texts)
+                try:
+                    _count(given, texts)
+                except (TypeError, ValueError) as error:
+                    raise error from None
             raise
         weight, coverage, dim = _table(given, vocab, seed)
         per_class = _class_weights(given.class_weight, classes, labels[kept])
