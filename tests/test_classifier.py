@@ -620,7 +620,7 @@ def test_a_missing_label_is_named(labels: list[Any], row: int) -> None:
             TextClassifier(**QUICK).fit(["a", "b", "c"], kind)
 
 
-def test_what_is_no_bool_is_taken_for_one() -> None:
+def test_sparse_may_be_told_by_a_number() -> None:
     expected = TextClassifier(**QUICK, sparse=False).fit(TEXTS, LABELS).predict_proba(TEXTS)
     assert np.array_equal(TextClassifier(**QUICK, sparse=0).fit(TEXTS, LABELS).predict_proba(TEXTS), expected)
 

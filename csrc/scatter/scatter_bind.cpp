@@ -36,7 +36,7 @@ void scatter(uintptr_t ids, size_t count, bool ids_are_int64, uintptr_t grads, i
              int64_t rows, size_t dim, element type, int64_t padding_idx, bool mean, table_state state, int threads) {
     const scatter_job job =
         make_job(ids, count, ids_are_int64, grads, grad_stride_bytes, out, rows, dim, type, padding_idx, mean, state);
-    raise_bad_id(run(job, threads, [&](int most_threads) { return scatter_rows(job, most_threads); }), rows);
+    raise_bad_id(run(job, threads, [&](int allowed) { return scatter_rows(job, allowed); }), rows);
 }
 
 void scatter_pooled(uintptr_t ids, size_t count, bool ids_are_int64, uintptr_t offsets, bool offsets_are_int64,
@@ -50,8 +50,8 @@ void scatter_pooled(uintptr_t ids, size_t count, bool ids_are_int64, uintptr_t o
     if (offsets != 0 && bags > 0 && !are_bag_offsets(which.offsets, count, false)) {
         throw std::runtime_error("embedding_bag backward: the offsets were changed after the forward pass");
     }
-    const auto bad = run(job, threads, [&](int most_threads) {
-        return scatter_bags(job, which, mode, reinterpret_cast<const std::byte*>(weights), most_threads);
+    const auto bad = run(job, threads, [&](int allowed) {
+        return scatter_bags(job, which, mode, reinterpret_cast<const std::byte*>(weights), allowed);
     });
     raise_bad_bag_id(bad, rows);
 }

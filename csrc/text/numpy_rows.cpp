@@ -34,8 +34,10 @@ size_t trimmed(const char* data, size_t units) noexcept {
 using masked_rows = std::optional<py::array_t<bool, py::array::c_style>>;
 
 masked_rows masked_in(py::handle array) {
-    if (!is_masked_array(array) || array.attr("mask").is(py::module_::import("numpy.ma").attr("nomask"))) return {};
-    return py::reinterpret_borrow<py::object>(array.attr("mask"));
+    if (!is_masked_array(array)) return {};
+    const py::object mask = array.attr("mask");
+    if (mask.is(py::module_::import("numpy.ma").attr("nomask"))) return {};
+    return mask;
 }
 
 void read_fixed(PyArrayObject* array, const masked_rows& masked, const text_rules& rules, text_rows& rows) {

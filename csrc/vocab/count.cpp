@@ -51,7 +51,7 @@ class row_counter {
 void count_tokens(token_counts& counts, const text_rows& rows, const text_options& options, int threads,
                   first_fault<text_fault>& fault) {
     // Consecutive rows to each part, parts merged in order: first seen stays first seen however many there are.
-    const size_t parts = std::min(static_cast<size_t>(std::clamp(threads, 1, most_threads())), rows.size());
+    const size_t parts = std::min(static_cast<size_t>(std::max(threads, 1)), rows.size());
     std::vector<std::unique_ptr<token_counts>> counted(parts);
     parallel_for(threads, parts, [&](size_t part) {
         counted[part] = std::make_unique<token_counts>(counts.tokens().seed());

@@ -249,13 +249,21 @@ class _BagLookup(torch.autograd.Function):
         settings = ctx.settings
         # Hooks of saved tensors may have made others of them; what is wrong with those PyTorch's operators tell.
         are_as_saved = (
-            all(saved is None or lie_together(saved, grad) for saved in (ids, offsets, weights))
-            and are_plain_ids(ids)
+            are_plain_ids(ids)
+            and lie_together(ids, grad)
             and ids.numel() == ctx.ids_count
-            and (offsets is None or (are_plain_ids(offsets) and offsets.numel() >= ctx.bags[0]))
+            and (
+                offsets is None
+                or (are_plain_ids(offsets) and lie_together(offsets, grad) and offsets.numel() >= ctx.bags[0])
+            )
             and (
                 weights is None
-                or (is_plain(weights) and weights.dtype is grad.dtype and weights.numel() == ctx.ids_count)
+                or (
+                    is_plain(weights)
+                    and lie_together(weights, grad)
+                    and weights.dtype is grad.dtype
+                    and weights.numel() == ctx.ids_count
+                )
             )
         )
         if are_as_saved:

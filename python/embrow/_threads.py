@@ -8,13 +8,15 @@ import sys
 from embrow import _core
 from embrow._arguments import integer
 
+_MOST_THREADS = _core.most_threads()
+
 
 def resolve_num_threads(num_threads: int | None) -> int:
     """Return `num_threads`, else torch's setting when torch is loaded, else the CPUs this process may use.
 
     At most as many as the kernels start, which is several to a CPU.
     """
-    return min(_asked_for(num_threads), _core.most_threads())
+    return min(_asked_for(num_threads), _MOST_THREADS)
 
 
 def _asked_for(num_threads: int | None) -> int:

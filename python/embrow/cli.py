@@ -349,6 +349,7 @@ def predict(
 ) -> None:
     """Write the label of each text of FILE, one a line; - is standard input."""
     from embrow.classifier import TextClassifier
+    from embrow.training import labels_of, probabilities_of
 
     classifier = TextClassifier.load(model, device=device)
     names = [str(label) for label in classifier.classes_]
@@ -372,10 +373,10 @@ def predict(
             data = dataclasses.replace(data, labels=[bools.get(label, label) for label in data.labels])
             data.check_labels(names)
         texts, labels = data.texts, data.labels
-    found = [str(label) for label in classifier.predict(texts)]
-    probabilities = classifier.predict_proba(texts).tolist() if proba else [[]] * len(found)
-    for label, row in zip(found, probabilities, strict=True):
-        click.echo("\t".join([label, *(f"{value:.6f}" for value in row)]))
+    scores = classifier._scores(texts, "predict")
+    found = [names[best] for best in labels_of(scores).tolist()]
+    for label, row in zip(found, probabilities_of(scores).tolist(), strict=True):
+        click.echo("\t".join([label, *(f"{value:.6f}" for value in row)]) if proba else label)
     if labels:
         hits = sum(one == other for one, other in zip(found, labels, strict=True))
         click.echo(f"accuracy {hits / len(labels):.4f} ({hits} of {len(labels)})", err=True)
