@@ -51,6 +51,7 @@ def kernels_look_up_few(monkeypatch: pytest.MonkeyPatch) -> None:
     """Leave lookups of few rows to the kernels, too, which otherwise PyTorch's operator serves."""
     monkeypatch.setattr("embrow._embedding.few_elements", 0)
     monkeypatch.setattr("embrow._embedding._brief_bytes", 0)
+    monkeypatch.setattr("embrow._embedding._alone_bytes", 0)
 
 
 @pytest.fixture

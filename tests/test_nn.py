@@ -21,7 +21,7 @@ from torch.fx.experimental.proxy_tensor import make_fx
 import embrow.functional as F
 import embrow.nn
 from beside_torch import OTHER_TYPES, Watch, behaves_as, counted, raises_as, twins
-from embrow import _core, _embedding
+from embrow import _core, _embedding, _openmp
 from embrow.nn import Embedding
 
 aten = torch.nn.functional.embedding
@@ -38,6 +38,7 @@ def few_rows(request: pytest.FixtureRequest) -> None:
 def torch_looks_up_few(few_rows: None, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("embrow._embedding.few_elements", 32768)
     monkeypatch.setattr("embrow._embedding._brief_bytes", 1 << 20)
+    monkeypatch.setattr("embrow._embedding._alone_bytes", 512 << 10)
 
 
 @pytest.fixture
@@ -330,6 +331,7 @@ def test_few_rows_are_torch_s_to_look_up(kernel_calls: list[str], monkeypatch: p
     few, one_more = torch.tensor([1, 1]), torch.tensor([1, 1, 0])
     monkeypatch.setattr("embrow._embedding.few_elements", 2 * 3 + 1)
     monkeypatch.setattr("embrow._embedding._brief_bytes", 0)
+    monkeypatch.setattr("embrow._embedding._alone_bytes", 0)
     for ids, calls in ((few, []), (one_more, ["gather_rows"])):
         with torch.no_grad():
             assert torch.equal(F.embedding(ids, weight), weight[ids])
@@ -384,6 +386,30 @@ def test_the_gradient_of_few_rows_is_torch_s(
     found = gradient()
     assert kernel_calls == (1 + served) * ["gather_rows", "scatter_rows"]
     assert torch.equal(found, expected)
+
+
+@pytest.mark.usefixtures("torch_looks_up_few")
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("threads", [1, 2])
+def test_a_brief_copy_with_a_sparse_gradient_is_torch_s_where_there_is_one_thread(
+    dtype: torch.dtype, threads: int, kernel_calls: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_core, "has_helper_awake", lambda: True)
+    for asked in (_embedding, _openmp):
+        monkeypatch.setattr(asked, "_get_num_threads", lambda: threads)
+    weight = torch.randn(300, 128, dtype=dtype, requires_grad=True)
+    brief = torch.randint(300, ((512 << 10) // 128 // dtype.itemsize,))
+    for ids, served in ((brief, threads > 1), (torch.cat((brief, brief[:1])), True)):
+        found, expected = (lookup(ids, weight, sparse=True) for lookup in (F.embedding, aten))
+        assert torch.equal(found, expected)
+        assert (type(found.grad_fn) is type(expected.grad_fn)) is not served
+        assert kernel_calls == served * ["gather_rows"]
+        kernel_calls.clear()
+        with torch.no_grad():
+            F.embedding(ids, weight, sparse=True)
+        F.embedding(ids, weight)
+        assert kernel_calls == ["gather_rows", "gather_rows"]
+        kernel_calls.clear()
 
 
 @pytest.mark.usefixtures("torch_looks_up_few")

@@ -34,6 +34,8 @@ _int64 = torch.int64
 _torch_lookup = torch.embedding
 # Up to so many bytes of rows PyTorch's operator is sooner done with OpenMP's threads than our kernel is alone.
 _brief_bytes = _core.brief_bytes
+# With one thread our kernel is as soon done, but PyTorch's sparse gradient costs less than that to record and to call.
+_alone_bytes = _core.alone_bytes
 # PyTorch's gradient, too, costs less to record and to call. It adds terms in their own type one after another, as our
 # kernels add a block of them; and it has one thread for a table of so many rows.
 _few_terms = 64
@@ -112,9 +114,13 @@ def _is_torchs(ids: Tensor, weight: Tensor, by_freq: bool, sparse: bool) -> bool
     rows, dim = weight.shape
     count = ids.numel()
     # Nothing to read is no IndexError of PyTorch's.
-    if rows == 0 or count * dim == 0 or not _is_sooner_copied_by_torch(count * dim, weight.itemsize):
+    if rows == 0 or count * dim == 0:
         return False
-    if sparse or not weight.requires_grad or not _is_grad_enabled():
+    is_recorded = weight.requires_grad and _is_grad_enabled()
+    if not _is_sooner_copied_by_torch(count * dim, weight.itemsize):
+        brief = count * dim * weight.itemsize <= _alone_bytes
+        return sparse and is_recorded and brief and _get_num_threads() == 1
+    if sparse or not is_recorded:
         return True
     return (
         count <= _few_terms

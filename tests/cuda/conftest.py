@@ -79,6 +79,7 @@ def gpu(kernels: ModuleType) -> Iterator[torch.device]:
         # PyTorch's operator is for few or brief rows on a CPU.
         patch.setattr(_embedding, "few_elements", 0)
         patch.setattr(_embedding, "_brief_bytes", 0)
+        patch.setattr(_embedding, "_alone_bytes", 0)
         patch.setattr(_gpu, "_current", current)
         patch.setattr(_gpu, "synchronize", lambda device: None)
         patch.setattr(_gpu, "_pinned", lambda words: np.empty(words, np.int64))
