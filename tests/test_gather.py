@@ -12,6 +12,7 @@ from torch import Tensor
 
 import embrow.functional as F
 import reference
+from embrow import _core
 
 pytestmark = pytest.mark.usefixtures("variant")
 
@@ -140,9 +141,28 @@ def test_an_id_outside_the_table_is_named(lookup: Lookup, position: int, value: 
         lookup(ids.reshape(3, 4), torch.randn(9, 3))
 
 
-def test_an_id_wider_than_32_bits_is_named(lookup: Lookup) -> None:
-    with pytest.raises(IndexError, match=re.escape(f"position 1 of the ids is {2**32}, ")):
-        lookup(torch.tensor([0, 2**32]), torch.randn(9, 3))
+@pytest.mark.parametrize("value", [2**32, 2**63 - 1, -(2**63), 2**32 - (2**63)])
+def test_an_id_wider_than_32_bits_is_named(lookup: Lookup, value: int) -> None:
+    with pytest.raises(IndexError, match=re.escape(f"position 1 of the ids is {value}, ")):
+        lookup(torch.tensor([0, value]), torch.randn(9, 3))
+
+
+@pytest.mark.parametrize("rows", [0, 1, 9, 2**31 - 1, 2**31, 2**31 + 5, 2**62, 2**63 - 1])
+@pytest.mark.parametrize("id_type", [torch.int32, torch.int64])
+def test_ids_are_checked_against_any_number_of_rows(rows: int, id_type: torch.dtype) -> None:
+    of_type = torch.iinfo(id_type)
+    edges = {rows - 1, rows, rows + 1, 0, 1, -1, of_type.min, of_type.min + 1, of_type.max, of_type.max - 1}
+    for value in (value for value in edges if of_type.min <= value <= of_type.max):
+        # Before, among and behind what vectors hold.
+        for count, position in ((1, 0), (7, 3), (33, 32)):
+            ids = torch.zeros(count, dtype=id_type)
+            ids[position] = value
+            job = (ids.data_ptr(), count, id_type is torch.int64, rows)
+            if rows and 0 <= value < rows:
+                _core.check_ids(*job)
+            else:
+                with pytest.raises(IndexError, match=f"position {position if rows else 0} of the ids is "):
+                    _core.check_ids(*job)
 
 
 def test_the_first_of_many_bad_ids_is_named(threads: int) -> None:

@@ -1,7 +1,9 @@
 #include "gather/gather.h"
 
 #include <algorithm>
+#include <limits>
 #include <span>
+#include <type_traits>
 
 #include "common/first_bad_id.h"
 #include "common/huge_pages.h"
@@ -28,15 +30,17 @@ constexpr candidate<gather_kernel> kernels[] = {
     {variant::serial, gather_copy_serial},
 };
 
-// All ids are looked at without a branch for each, then those before the first bad one again.
+// All ids are looked at without a branch for each, then those before the first bad one again. The sign of an id is set,
+// or that of what is left from it to the last row: any baseline has vectors for that, few for comparing 64 bits.
 template <class Id>
 std::optional<bad_id> find_among(const id_list& list, int64_t rows) noexcept {
+    using word = std::make_unsigned_t<Id>;
     const std::span ids(static_cast<const Id*>(list.data), list.count);
-    const auto is_bad = [&](Id id) { return static_cast<uint64_t>(id) >= static_cast<uint64_t>(rows); };
-    bool any = false;
-    for (const Id id : ids) any |= is_bad(id);
-    if (!any) return std::nullopt;
-    const auto first = std::ranges::find_if(ids, is_bad);
+    const auto last = static_cast<word>(std::min<int64_t>(rows - 1, std::numeric_limits<Id>::max()));
+    word signs = 0;
+    for (const Id id : ids) signs |= static_cast<word>(id) | (last - static_cast<word>(id));
+    if (static_cast<Id>(signs) >= 0) return std::nullopt;
+    const auto first = std::ranges::find_if(ids, [&](Id id) { return id < 0 || id >= rows; });
     return bad_id{static_cast<size_t>(first - ids.begin()), *first};
 }
 

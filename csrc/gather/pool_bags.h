@@ -11,8 +11,9 @@ namespace embrow {
 namespace {
 
 // How far ahead memory is asked for rows, which only the ids foretell. A row is asked for column by column, while the
-// same columns of an earlier one are summed: asked for at once, rows would queue for the core's few miss buffers.
-constexpr size_t ahead_bytes = 20480;
+// same columns of an earlier one are summed: asked for at once, rows would queue for the core's few miss buffers. What
+// is ahead takes half of a first-level cache: of more, rows whose addresses meet would push each other out unread.
+constexpr size_t ahead_bytes = 16384;
 constexpr size_t most_rows_ahead = 64;
 
 template <class T, class Id, bool has_weights>
