@@ -111,6 +111,17 @@ def test_every_width_of_plain_steps_equals_the_reference(rule: str, dtype: torch
 
 
 @pytest.mark.parametrize("rule", RULES)
+@pytest.mark.parametrize("dtype", EPS)
+@pytest.mark.parametrize("plain", [False, True])
+@pytest.mark.parametrize("dim", [1, 7, 41, 160])
+def test_rows_of_more_and_more_terms_equal_the_reference(rule: str, dtype: torch.dtype, plain: bool, dim: int) -> None:
+    # Few of them are added where they are used, more beforehand.
+    ids = torch.arange(24).repeat_interleave(torch.arange(24))
+    grads = torch.randn(len(ids), dim, generator=torch.Generator().manual_seed(dim)).to(dtype)
+    check(rule, ids, grads / 8, 24, **(PLAIN if plain else {}))
+
+
+@pytest.mark.parametrize("rule", RULES)
 @pytest.mark.parametrize("plain", [False, True])
 @pytest.mark.parametrize("count", [64, 65, 129, 5000])
 def test_a_row_of_many_terms_equals_the_reference(rule: str, plain: bool, count: int) -> None:

@@ -17,7 +17,8 @@
 //         uintptr_t ahead(size_t i) const;
 //     };
 //
-// Terms are added in the wider type, in the order of block_sums.h; sums are divided by `divisor`.
+// Terms are added in the wider type, in the order of block_sums.h; sums are divided by `divisor`, and stay in that type
+// if `out` is of it.
 #pragma once
 
 #include <algorithm>
@@ -38,9 +39,8 @@ template <class Rows>
     if constexpr (Rows::asks_ahead) prefetch_row(rows.ahead(i) + first_column * element_bytes, columns * element_bytes);
 }
 
-template <class Rows>
-void sum_rows_serial(const Rows& rows, size_t divisor, typename Rows::value* out, size_t first_column,
-                     size_t last_column) noexcept {
+template <class Rows, class Out>
+void sum_rows_serial(const Rows& rows, size_t divisor, Out* out, size_t first_column, size_t last_column) noexcept {
     using value = typename Rows::value;
     using sum = typename sum_of<value>::type;
     constexpr size_t width = 64;
@@ -64,7 +64,7 @@ void sum_rows_serial(const Rows& rows, size_t divisor, typename Rows::value* out
         if (divisor != 1) {
             for (size_t j = 0; j < columns; ++j) total[j] /= static_cast<sum>(divisor);
         }
-        for (size_t j = 0; j < columns; ++j) out[column + j] = narrow<value>(total[j]);
+        for (size_t j = 0; j < columns; ++j) out[column + j] = narrow<Out>(total[j]);
     }
 }
 

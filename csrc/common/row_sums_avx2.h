@@ -3,6 +3,8 @@
 #pragma once
 
 #if defined(__x86_64__)
+#include <type_traits>
+
 #include "common/lanes_avx2.h"
 #include "common/row_sums.h"
 
@@ -10,8 +12,10 @@ namespace embrow {
 namespace {
 
 // Sums `vectors` vectors of columns from `column` on.
-template <class Lanes, size_t vectors, class Rows>
-inline void sum_vectors(const Rows& all, size_t divisor, typename Lanes::value* out, size_t column) noexcept {
+template <class Lanes, size_t vectors, class Rows, class Out>
+inline void sum_vectors(const Rows& all, size_t divisor, Out* out, size_t column) noexcept {
+    // Only sums of 16-bit elements are of another type, float.
+    using stores = std::conditional_t<std::is_same_v<Out, typename Lanes::value>, Lanes, float32_lanes>;
     using value = typename Lanes::value;
     using sum = typename sum_of<value>::type;
     constexpr size_t vector_bytes = Lanes::lanes * sizeof(value);
@@ -45,13 +49,12 @@ inline void sum_vectors(const Rows& all, size_t divisor, typename Lanes::value* 
     if (divisor != 1) {
         unrolled<vectors>([&](auto v) { total[v] /= static_cast<sum>(divisor); });
     }
-    unrolled<vectors>([&](auto v) { Lanes::store(out + column + v * Lanes::lanes, total[v]); });
+    unrolled<vectors>([&](auto v) { stores::store(out + column + v * Lanes::lanes, total[v]); });
 }
 
 // As many steps of `vectors` as there is room for; returns the column behind them.
-template <class Lanes, size_t vectors, class Rows>
-size_t sum_steps(const Rows& rows, size_t divisor, typename Lanes::value* out, size_t column,
-                 size_t last_column) noexcept {
+template <class Lanes, size_t vectors, class Rows, class Out>
+size_t sum_steps(const Rows& rows, size_t divisor, Out* out, size_t column, size_t last_column) noexcept {
     constexpr size_t columns = vectors * Lanes::lanes;
     for (; column + columns <= last_column; column += columns) sum_vectors<Lanes, vectors>(rows, divisor, out, column);
     return column;
@@ -60,9 +63,8 @@ size_t sum_steps(const Rows& rows, size_t divisor, typename Lanes::value* out, s
 // Twelve sums leave registers for the weight and what is loaded; steps are as few as that allows, and about as wide as
 // each other. The columns that they leave over take one step more, which reaches back into columns before them and
 // finds the same sums there.
-template <class Lanes, class Rows>
-void sum_rows_avx2(const Rows& rows, size_t divisor, typename Lanes::value* out, size_t first_column,
-                   size_t last_column) noexcept {
+template <class Lanes, class Rows, class Out>
+void sum_rows_avx2(const Rows& rows, size_t divisor, Out* out, size_t first_column, size_t last_column) noexcept {
     constexpr size_t lanes = Lanes::lanes;
     const size_t vectors = (last_column - first_column) / lanes;
     const size_t steps = std::max<size_t>((vectors + 11) / 12, 1);

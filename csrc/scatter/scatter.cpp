@@ -31,17 +31,14 @@ constexpr candidate<scatter_kernel> kernels[] = {
 // Waking a thread costs about as much as clearing this much.
 constexpr size_t cleared_bytes = 512 << 10;
 
-// How far ahead memory is asked for the rows to be read and written, which only the ids foretell.
-constexpr size_t ahead_bytes = 4096;
-constexpr size_t most_terms_ahead = 16;
-
+// Asks memory for the rows to be read and written.
 class lookahead {
   public:
     lookahead(const scatter_job& job, std::span<const row_term> terms, size_t begin) noexcept
         : job_(job),
           terms_(terms),
           row_bytes_(job.dim * element_bytes(job.type)),
-          distance_(std::clamp<size_t>(ahead_bytes / std::max<size_t>(row_bytes_, 1), 2, most_terms_ahead)),
+          distance_(terms_ahead(row_bytes_)),
           next_(begin) {}
 
     // To be called before a row whose terms start at `begin` is summed.

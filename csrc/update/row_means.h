@@ -13,11 +13,9 @@ namespace {
 
 // The sum of the squares of a row's gradient, the same bits of all variants and devices. Column c adds to part c % 32;
 // the second half of the parts is added to the first until eight are left, and those, in double, until one is. The last
-// dim % 8 columns are added to that, one after another. What is found of the gradient is left in `kept`, unless that is
-// null.
-template <class Lanes, class Gradient>
-double sum_squares(const update_job& job, uint32_t id, const Gradient& gradient,
-                   typename sum_of<typename Lanes::value>::type* kept) noexcept {
+// dim % 8 columns are added to that, one after another.
+template <class Lanes, bool plain, class Gradient>
+double sum_squares(const update_job& job, uint32_t id, const Gradient& gradient) noexcept {
     using value = typename Lanes::value;
     using number = typename sum_of<value>::type;
     using rest = single<value>;
@@ -28,9 +26,8 @@ double sum_squares(const update_job& job, uint32_t id, const Gradient& gradient,
     const value* weights = row_of<value>(job.table, id);
     const auto square = [&]<class Of, size_t count>(size_t column, typename Of::wide(&of)[count]) {
         gradient.template load<Of>(column, of);
-        if (kept != nullptr) std::memcpy(kept + column, of, sizeof of);
         unrolled<count>([&](auto v) {
-            if (job.numbers.decay != 0) {
+            if (!plain && job.numbers.decay != 0) {
                 of[v] = of[v] + Of::all(job.numbers.decay) * Of::load(weights + column + v * Of::lanes);
             }
             of[v] = of[v] * of[v];
@@ -73,37 +70,26 @@ double sum_squares(const update_job& job, uint32_t id, const Gradient& gradient,
 
 template <class Lanes>
 void update_by_means(const update_job& job, std::span<const row_term> terms, size_t begin, size_t end, bool has_grads,
-                     std::byte* kept) noexcept {
-    using value = typename Lanes::value;
-    using number = typename sum_of<value>::type;
-    constexpr update_rule step_rule = update_rule::sgd;
+                     std::byte* sums) noexcept {
     if (!has_grads || job.dim == 0) return;
-    const bool plain = are_plain(job, true);
     step_numbers numbers = job.numbers;
-    const auto add_mean = [&](uint32_t id, const auto& gradient, number* to_keep) {
+    const auto update = [&]<bool plain>(uint32_t id, const auto& gradient) {
         float& sum = *row_of<float>(job.second, id);
-        const double squares = sum_squares<Lanes>(job, id, gradient, to_keep);
+        const double squares = sum_squares<Lanes, plain>(job, id, gradient);
         sum += static_cast<float>(squares / static_cast<double>(job.dim));
         numbers.direct = numbers.size / (std::sqrt(static_cast<double>(sum)) + numbers.eps);
+        update_columns<Lanes, update_rule::sgd, plain>(job, id, gradient, numbers, {}, true);
     };
-    auto* const sums = reinterpret_cast<number*>(kept);
-    const kept_gradient<value> found{sums};
-    for_each_row<Lanes, update_rule::rowwise_adagrad>(
-        job, terms, begin, end, true, [&](std::span<const row_term> of_row) {
-            const uint32_t id = term_row(of_row[0]);
-            if (plain && of_row.size() == 1) {
-                const only_gradient<value> gradient{gradient_of<value>(job, of_row[0])};
-                add_mean(id, gradient, nullptr);
-                update_columns<Lanes, step_rule, true>(job, id, gradient, numbers, {}, true);
-                return;
-            }
-            add_mean(id, term_gradient<value>(job, of_row), sums);
-            if (plain) {
-                update_columns<Lanes, step_rule, true>(job, id, found, numbers, {}, true);
-            } else {
-                update_columns<Lanes, step_rule, false>(job, id, found, numbers, {}, true);
-            }
-        });
+    const bool plain = are_plain(job, true);
+    row_walk<Lanes, update_rule::rowwise_adagrad> rows(job, terms, begin, true, sums);
+    while (rows.next() < end) {
+        const uint32_t id = rows.advance();
+        if (plain) {
+            rows.with_gradient([&](const auto& gradient) { update.template operator()<true>(id, gradient); });
+        } else {
+            update.template operator()<false>(id, rows.find_gradient());
+        }
+    }
 }
 
 }  // namespace

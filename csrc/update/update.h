@@ -67,9 +67,9 @@ struct update_job {
 };
 
 // Updates the rows whose runs of terms start in [begin, end). With `has_grads` false rows only catch up, and the
-// numbers of the job are not used. Of rowwise_adagrad `kept` has room for the sums of a row, else it may be null.
+// numbers of the job are not used; else `sums` has room for the sums of a row's gradients.
 using update_kernel = void(const update_job& job, std::span<const row_term> terms, size_t begin, size_t end,
-                           bool has_grads, std::byte* kept) noexcept;
+                           bool has_grads, std::byte* sums) noexcept;
 update_kernel update_rows_serial;
 #if defined(__x86_64__)
 update_kernel update_rows_avx2;

@@ -10,6 +10,7 @@
 #include "update/update.h"
 
 EMBROW_BEGIN_TARGET(EMBROW_AVX2)
+#include "common/row_sums_avx2.h"
 #include "update/update_variant.h"
 
 namespace embrow {
@@ -36,6 +37,10 @@ struct vector_of : Loads {
     static bool any(Mask mask) noexcept {
         const auto bits = reinterpret_cast<__m256i>(mask);
         return !_mm256_testz_si256(bits, bits);
+    }
+    template <class Rows>
+    static void sum_rows(const Rows& rows, typename sum_of<typename Loads::value>::type* out, size_t dim) noexcept {
+        sum_rows_avx2<Loads>(rows, 1, out, 0, dim);
     }
 
     // Of 16-bit elements alone.
@@ -64,16 +69,16 @@ struct vector_of : Loads {
 }  // namespace
 
 void update_rows_avx2(const update_job& job, std::span<const row_term> terms, size_t begin, size_t end, bool has_grads,
-                      std::byte* kept) noexcept {
+                      std::byte* sums) noexcept {
     switch (job.type) {
         case element::float32:
-            return update_with<vector_of<float32_lanes>>(job, terms, begin, end, has_grads, kept);
+            return update_with<vector_of<float32_lanes>>(job, terms, begin, end, has_grads, sums);
         case element::float64:
-            return update_with<vector_of<float64_lanes>>(job, terms, begin, end, has_grads, kept);
+            return update_with<vector_of<float64_lanes>>(job, terms, begin, end, has_grads, sums);
         case element::bfloat16:
-            return update_with<vector_of<bfloat16_lanes>>(job, terms, begin, end, has_grads, kept);
+            return update_with<vector_of<bfloat16_lanes>>(job, terms, begin, end, has_grads, sums);
         case element::float16:
-            return update_with<vector_of<float16_lanes>>(job, terms, begin, end, has_grads, kept);
+            return update_with<vector_of<float16_lanes>>(job, terms, begin, end, has_grads, sums);
     }
 }
 

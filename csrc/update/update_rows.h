@@ -7,8 +7,8 @@
 #include <cmath>
 #include <cstring>
 
-#include "common/block_sums.h"
 #include "common/prefetch.h"
+#include "common/row_sums.h"
 #include "common/variant.h"
 #include "update/rules.h"
 #include "update/stochastic.h"
@@ -29,6 +29,10 @@ struct single {
     static wide all(double number) noexcept { return static_cast<wide>(number); }
     static wide root(wide of) noexcept { return std::sqrt(of); }
     static bool any(bool mask) noexcept { return mask; }
+    template <class Rows>
+    static void sum_rows(const Rows& rows, wide* out, size_t dim) noexcept {
+        sum_rows_serial(rows, 1, out, 0, dim);
+    }
 
     // Of 16-bit elements alone.
     using words = uint32_t;
@@ -53,14 +57,19 @@ T* row_of(const row_block& block, size_t row) noexcept {
     return reinterpret_cast<T*>(block.data + static_cast<int64_t>(row) * block.stride_bytes);
 }
 
-// Asks memory for the rows to be read and written, which only the ids foretell.
-template <class Lanes, update_rule rule>
+template <class T>
+const T* gradient_of(const update_job& job, row_term term) noexcept {
+    return reinterpret_cast<const T*>(job.grads + term_position(term) * job.grad_stride_bytes);
+}
+
+// Asks memory for the rows to be read and written.
+template <class T, update_rule rule>
 class lookahead {
   public:
     lookahead(const update_job& job, std::span<const row_term> terms, size_t begin, bool has_grads) noexcept
         : job_(job),
-          row_bytes_(job.dim * sizeof(typename Lanes::value)),
-          distance_(std::clamp<size_t>(ahead_bytes / std::max<size_t>(row_bytes_, 1), 2, most_terms_ahead)),
+          row_bytes_(job.dim * sizeof(T)),
+          distance_(terms_ahead(row_bytes_)),
           next_(terms.data() + begin),
           end_(terms.data() + terms.size()),
           has_grads_(has_grads) {}
@@ -80,9 +89,6 @@ class lookahead {
     }
 
   private:
-    static constexpr size_t ahead_bytes = 4096;
-    static constexpr size_t most_terms_ahead = 16;
-
     template <bool to_write>
     [[gnu::always_inline]] static void ask(const std::byte* from, size_t bytes) noexcept {
         prefetch_row<to_write>(reinterpret_cast<uintptr_t>(from), bytes);
@@ -96,14 +102,27 @@ class lookahead {
     bool has_grads_;
 };
 
+// The gradients of a row's terms, as row_sums.h adds them up.
+template <class T>
+struct term_gradients {
+    using value = T;
+    static constexpr bool weighted = false;
+    static constexpr bool asks_ahead = true;
+    const update_job& job;
+    std::span<const row_term> terms;
+    size_t distance;
+
+    size_t size() const noexcept { return terms.size(); }
+    static bool counts(size_t) noexcept { return true; }
+    const T* row(size_t i) const noexcept { return gradient_of<T>(job, terms[i]); }
+    uintptr_t ahead(size_t i) const noexcept {
+        return reinterpret_cast<uintptr_t>(row(i + distance < terms.size() ? i + distance : i));
+    }
+};
+
 // The gradient of a row: load() gives its `vectors` sets of lanes of columns from `column` on.
 
-template <class T>
-const T* gradient_of(const update_job& job, row_term term) noexcept {
-    return reinterpret_cast<const T*>(job.grads + term_position(term) * job.grad_stride_bytes);
-}
-
-// That of its only term, which is not scaled.
+// That of its only term, which stays as it is, so that -0 does.
 template <class T>
 struct only_gradient {
     const T* row;
@@ -114,46 +133,33 @@ struct only_gradient {
     }
 };
 
-// The sum of its terms' gradients, times the scale.
+// The sum of its few terms', which memory has been asked for.
 template <class T>
-class term_gradient {
-  public:
-    term_gradient(const update_job& job, std::span<const row_term> terms) noexcept : job_(job), terms_(terms) {}
+struct few_gradients {
+    const update_job& job;
+    std::span<const row_term> terms;  // at most block_terms
 
     template <class Lanes, size_t vectors>
-    [[gnu::always_inline]] void load(size_t column, typename Lanes::wide (&total)[vectors]) const noexcept {
-        if (terms_.size() == 1) {
-            // It stays as it is, so that -0 does.
-            only_gradient<T>{gradient_of<T>(job_, terms_[0])}.template load<Lanes>(column, total);
-        } else {
-            sum_blocks(terms_.size(), total, [&](size_t begin, size_t end, auto& block) {
-                typename Lanes::wide sums[vectors];
-                unrolled<vectors>([&](auto v) { sums[v] = Lanes::all(0); });
-                for (size_t i = begin; i < end; ++i) {
-                    const T* from = gradient_of<T>(job_, terms_[i]) + column;
-                    unrolled<vectors>([&](auto v) { sums[v] += Lanes::load(from + v * Lanes::lanes); });
-                }
-                unrolled<vectors>([&](auto v) { block[v] = sums[v]; });
-            });
-        }
-        if (job_.scale != 1) {
-            for (auto& one : total) one = one * Lanes::all(job_.scale);
+    [[gnu::always_inline]] void load(size_t column, typename Lanes::wide (&grads)[vectors]) const noexcept {
+        unrolled<vectors>([&](auto v) { grads[v] = Lanes::all(0); });
+        for (const row_term term : terms) {
+            const T* from = gradient_of<T>(job, term) + column;
+            unrolled<vectors>([&](auto v) { grads[v] += Lanes::load(from + v * Lanes::lanes); });
         }
     }
-
-  private:
-    const update_job& job_;
-    std::span<const row_term> terms_;
 };
 
-// That which was found before and kept.
+// What was found before, times the scale.
 template <class T>
-struct kept_gradient {
+struct found_gradient {
     const typename sum_of<T>::type* sums;
+    double scale;
 
     template <class Lanes, size_t vectors>
-    [[gnu::always_inline]] void load(size_t column, typename Lanes::wide (&total)[vectors]) const noexcept {
-        std::memcpy(total, sums + column, sizeof total);
+    [[gnu::always_inline]] void load(size_t column, typename Lanes::wide (&grads)[vectors]) const noexcept {
+        std::memcpy(grads, sums + column, sizeof grads);
+        if (scale == 1) return;
+        for (auto& one : grads) one = one * Lanes::all(scale);
     }
 };
 
@@ -270,48 +276,94 @@ void update_columns(const update_job& job, uint32_t id, const Gradient& gradient
     }
 }
 
+// The rows of terms [begin, end), one after another, and their gradients; `sums` has room for one.
 template <class Lanes, update_rule rule>
-void update_row(const update_job& job, std::span<const row_term> terms, bool has_grads, bool plain) noexcept {
+class row_walk {
+  public:
     using value = typename Lanes::value;
-    const uint32_t id = term_row(terms[0]);
-    missed_steps missed;
-    if (job.clock.steps != nullptr) {
-        int32_t& row_step = job.row_steps[id];
-        missed = job.clock.missed(row_step);
-        row_step = static_cast<int32_t>(job.clock.step() + (has_grads ? 1 : 0));
-    }
-    if (!plain || missed.steps > 0) {
-        const term_gradient<value> gradient(job, terms);
-        update_columns<Lanes, rule, false>(job, id, gradient, job.numbers, missed, has_grads);
-    } else if (terms.size() == 1) {
-        const only_gradient<value> gradient{gradient_of<value>(job, terms[0])};
-        update_columns<Lanes, rule, true>(job, id, gradient, job.numbers, missed, true);
-    } else {
-        const term_gradient<value> gradient(job, terms);
-        update_columns<Lanes, rule, true>(job, id, gradient, job.numbers, missed, true);
-    }
-}
+    using number = typename sum_of<value>::type;
 
-// Calls update(terms) for each row of terms [begin, end).
-template <class Lanes, update_rule rule, class Update>
-void for_each_row(const update_job& job, std::span<const row_term> terms, size_t begin, size_t end, bool has_grads,
-                  const Update& update) noexcept {
-    lookahead<Lanes, rule> ahead(job, terms, begin, has_grads);
-    while (begin < end) {
-        const size_t next = run_end(terms, begin);
-        ahead.reach(&terms[begin]);
-        update(terms.subspan(begin, next - begin));
-        begin = next;
+    row_walk(const update_job& job, std::span<const row_term> terms, size_t begin, bool has_grads,
+             std::byte* sums) noexcept
+        : job_(job),
+          terms_(terms),
+          distance_(terms_ahead(job.dim * sizeof(value))),
+          ahead_(job, terms, begin, has_grads),
+          next_(begin),
+          sums_(reinterpret_cast<number*>(sums)) {}
+
+    // Goes to the next row.
+    uint32_t advance() noexcept {
+        of_row_ = terms_.subspan(next_, run_end(terms_, next_) - next_);
+        next_ += of_row_.size();
+        ahead_.reach(of_row_.data());
+        return term_row(of_row_[0]);
     }
-}
+    size_t next() const noexcept { return next_; }
+
+    // Calls use(gradient) with that of the row where the scale is 1, whatever is soonest added up.
+    template <class Use>
+    [[gnu::always_inline]] void with_gradient(const Use& use) noexcept {
+        if (of_row_.size() == 1) {
+            use(only_gradient<value>{gradient_of<value>(job_, of_row_[0])});
+        } else if (of_row_.size() <= distance_) {
+            use(few_gradients<value>{job_, of_row_});
+        } else {
+            use(find_gradient());
+        }
+    }
+
+    found_gradient<value> find_gradient() noexcept {
+        if (of_row_.size() == 1) {
+            copy(gradient_of<value>(job_, of_row_[0]));
+        } else {
+            Lanes::sum_rows(term_gradients<value>{job_, of_row_, distance_}, sums_, job_.dim);
+            ahead_.reach(terms_.data() + next_);
+        }
+        return {sums_, job_.scale};
+    }
+
+  private:
+    void copy(const value* from) noexcept {
+        size_t column = 0;
+        for (; column + Lanes::lanes <= job_.dim; column += Lanes::lanes) {
+            const auto loaded = Lanes::load(from + column);
+            std::memcpy(sums_ + column, &loaded, sizeof loaded);
+        }
+        for (; column < job_.dim; ++column) sums_[column] = static_cast<number>(from[column]);
+    }
+
+    const update_job& job_;
+    std::span<const row_term> terms_;
+    size_t distance_;
+    lookahead<value, rule> ahead_;
+    size_t next_;
+    std::span<const row_term> of_row_;
+    number* sums_;
+};
 
 template <class Lanes, update_rule rule>
-void update_run(const update_job& job, std::span<const row_term> terms, size_t begin, size_t end,
-                bool has_grads) noexcept {
+void update_run(const update_job& job, std::span<const row_term> terms, size_t begin, size_t end, bool has_grads,
+                std::byte* sums) noexcept {
     const bool plain = are_plain(job, has_grads);
-    for_each_row<Lanes, rule>(job, terms, begin, end, has_grads, [&](std::span<const row_term> of_row) {
-        update_row<Lanes, rule>(job, of_row, has_grads, plain);
-    });
+    row_walk<Lanes, rule> rows(job, terms, begin, has_grads, sums);
+    while (rows.next() < end) {
+        const uint32_t id = rows.advance();
+        missed_steps missed;
+        if (job.clock.steps != nullptr) {
+            int32_t& row_step = job.row_steps[id];
+            missed = job.clock.missed(row_step);
+            row_step = static_cast<int32_t>(job.clock.step() + (has_grads ? 1 : 0));
+        }
+        if (plain && missed.steps == 0) {
+            rows.with_gradient([&](const auto& gradient) {
+                update_columns<Lanes, rule, true>(job, id, gradient, job.numbers, missed, true);
+            });
+        } else {
+            const auto gradient = has_grads ? rows.find_gradient() : found_gradient<typename Lanes::value>{};
+            update_columns<Lanes, rule, false>(job, id, gradient, job.numbers, missed, has_grads);
+        }
+    }
 }
 
 }  // namespace
