@@ -41,6 +41,7 @@ LONG = [*TEXTS, "a\u3000b " * 9000, "x" * 300]
 VOCAB = Vocab(["<pad>", "<unk>", *(f"w{number}é" for number in range(900))])
 WORDS = Vocab(VOCAB.tokens, tokenizer="words", lowercase=True)
 MANY = ["word1 w2é"] * 140_000  # whose places take whole pages of 2 MB
+UNKNOWN = ["word1"] * 5000 + ["word1 " + "unknown" * 9]
 RAGGED = [list(range(row % 50)) for row in range(2000)]
 IDS = torch.arange(4000) * 7919 % 700
 TABLE = torch.randn(700, 33, generator=torch.Generator().manual_seed(0))
@@ -52,6 +53,17 @@ def calls(threads: int, folder: Path) -> Iterator[tuple[str, Call]]:
     yield "encode", lambda: VOCAB.encode(LONG, num_threads=threads).tobytes()
     yield "encode many rows", lambda: VOCAB.encode(MANY, num_threads=threads).sum().item()
     yield "encode words", lambda: WORDS.encode(LONG, num_threads=threads).tobytes()
+
+    def refused(call: Call, error: type[Exception]) -> str:
+        try:
+            call()
+        except error as raised:
+            return str(raised)
+        raise AssertionError("was taken")
+
+    known = Vocab(["<pad>", "word1"], unk_token=None)
+    yield "unknown token", lambda: refused(lambda: known.encode(UNKNOWN, num_threads=threads), KeyError)
+    yield "bad UTF-8", lambda: refused(lambda: VOCAB.encode([*TEXTS, b"\xff"], num_threads=threads), ValueError)
     yield "encode_ragged", lambda: list(VOCAB.encode_ragged(LONG, num_threads=threads)[0])
     yield "pad", lambda: pad_sequences(RAGGED, num_threads=threads).tobytes()
 

@@ -5,6 +5,8 @@
 #include <cstdint>
 #include <limits>
 #include <mutex>
+#include <type_traits>
+#include <utility>
 
 namespace embrow {
 
@@ -12,14 +14,16 @@ namespace embrow {
 // reports its own first fault and no task that starts before `position()` is skipped.
 template <class Detail>
 class first_fault {
+    static_assert(std::is_nothrow_move_assignable_v<Detail>);
+
   public:
     static constexpr int64_t none = std::numeric_limits<int64_t>::max();
 
-    void report(int64_t position, const Detail& detail) noexcept {
+    void report(int64_t position, Detail detail) noexcept {
         const std::scoped_lock lock(mutex_);
         if (position < position_.load(std::memory_order_relaxed)) {
             position_.store(position, std::memory_order_relaxed);
-            detail_ = detail;
+            detail_ = std::move(detail);
         }
     }
 

@@ -50,7 +50,7 @@ class row_encoder {
             if (refused) row_ends_.pop_back();
             finish(first, std::span<const size_t>(row_ends_));
             if (refused) {
-                fault.report(static_cast<int64_t>(first + row_ends_.size()), *refused);
+                fault.report(static_cast<int64_t>(first + row_ends_.size()), std::move(*refused));
                 return;
             }
         }

@@ -59,8 +59,8 @@ bool pack_rows(const text_rows& rows, const std::vector<int64_t>& offsets, char*
     std::atomic<bool> unchanged{true};
     for_each_row(rows, threads, [&](token_reader& reader, size_t row) {
         std::string_view text;
-        if (const auto refused = reader.read_whole(rows.text(row), text)) {
-            fault.report(static_cast<int64_t>(row), *refused);
+        if (auto refused = reader.read_whole(rows.text(row), text)) {
+            fault.report(static_cast<int64_t>(row), std::move(*refused));
             return false;
         }
         if (static_cast<int64_t>(text.size()) != offsets[row + 1] - offsets[row]) {

@@ -17,8 +17,8 @@ class row_counter {
     void run(const text_rows& rows, size_t begin, size_t end, first_fault<text_fault>& fault) {
         for (size_t row = begin; row < end; ++row) {
             token_reader::prefetch(rows, row + token_reader::rows_ahead);
-            if (const auto refused = reader_.read(rows, row, [&](const token_run& run) { take(run); })) {
-                fault.report(static_cast<int64_t>(row), *refused);
+            if (auto refused = reader_.read(rows, row, [&](const token_run& run) { take(run); })) {
+                fault.report(static_cast<int64_t>(row), std::move(*refused));
                 return;
             }
             if (reader_.scratch_full()) flush();
