@@ -7,6 +7,7 @@
 #include <pybind11/typing.h>
 
 #include <cstddef>
+#include <memory>
 #include <string>
 #include <utility>
 #include <vector>
@@ -36,8 +37,9 @@ inline bool is_masked_array(pybind11::handle value) {
 // come back to it where a daemon thread has outlived the interpreter.
 template <class T>
 pybind11::array_t<T, pybind11::array::c_style> array_of(std::vector<T>&& numbers) {
-    auto* const owned = new std::vector<T>(std::move(numbers));
-    const pybind11::capsule owner(owned, [](void* memory) { delete static_cast<std::vector<T>*>(memory); });
+    auto made = std::make_unique<std::vector<T>>(std::move(numbers));
+    const pybind11::capsule owner(made.get(), [](void* memory) { delete static_cast<std::vector<T>*>(memory); });
+    const auto* const owned = made.release();
     return {{static_cast<pybind11::ssize_t>(owned->size())},
             {static_cast<pybind11::ssize_t>(sizeof(T))},
             owned->data(),

@@ -64,6 +64,8 @@ def calls(threads: int, folder: Path) -> Iterator[tuple[str, Call]]:
     known = Vocab(["<pad>", "word1"], unk_token=None)
     yield "unknown token", lambda: refused(lambda: known.encode(UNKNOWN, num_threads=threads), KeyError)
     yield "bad UTF-8", lambda: refused(lambda: VOCAB.encode([*TEXTS, b"\xff"], num_threads=threads), ValueError)
+    # Of a size that malloc is asked for, and new each time.
+    yield "tokens", lambda: VOCAB.encode([[end * 50_000 for end in "abcdefgh"]], num_threads=threads).tobytes()
     yield "encode_ragged", lambda: list(VOCAB.encode_ragged(LONG, num_threads=threads)[0])
     yield "pad", lambda: pad_sequences(RAGGED, num_threads=threads).tobytes()
 

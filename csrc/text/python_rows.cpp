@@ -52,8 +52,8 @@ void read_token_lists(PyObject* const* items, size_t count, const text_rules& ru
                     throw py::type_error(rules.where(row) + ", token " + std::to_string(i) + " is " + type_name(token) +
                                          "; tokens are str or bytes");
                 }
-                Py_INCREF(token);
                 text.references.push_back(token);
+                Py_INCREF(token);
                 text.rows.rows.push_back(found);
             }
         }
