@@ -112,6 +112,7 @@ int32_t find(const vocab_table& table, const py::str& token) {
     // A copy: PyUnicode_AsUTF8AndSize would keep one inside the str for good.
     const auto bytes = py::reinterpret_steal<py::bytes>(PyUnicode_AsUTF8String(token.ptr()));
     if (!bytes) {
+        if (!PyErr_ExceptionMatches(PyExc_UnicodeEncodeError)) throw py::error_already_set();
         PyErr_Clear();  // a lone surrogate, which no token has
         return no_id;
     }
