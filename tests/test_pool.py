@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import mmap
 import re
+import sys
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -240,6 +243,25 @@ def test_nan_and_infinity_are_torch_s(dtype: torch.dtype, mode: str) -> None:
     # torch adds 16-bit gradients in 16 bits.
     tolerance = {"rtol": 0.05, "atol": 0.05} if dtype.itemsize == 2 else {}
     torch.testing.assert_close(*results, equal_nan=True, **tolerance)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs memory that takes none until it is written")
+@pytest.mark.parametrize("variant", ["serial"], indirect=True)
+def test_bags_beyond_32_bits_have_gradients_of_their_own(variant: str) -> None:
+    """Only the last of them has an id; without the upper bits of its number the second one's gradient were taken."""
+    bags = 2**32 + 2
+    without_reserve = 0x4000  # Linux's; mmap has a name for it from Python 3.13 on
+
+    def zeros(size: int) -> Any:
+        return np.frombuffer(mmap.mmap(-1, size, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | without_reserve), np.uint8)
+
+    offsets, grads = zeros(4 * bags), zeros(2 * bags).view(np.float16)
+    grads[-1] = 1
+    ids, out = np.array([1]), np.empty(3, np.float16)
+    of_bags = (ids.ctypes.data, 1, True, offsets.ctypes.data, False, bags, 0, _core.Pooling.sum, 0)
+    of_table = (grads.ctypes.data, 2, out.ctypes.data, 3, 1, _core.Element.float16, -1, False)
+    _core.scatter_bags(*of_bags, *of_table, _core.TableState.anything, 1)
+    assert out.tolist() == [0, 1, 0]
 
 
 def test_maxima_of_equals_go_to_the_first() -> None:

@@ -8,7 +8,7 @@ namespace embrow {
 // The row of its bag, and what that is multiplied by.
 struct gradient_source {
     double weight;
-    uint32_t row;
+    uint64_t row;
 };
 
 }  // namespace embrow

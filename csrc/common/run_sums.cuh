@@ -148,14 +148,15 @@ template <class T, int columns>
 __device__ term_columns<T, columns> load_term(const run_sums& sums, uint32_t term, int64_t column) {
     using sum = typename sum_of<T>::type;
     const row_gradients& grads = sums.grads;
-    uint32_t row = __ldg(sums.runs.positions + term);
+    uint64_t row = __ldg(sums.runs.positions + term);
     sum weight = 1;
     if (grads.sources != nullptr) {
         const gradient_source source = grads.sources[row];
         weight = static_cast<sum>(source.weight);
         row = source.row;
     }
-    const std::byte* from = grads.data + row * grads.stride_bytes + column * static_cast<int64_t>(sizeof(T));
+    const std::byte* from =
+        grads.data + static_cast<int64_t>(row) * grads.stride_bytes + column * static_cast<int64_t>(sizeof(T));
     return {column_chunk<T, columns>::load_constant(from), weight};
 }
 

@@ -32,7 +32,7 @@ std::optional<bad_id> scatter_bags(scatter_job job, const bag_list& bags, poolin
         for (size_t i = begin; i < end; ++i) kept += job.ids[i] != job.padding_idx;
         const double share = mode == pooling::mean ? 1 / static_cast<double>(kept) : 1;
         for (size_t i = begin; i < end; ++i) {
-            sources[i] = {weights == nullptr ? share : element_at(weights, job.type, i), static_cast<uint32_t>(bag)};
+            sources[i] = {weights == nullptr ? share : element_at(weights, job.type, i), bag};
         }
     }
     job.sources = sources.get();

@@ -49,7 +49,7 @@ __global__ void __launch_bounds__(bag_threads)
         const int64_t kept = end - bag_begin(bags, bag) - (padding == nullptr ? 0 : padding[bag]);
         weight /= static_cast<double>(kept);
     }
-    sources[position] = {weight, static_cast<uint32_t>(bag)};
+    sources[position] = {weight, static_cast<uint64_t>(bag)};
 }
 
 }  // namespace embrow::device
