@@ -3,7 +3,9 @@
 
 #include <cuda_runtime.h>
 
+#include <algorithm>
 #include <cstdint>
+#include <limits>
 
 #include "common/cuda.h"
 
@@ -16,7 +18,8 @@ constexpr int64_t ceil_div(int64_t a, int64_t b) {
 template <class... Parameters, class... Arguments>
 void launch(void (*kernel)(Parameters...), int64_t blocks, int threads, cudaStream_t stream, Arguments... arguments) {
     cudaLaunchConfig_t config{};
-    config.gridDim.x = static_cast<unsigned>(blocks);
+    // CUDA refuses more than it can launch.
+    config.gridDim.x = static_cast<unsigned>(std::min<int64_t>(blocks, std::numeric_limits<unsigned>::max()));
     config.blockDim.x = static_cast<unsigned>(threads);
     config.stream = stream;
     EMBROW_CUDA_CHECK(cudaLaunchKernelEx(&config, kernel, static_cast<Parameters>(arguments)...));

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from pooling import BITS, NONE, Array, Pool, elements, offsets_of
+from records import Record
 
 from embrow import _core
 
@@ -272,6 +273,17 @@ def test_a_batch_beyond_32_bits_is_refused(device: ModuleType, kernels: ModuleTy
         kernels.pool_bags(**settings | {"count": 2**31})
     with pytest.raises(ValueError, match=r"^embedding_bag: 2147483648 rows of the table; the kernels take fewer"):
         kernels.pool_bags(**settings | {"rows": 2**31})
+
+
+def test_more_bags_than_a_launch_has_room_for_are_refused(device: ModuleType, kernels: ModuleType) -> None:
+    """Of the number of blocks the lower 32 bits would be 1."""
+    where = dict.fromkeys(["table", "ids", "offsets", "weights", "out", "winners", "workspace", "stream"], 0)
+    flags = {"ids_are_int64": True, "offsets_are_int64": True, "offset_count": 0, "bags": 2**36 + 16, "width": 0}
+    shape = {"rows": 3, "stride_bytes": 0, "dim": 0, "count": 0, "padding_idx": -1}
+    faults = Record(device, "bag")
+    settings = {"mode": _core.Pooling.sum, "type": _core.Element.float32, **where, **flags, **shape}
+    with pytest.raises(RuntimeError, match=r"^CUDA: cudaErrorInvalid"):
+        kernels.pool_bags(**settings, faults=faults.ptr)
 
 
 def test_only_long_bags_need_a_workspace(kernels: ModuleType) -> None:
