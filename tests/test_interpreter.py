@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
+import sysconfig
+from pathlib import Path
 
 import pytest
 
@@ -71,3 +74,37 @@ def test_daemon_threads_at_work_let_the_process_end(call: str) -> None:
         command = [sys.executable, "-c", DAEMONS, call]
         done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
         assert (done.returncode, done.stdout, done.stderr) == (0, "ends\n", "")
+
+
+OTHER = """
+#include <pybind11/pybind11.h>
+
+#include <system_error>
+
+PYBIND11_MODULE(other, m) {
+    m.def("fail", [] { throw std::system_error(2, std::generic_category()); });
+}
+"""
+
+RAISED = """
+import embrow._core, other
+try:
+    other.fail()
+except Exception as error:
+    print(type(error).__name__)
+"""
+
+
+def test_other_modules_of_pybind11_raise_what_they_did(tmp_path: Path) -> None:
+    pybind11 = pytest.importorskip("pybind11")
+    compiler = shutil.which("g++")
+    if compiler is None:
+        pytest.skip("needs g++")
+    source = tmp_path / "other.cpp"
+    source.write_text(OTHER)
+    includes = [f"-I{folder}" for folder in (sysconfig.get_path("include"), pybind11.get_include())]
+    command = [compiler, "-std=c++17", "-shared", "-fPIC", *includes, "-o", tmp_path / "other.so", source]
+    subprocess.run(command, check=True)
+    command = [sys.executable, "-c", RAISED]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60, cwd=tmp_path)
+    assert done.stdout.split() == ["RuntimeError"]

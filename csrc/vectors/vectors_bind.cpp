@@ -163,7 +163,7 @@ void fill_oov(rows_of<float> weight, const std::vector<int64_t>& rows, const py:
 }  // namespace
 
 void bind_vectors(py::module_& m) {
-    py::register_exception_translator([](std::exception_ptr raised) {
+    py::register_local_exception_translator([](std::exception_ptr raised) {
         try {
             if (raised) std::rethrow_exception(raised);
         } catch (const cut_short& fault) {
