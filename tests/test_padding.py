@@ -126,6 +126,7 @@ def test_tensors() -> None:
         ((np.arange(3), np.array([0, 2, 1])), ValueError, "offsets decrease from 2 to 1 at position 2"),
         ((np.arange(3), np.array([0, 2])), ValueError, "offsets run from 0 to 2; there are 3 values"),
         ((np.arange(3), np.array([1, 3])), ValueError, "offsets run from 1 to 3; there are 3 values"),
+        ((np.arange(3), np.array([-(2**63), 2**63 - 1])), ValueError, f"offsets run from {-(2**63)} to {2**63 - 1}"),
         ((np.arange(3), np.array([], dtype=int)), ValueError, "there is one offset or more"),
         ((np.arange(3.0), np.array([0, 3])), TypeError, "values are float64; they are integers"),
     ],

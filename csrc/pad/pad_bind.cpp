@@ -42,19 +42,18 @@ py::typing::Tuple<py::array, py::array_t<int64_t>> pad_as(const py::array& value
     const auto rows = static_cast<size_t>(offsets.size()) - 1;
     py::array_t<int64_t> lengths(static_cast<py::ssize_t>(rows));
     int64_t* const length = lengths.mutable_data();
-    size_t longest = 0;
-    for (size_t row = 0; row < rows; ++row) {
-        if (bounds[row + 1] < bounds[row]) {
-            throw py::value_error("pad_sequences: offsets decrease from " + std::to_string(bounds[row]) + " to " +
-                                  std::to_string(bounds[row + 1]) + " at position " + std::to_string(row + 1));
-        }
-        longest = std::max(longest, static_cast<size_t>(bounds[row + 1] - bounds[row]));
+    const int64_t* const fall = std::is_sorted_until(bounds, bounds + rows + 1);
+    if (fall != bounds + rows + 1) {
+        throw py::value_error("pad_sequences: offsets decrease from " + std::to_string(fall[-1]) + " to " +
+                              std::to_string(*fall) + " at position " + std::to_string(fall - bounds));
     }
     if (bounds[0] != 0 || bounds[rows] != from.size()) {
         throw py::value_error("pad_sequences: offsets run from " + std::to_string(bounds[0]) + " to " +
                               std::to_string(bounds[rows]) + "; there are " + std::to_string(from.size()) + " values");
     }
-    const size_t kept = max_length >= 0 ? static_cast<size_t>(max_length) : longest;
+    int64_t longest = 0;
+    for (size_t row = 0; row < rows; ++row) longest = std::max(longest, bounds[row + 1] - bounds[row]);
+    const size_t kept = max_length >= 0 ? static_cast<size_t>(max_length) : static_cast<size_t>(longest);
     const pad_layout<Id> layout{round_up(kept, multiple), static_cast<Id>(value), pad_left};
     py::array_t<Id> made = rectangle<Id>(out, rows, layout.width, "pad_sequences");
     Id* const to = made.mutable_data();
