@@ -41,7 +41,7 @@ class dictionary_parser {
     // Entries read.
     int64_t entry_number() const noexcept { return entry_; }
     // Of each word that the store kept.
-    std::vector<int64_t>& rows() noexcept { return rows_; }
+    const std::vector<int64_t>& rows() const noexcept { return rows_; }
     // The bytes of words kept that were mended, by their place among those kept.
     const std::vector<std::pair<int64_t, std::string>>& mended() const noexcept { return mended_; }
 
