@@ -25,7 +25,7 @@ class released_gil {
         try {
             PyEval_RestoreThread(state_);
         } catch (abi::__forced_unwind&) {
-            for (;;) pause();
+            for (;;) ::pause();  // the system's, not that of common/spin.h
         }
 #else
         PyEval_RestoreThread(state_);

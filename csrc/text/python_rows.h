@@ -23,7 +23,7 @@ class locked_text {
   public:
     virtual ~locked_text() = default;
     virtual size_t size() const noexcept = 0;
-    // Takes the lock and appends the rows, nulls as empty ones; returns the first null, if any.
+    // Takes the lock and sets the rows, nulls as empty ones; returns the first null, if any.
     virtual std::optional<size_t> acquire(text_rows& rows) = 0;
     virtual void release() noexcept = 0;
 };
