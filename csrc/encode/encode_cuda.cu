@@ -47,8 +47,8 @@ void launch_frames(const device::frame_job<Id>& job, const device::row_cut& cut,
     const int64_t segments = ceil_div(width, segment);
     const int lanes_log2 = std::bit_width(static_cast<unsigned>(std::min<int64_t>(width, device::warp_lanes) - 1));
     const int64_t threads = job.rows * segments << lanes_log2;
-    launch(device::write_frames<Id>, ceil_div(threads, device::encode_threads), device::encode_threads, stream, job,
-           cut, lanes_log2, segments, segment);
+    launch_threads(device::write_frames<Id>, threads, device::encode_threads, stream, job, cut, lanes_log2, segments,
+                   segment);
 }
 
 }  // namespace
@@ -66,8 +66,8 @@ void count_tokens_cuda(const packed_text& text, const row_frame& frame, int64_t*
     launch(device::count_tokens, ceil_div(tiles, device::count_warps), device::count_warps * device::warp_lanes, stream,
            text, tiles, counts, facts);
     launch(device::sum_tiles, 1, device::sum_threads, stream, counts.tile_tokens, tiles);
-    launch(device::measure_rows, ceil_div(text.rows + 1, device::encode_threads), device::encode_threads, stream, text,
-           counts, cut_of(frame), lengths, facts);
+    launch_threads(device::measure_rows, text.rows + 1, device::encode_threads, stream, text, counts, cut_of(frame),
+                   lengths, facts);
 }
 
 template <class Id>

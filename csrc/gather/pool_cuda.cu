@@ -76,8 +76,8 @@ void pool_chunks(const pool_job& job, std::byte* workspace, bag_faults* faults, 
     const bag_parts<value> parts(job.mode, dim, ids, longest, memory);
     if (parts.blocks.slots > 0) {
         EMBROW_CUDA_CHECK(cudaMemsetAsync(parts.blocks.begins, 0xff, parts.begin_bytes(), stream));
-        launch(device::find_parts, ceil_div(static_cast<int64_t>(job.bags.count), device::block_threads),
-               device::block_threads, stream, job.bags, parts.blocks.begins, parts.super_blocks.begins);
+        launch_threads(device::find_parts, static_cast<int64_t>(job.bags.count), device::block_threads, stream,
+                       job.bags, parts.blocks.begins, parts.super_blocks.begins);
         const auto layout = lay_groups(parts.blocks.slots, row_chunks, chunk_bytes);
         launch_groups(device::pool_blocks<T, Chunk, pooled>, layout, stream, job, parts.blocks, layout, &faults->ids);
     }

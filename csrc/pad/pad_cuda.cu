@@ -14,8 +14,7 @@ void check_ragged_cuda(const ragged_ids& ids, bool to_int32, ragged_facts* facts
     launch(device::clear_facts, 1, 1, stream, facts);
     const int64_t threads = std::max(ids.rows, looks ? ids.count : 0);
     if (threads == 0) return;
-    launch(device::check_ragged, ceil_div(threads, device::pad_threads), device::pad_threads, stream, ids, looks,
-           facts);
+    launch_threads(device::check_ragged, threads, device::pad_threads, stream, ids, looks, facts);
 }
 
 template <class Id>
@@ -29,8 +28,8 @@ void pad_rows_cuda(const ragged_ids& ids, const pad_layout<Id>& layout, int64_t 
     const int64_t segments = ceil_div(slots, segment_slots);
     const device::pad_job<Id> job{ids, layout, kept, truncate_left, out, lengths, lanes_log2, segments, segment_slots};
     const int64_t threads = ids.rows * segments << lanes_log2;
-    launch(ids.is_int64 ? device::pad_rows<Id, int64_t> : device::pad_rows<Id, int32_t>,
-           ceil_div(threads, device::pad_threads), device::pad_threads, stream, job);
+    launch_threads(ids.is_int64 ? device::pad_rows<Id, int64_t> : device::pad_rows<Id, int32_t>, threads,
+                   device::pad_threads, stream, job);
 }
 
 template void pad_rows_cuda(const ragged_ids&, const pad_layout<int32_t>&, int64_t, bool, int32_t*, int64_t*,

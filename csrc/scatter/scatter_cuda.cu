@@ -48,8 +48,8 @@ void scatter_rows_cuda(const scatter_job& job, addition how, std::byte* workspac
         with_columns(grads, out, [&]<class T, int columns>() {
             const int64_t row_chunks = static_cast<int64_t>(job.dim) / columns;
             const int64_t threads = ceil_div(most, device::runs_in_flight) * row_chunks;
-            launch(device::scatter_runs<T, columns>, ceil_div(threads, device::sum_threads), device::sum_threads,
-                   stream, sums, reinterpret_cast<T*>(job.out), row_chunks, job.mean);
+            launch_threads(device::scatter_runs<T, columns>, threads, device::sum_threads, stream, sums,
+                           reinterpret_cast<T*>(job.out), row_chunks, job.mean);
         });
         return;
     }
@@ -58,8 +58,8 @@ void scatter_rows_cuda(const scatter_job& job, addition how, std::byte* workspac
         if constexpr (sizeof(T) >= sizeof(float)) {
             const int64_t row_chunks = static_cast<int64_t>(job.dim) / columns;
             const int64_t parts = most + (static_cast<int64_t>(runs.terms) - 1) / device::piece_terms;
-            launch(device::scatter_pieces<T, columns>, ceil_div(parts * row_chunks, device::sum_threads),
-                   device::sum_threads, stream, sums, reinterpret_cast<T*>(job.out), parts, row_chunks, job.mean);
+            launch_threads(device::scatter_pieces<T, columns>, parts * row_chunks, device::sum_threads, stream, sums,
+                           reinterpret_cast<T*>(job.out), parts, row_chunks, job.mean);
         }
     });
 }

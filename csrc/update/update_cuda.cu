@@ -52,8 +52,7 @@ void catch_up_ids_cuda(const update_job& job, std::byte* workspace, id_fault* fa
     if (count == 0) return;
     auto* bad = reinterpret_cast<uint32_t*>(workspace);
     EMBROW_CUDA_CHECK(cudaMemsetAsync(bad, 0, sizeof *bad, stream));
-    launch(device::check_ids, ceil_div(count, device::catch_up_threads), device::catch_up_threads, stream, job.ids,
-           job.rows, fault, bad);
+    launch_threads(device::check_ids, count, device::catch_up_threads, stream, job.ids, job.rows, fault, bad);
     launch_type(job,
                 {.source = device::row_source::ids,
                  .sums = {.runs = {}, .grads = gradients_of(job), .parts = nullptr},
