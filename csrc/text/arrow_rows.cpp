@@ -76,7 +76,7 @@ class reader {
         if (schema.dictionary) {
             read_dictionary(schema, array);
         } else {
-            append(schema.format, array, rows_.rows);
+            append(schema.format, array);
         }
     }
 
@@ -88,15 +88,15 @@ class reader {
         return array.null_count != 0 && valid && !(valid[bit / 8] >> (bit % 8) & 1);
     }
 
-    void append(const char* format, const ArrowArray& array, huge_page_vector<text_row>& rows) {
+    void append(const char* format, const ArrowArray& array) {
         if (!std::strcmp(format, "u") || !std::strcmp(format, "z")) {
-            append_offsets<int32_t>(array, rows);
+            append_offsets<int32_t>(array);
         } else if (!std::strcmp(format, "U") || !std::strcmp(format, "Z")) {
-            append_offsets<int64_t>(array, rows);
+            append_offsets<int64_t>(array);
         } else if (!std::strcmp(format, "vu") || !std::strcmp(format, "vz")) {
-            append_views(array, rows);
+            append_views(array);
         } else if (!std::strcmp(format, "n")) {
-            for (int64_t row = 0; row < array.length; ++row) append_null(rows);
+            for (int64_t row = 0; row < array.length; ++row) append_null();
         } else {
             throw py::type_error(rules_.doing + ": Arrow type with format \"" + format + "\" holds no text; " +
                                  instead_of(format));
@@ -110,36 +110,36 @@ class reader {
         return lists ? "pass a list of lists of tokens (.tolist())" : "cast it to a string";
     }
 
-    void append_row(const char* data, int64_t size, huge_page_vector<text_row>& rows) const {
+    void append_row(const char* data, int64_t size) {
         if (size < 0) {
-            throw py::value_error(rules_.where(rows.size()) + ": Arrow offsets decrease");
+            throw py::value_error(rules_.where(rows_.rows.size()) + ": Arrow offsets decrease");
         }
-        rows.emplace_back(data, static_cast<size_t>(size), encoding::unchecked_utf8);
+        rows_.rows.emplace_back(data, static_cast<size_t>(size), encoding::unchecked_utf8);
     }
 
-    void append_null(huge_page_vector<text_row>& rows) const {
-        if (!rules_.take_nulls()) rules_.refuse_null(rows.size());
-        rows.push_back(text_row());
+    void append_null() {
+        if (!rules_.take_nulls()) rules_.refuse_null(rows_.rows.size());
+        rows_.rows.push_back(text_row());
     }
 
     template <class Offset>
-    void append_offsets(const ArrowArray& array, huge_page_vector<text_row>& rows) {
+    void append_offsets(const ArrowArray& array) {
         if (array.length == 0) return;
         const auto* offsets = static_cast<const Offset*>(array.buffers[1]) + array.offset;
         const auto* data = static_cast<const char*>(array.buffers[2]);
-        rows.reserve(rows.size() + static_cast<size_t>(array.length));
+        rows_.rows.reserve(rows_.rows.size() + static_cast<size_t>(array.length));
         for (int64_t row = 0; row < array.length; ++row) {
             if (is_null(array, row)) {
-                append_null(rows);
+                append_null();
             } else {
-                append_row(data + offsets[row], static_cast<int64_t>(offsets[row + 1]) - offsets[row], rows);
+                append_row(data + offsets[row], static_cast<int64_t>(offsets[row + 1]) - offsets[row]);
             }
         }
     }
 
     // Views of 16 bytes: size: 4, then 12 bytes of text or prefix: 4, buffer: 4, offset: 4. Buffers: validity, views,
     // the data buffers, their sizes.
-    void append_views(const ArrowArray& array, huge_page_vector<text_row>& rows) {
+    void append_views(const ArrowArray& array) {
         if (array.length == 0) return;
         struct view {
             int32_t size;
@@ -148,15 +148,15 @@ class reader {
             int32_t offset;
         };
         const auto* views = static_cast<const view*>(array.buffers[1]) + array.offset;
-        rows.reserve(rows.size() + static_cast<size_t>(array.length));
+        rows_.rows.reserve(rows_.rows.size() + static_cast<size_t>(array.length));
         for (int64_t row = 0; row < array.length; ++row) {
             const view& found = views[row];
             if (is_null(array, row)) {
-                append_null(rows);
+                append_null();
             } else if (found.size <= 12) {
-                append_row(reinterpret_cast<const char*>(&found) + 4, found.size, rows);
+                append_row(reinterpret_cast<const char*>(&found) + 4, found.size);
             } else {
-                append_row(static_cast<const char*>(array.buffers[2 + found.buffer]) + found.offset, found.size, rows);
+                append_row(static_cast<const char*>(array.buffers[2 + found.buffer]) + found.offset, found.size);
             }
         }
     }
@@ -167,7 +167,7 @@ class reader {
         // A dictionary of no values has no type to speak of, as that of a column that is all null.
         if (array.dictionary->length > 0) {
             const text_rules any{rules_.doing, null_rows::empty};
-            reader(any, rows_).append(schema.dictionary->format, *array.dictionary, rows_.rows);
+            reader(any, rows_).append(schema.dictionary->format, *array.dictionary);
         }
         const int64_t values = static_cast<int64_t>(rows_.rows.size()) - first;
         const bool values_are_null = !std::strcmp(schema.dictionary->format, "n");
