@@ -21,6 +21,7 @@ void copy_row<float>(const char* from, size_t dim, std::byte* to) noexcept {
     std::memcpy(to, from, 4 * dim);
 }
 
+template <class T>
 class binary_parser final : public row_parser {
   public:
     using row_parser::row_parser;
@@ -52,7 +53,8 @@ class binary_parser final : public row_parser {
                 mended_ = mend_utf8(token, layout_.unicode_errors);
                 token = mended_;
             }
-            if (std::byte* to = store_.take(token)) copy(window.data() + row.end - vector_bytes, to);
+            if (std::byte* to = store_.take(token))
+                copy_row<T>(window.data() + row.end - vector_bytes, layout_.dim, to);
             used = row.end;
             row = next;
         }
@@ -69,24 +71,15 @@ class binary_parser final : public row_parser {
         return {window.substr(begin, space - begin), begin, space + 1 + vector_bytes};
     }
 
-    void copy(const char* from, std::byte* to) const noexcept {
-        switch (store_.row_bytes() / layout_.dim) {
-            case 2:
-                return copy_row<float16>(from, layout_.dim, to);
-            case 8:
-                return copy_row<double>(from, layout_.dim, to);
-            default:
-                return copy_row<float>(from, layout_.dim, to);
-        }
-    }
-
     std::string mended_;
 };
 
 }  // namespace
 
-std::unique_ptr<row_parser> make_binary_parser(const row_layout& layout, row_store& store) {
-    return std::make_unique<binary_parser>(layout, store);
+std::unique_ptr<row_parser> make_binary_parser(const row_layout& layout, row_store& store, element type) {
+    return with_element(type, [&](auto value) -> std::unique_ptr<row_parser> {
+        return std::make_unique<binary_parser<decltype(value)>>(layout, store);
+    });
 }
 
 }  // namespace embrow

@@ -1,13 +1,6 @@
 #include "vectors/vectors.h"
 
-#include <algorithm>
-#include <limits>
-
 namespace embrow {
-
-int64_t row_parser::goal() const noexcept {
-    return std::min(layout_.limit, layout_.declared.value_or(std::numeric_limits<int64_t>::max()));
-}
 
 size_t row_parser::feed(std::string_view window, bool last, int threads) {
     const size_t used = done() ? 0 : parse(window, last, threads);

@@ -5,6 +5,7 @@
 // more bytes behind it. The rows kept are the same for every cut into windows and every number of threads.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -42,7 +43,11 @@ constexpr size_t max_row_bytes = size_t{64} << 20;
 
 class row_parser {
   public:
-    row_parser(const row_layout& layout, row_store& store) : layout_(layout), store_(store), offset_(layout.offset) {}
+    row_parser(const row_layout& layout, row_store& store)
+        : layout_(layout),
+          store_(store),
+          offset_(layout.offset),
+          goal_(layout.declared ? std::min(layout.limit, *layout.declared) : layout.limit) {}
     virtual ~row_parser() = default;
     row_parser(const row_parser&) = delete;
     row_parser& operator=(const row_parser&) = delete;
@@ -51,21 +56,23 @@ class row_parser {
     size_t feed(std::string_view window, bool last, int threads);
 
     // All rows that were declared, or that the limit allows, are read.
-    bool done() const noexcept { return store_.rows_read() >= goal(); }
+    bool done() const noexcept { return store_.rows_read() >= goal_; }
     // Bytes used, header included.
     int64_t offset() const noexcept { return offset_; }
 
   protected:
     virtual size_t parse(std::string_view window, bool last, int threads) = 0;
-    int64_t goal() const noexcept;
 
     row_layout layout_;
     row_store& store_;
     int64_t offset_;  // of the window's first byte
+
+  private:
+    int64_t goal_;  // rows
 };
 
 // word2vec's binary form: token, a space, dim little-endian float32, and a newline or not.
-std::unique_ptr<row_parser> make_binary_parser(const row_layout& layout, row_store& store);
+std::unique_ptr<row_parser> make_binary_parser(const row_layout& layout, row_store& store, element type);
 
 // Lines of a token and dim decimal numbers. `token_spaces`: the last dim fields are the vector, whatever stands before
 // them the token (GloVe); else the token is the first field (word2vec, fastText .vec).

@@ -41,7 +41,7 @@ class row_reader {
           store_(element_of(dtype_), dim, wanted.has_value(), wanted ? table_of(*wanted) : token_index{}) {
         const row_layout layout{dim, declared, limit, offset, policy_named(unicode_errors)};
         if (format == "word2vec-binary") {
-            parser_ = make_binary_parser(layout, store_);
+            parser_ = make_binary_parser(layout, store_, element_of(dtype_));
         } else {
             parser_ = make_text_parser(layout, store_, element_of(dtype_), format == "glove");
         }

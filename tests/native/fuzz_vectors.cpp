@@ -27,7 +27,7 @@ struct outcome {
 
 std::unique_ptr<row_parser> make_parser(const settings& s, row_store& store) {
 #if EMBROW_FUZZ_FORMAT == 0
-    return make_binary_parser(s.layout, store);
+    return make_binary_parser(s.layout, store, s.type);
 #else
     return make_text_parser(s.layout, store, s.type, EMBROW_FUZZ_FORMAT == 2);
 #endif
