@@ -239,6 +239,40 @@ def test_what_is_no_integer_is_named(name: str, value: Any) -> None:
             call([], **{name: value})
 
 
+@pytest.mark.parametrize("name", ["max_length", "pad_to_multiple_of", "num_threads"])
+def test_a_bool_is_no_integer(name: str) -> None:
+    for call in (VOCAB.encode, embrow.pad_sequences):
+        with pytest.raises(TypeError, match=f"^{name}: True is a bool; it is an integer$"):
+            call([], **{name: True})
+    with pytest.raises(TypeError, match=r"^min_freq: True is a bool"):
+        embrow.Vocab.build(["a"], min_freq=True)
+
+
+def test_a_device_that_is_none_is_told_before_a_text_is_read() -> None:
+    torch = pytest.importorskip("torch")
+    unread = iter(["a"])
+    for call in (VOCAB.encode, VOCAB.encode_ragged):
+        for device in (torch.float32, True, 1.5, []):
+            with pytest.raises(TypeError, match=r"^device is .* of type \w+; it is a str, an int or a torch.device$"):
+                call(unread, device=device)
+        for name in ("gpu", "cpu:x"):
+            with pytest.raises(
+                ValueError, match=f'^device is {name!r}, which PyTorch does not know; give "cpu", "cuda"'
+            ):
+                call(unread, device=name)
+    assert list(unread) == ["a"]
+    with pytest.raises(ValueError, match=r"^device is 'gpu', which PyTorch does not know"):
+        VOCAB.to("gpu")
+    with pytest.raises(TypeError, match=r"^device is None of type NoneType"):
+        VOCAB.to(None)
+
+
+def test_a_dtype_that_is_none_is_named() -> None:
+    for dtype in (1, "ids"):
+        with pytest.raises(TypeError, match=f"^dtype is {dtype!r}, which NumPy does not know; ids are int32 or int64$"):
+            VOCAB.encode(["a"], dtype=dtype)
+
+
 def corpus() -> list[str]:
     rng = np.random.default_rng(0)
     return [" ".join(f"w{i}" for i in row) for row in rng.zipf(1.3, (3000, 12)).clip(max=5000).tolist()]

@@ -141,3 +141,10 @@ def test_a_mask_of_a_table_that_grew_is_refused() -> None:
     parameter.grad = torch.ones(4, 2)
     with pytest.raises(ValueError, match=r"must be a bool tensor of shape \(4,\), found torch\.bool, shape \(3,\)"):
         optimizer.step()
+
+
+def test_rows_that_are_no_dict_are_named() -> None:
+    parameter = torch.nn.Parameter(torch.zeros(3, 2))
+    for rows in ([True], 1):
+        with pytest.raises(TypeError, match=f"^Adam: rows is a {type(rows).__name__}; it is a dict parameter -> mask$"):
+            optim.Adam([parameter], rows=rows)  # type: ignore[arg-type]

@@ -798,3 +798,19 @@ def test_a_full_disk_leaves_the_array_and_its_words(tmp_path: Path, monkeypatch:
         WordVectors(["c", "d"], WEIGHT[2:4]).save(path)
     assert same(load_vectors(path), ["a", "b"], WEIGHT[:2])
     assert sorted(file.name for file in tmp_path.iterdir()) == ["v.npy", "v.words"]
+
+
+def test_word_vectors_of_what_is_no_array() -> None:
+    for weight in (None, [[1.0]]):
+        with pytest.raises(
+            TypeError, match=f"WordVectors: weight must be a NumPy array, found {type(weight).__name__}"
+        ):
+            WordVectors(["a"], weight)  # type: ignore[arg-type]
+
+
+def test_most_similar_takes_an_integer_of_tokens() -> None:
+    vectors = WordVectors(["a", "b"], np.ones((2, 3), dtype=np.float32))
+    for topn in (None, "3", 1.0, True):
+        with pytest.raises(TypeError, match=r"^most_similar: topn: "):
+            vectors.most_similar("a", topn=topn)  # type: ignore[arg-type]
+    assert [token for token, _ in vectors.most_similar("a", topn=np.int64(1))] == ["b"]  # type: ignore[arg-type]

@@ -443,3 +443,17 @@ def test_ranks_of_counts_below_and_beyond_those_that_are_counted_out() -> None:
     assert [token for token, _ in counter.most_common(7)] == sorted(counts, key=counts.__getitem__, reverse=True)
     by_token = counter.to_vocab(ties="token", specials=())
     assert by_token.tokens == sorted(counts, key=lambda token: (-counts[token], token))
+
+
+def test_what_is_no_counter_is_not_merged() -> None:
+    for other in (None, 1, embrow.Vocab(["a"])):
+        with pytest.raises(TypeError, match=f"^TokenCounter.merge takes a TokenCounter, found {type(other).__name__}$"):
+            embrow.TokenCounter().merge(other)  # type: ignore[arg-type]
+
+
+def test_specials_that_are_none_are_named_and_truth_like_values_place_them() -> None:
+    for specials in (None, 1):
+        with pytest.raises(TypeError, match=f"^specials is {specials}; pass a sequence of str$"):
+            embrow.Vocab.build(["a"], specials=specials)  # type: ignore[arg-type]
+    last: Any = []
+    assert embrow.Vocab.build(["a"], specials_first=last).tokens == ["a", "<pad>", "<unk>"]

@@ -19,7 +19,9 @@ def choice(name: str, value: str, allowed: Sequence[str]) -> str:
 
 
 def integer(name: str, value: Any) -> int:
-    """Return `value` as an int."""
+    """Return `value` as an int, which neither a bool of Python's nor one of NumPy's is."""
+    if isinstance(value, bool):
+        raise TypeError(f"{name}: {value} is a bool; it is an integer")
     try:
         return operator.index(value)
     except TypeError as error:
@@ -75,7 +77,10 @@ def refuse_masked(what: str, array: Any) -> None:
 
 def int_dtype(dtype: Any) -> np.dtype[Any]:
     """Return int32 or int64 from a name, a NumPy dtype or a torch dtype."""
-    name = str(dtype).removeprefix("torch.") if type(dtype).__module__ == "torch" else np.dtype(dtype).name
+    try:
+        name = str(dtype).removeprefix("torch.") if type(dtype).__module__ == "torch" else np.dtype(dtype).name
+    except TypeError:
+        raise TypeError(f"dtype is {dtype!r}, which NumPy does not know; ids are int32 or int64") from None
     if name not in ("int32", "int64"):
         raise ValueError(f"dtype is {name}; ids are int32 or int64")
     return np.dtype(name)

@@ -165,6 +165,8 @@ class SparseRows(torch.optim.Optimizer):
         self._rounding = (stochastic_rounding, seed)
         super().__init__(params, *args, **kwargs)
         self._remake_state()
+        if not isinstance(rows, Mapping | None):
+            raise TypeError(f"{type(self).__name__}: rows is a {type(rows).__name__}; it is a dict parameter -> mask")
         for parameter, mask in (rows or {}).items():
             if not self._has(parameter):
                 raise ValueError(

@@ -6,6 +6,7 @@ import sys
 from typing import TYPE_CHECKING, Any, cast
 
 if TYPE_CHECKING:
+    import torch
     from torch import Tensor
 
 
@@ -27,6 +28,25 @@ def lies_on_gpu(value: object) -> bool:
 def is_cpu(device: Any) -> bool:
     """Return whether a device, which may be a name, is the CPU, without importing torch."""
     return str(device).partition(":")[0] == "cpu"
+
+
+def device_of(device: Any, also: str = "") -> torch.device:
+    """Return the device that an argument names; `also` is what the caller allows beside PyTorch's names."""
+    of_name = import_torch().device
+    try:
+        found: torch.device = of_name(device)
+    except TypeError:
+        raise TypeError(
+            f"device is {device!r} of type {type(device).__name__}; it is a str, an int or a torch.device"
+        ) from None
+    except RuntimeError as error:
+        if isinstance(device, int):
+            raise  # There is no accelerator to number the devices of.
+        raise ValueError(
+            f'device is {device!r}, which PyTorch does not know; give {also}"cpu", "cuda", "cuda:1" or another of its '
+            "devices"
+        ) from error
+    return found
 
 
 def check_device(out: Tensor, device: Any) -> None:

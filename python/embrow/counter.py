@@ -123,6 +123,8 @@ class TokenCounter:
             The other counter's tokenizer or `lowercase` differs. Of callables that are no functions, as those of
             functools.partial, the type alone is compared.
         """
+        if not isinstance(other, TokenCounter):
+            raise TypeError(f"TokenCounter.merge takes a TokenCounter, found {type(other).__name__}")
         if _identity(other.tokenizer) != _identity(self.tokenizer) or other.lowercase != self.lowercase:
             raise ValueError(
                 f"TokenCounter.merge: one splits by {self.tokenizer!r}, lowercase={self.lowercase}, the other by "
@@ -158,7 +160,7 @@ class TokenCounter:
         if max_size is not None and size < len(named):
             raise ValueError(f"max_size is {size}, which has no room for {len(named)} specials")
         by_token = choice("ties", ties, ("first", "token")) == "token"
-        table, counts = self._counts.table(named, specials_first, fewest, size, by_token)
+        table, counts = self._counts.table(named, bool(specials_first), fewest, size, by_token)
         return Vocab._made(table, counts, named, pad_token, unk_token, self.tokenizer, self.lowercase)
 
     def __getstate__(self) -> tuple[Tokenizer, bool, list[tuple[str, int]]]:

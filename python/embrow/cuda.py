@@ -8,6 +8,7 @@ except ModuleNotFoundError as error:
     raise ImportError('embrow.cuda needs PyTorch: pip install "embrow[torch]"') from error
 
 from embrow import _gpu
+from embrow._tensors import device_of
 
 __all__ = ["allow_atomic_gradients", "synchronize"]
 
@@ -31,7 +32,7 @@ def synchronize(device: torch.device | str | int | None = None) -> None:
     RuntimeError
         The same of the ids of bags.
     """
-    where = torch.device("cuda", torch.cuda.current_device()) if device is None else torch.device(device)
+    where = torch.device("cuda", torch.cuda.current_device()) if device is None else device_of(device)
     if where.type == "cuda" and where.index is None:
         where = torch.device("cuda", torch.cuda.current_device())
     _gpu.synchronize(where)

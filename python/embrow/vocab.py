@@ -14,7 +14,7 @@ from embrow import _core
 from embrow._arguments import check_token, choice, in_id_order, refuse_masked
 from embrow._encoding import pad_arguments, padded_on_gpu, text_arguments
 from embrow._files import StrPath, written_atomically
-from embrow._tensors import check_device, import_torch, is_cpu, lies_on_gpu, result_of, target_of
+from embrow._tensors import check_device, device_of, is_cpu, lies_on_gpu, result_of, target_of
 from embrow._text import Tokenizer
 from embrow._vocab_file import OPTIONS, pack_vocab, unpack_vocab
 from embrow.ragged import Ragged
@@ -31,6 +31,8 @@ def distinct_specials(specials: Iterable[str]) -> list[str]:
     """Return each special once, in order."""
     if isinstance(specials, str):
         raise TypeError(f"specials is one str, {specials!r}; pass a sequence of them")
+    if not isinstance(specials, Iterable):
+        raise TypeError(f"specials is {specials!r}; pass a sequence of str")
     named = list(specials)
     for position, token in enumerate(named):
         if not isinstance(token, str):
@@ -350,7 +352,7 @@ class Vocab:
         elif out_on_gpu:
             check_device(out, device)
         if device is not None:
-            return_tensors = "pt"
+            return_tensors, device = "pt", device_of(device)
         choice("return_tensors", return_tensors, ("np", "pt"))
         arguments = text_arguments(
             self, texts, max_length, dtype, num_threads, "encode", nulls, bos_token, eos_token, truncation_side
@@ -402,7 +404,7 @@ class Vocab:
         if device is None:
             device = self._device
         if device is not None:
-            return_tensors = "pt"
+            return_tensors, device = "pt", device_of(device)
         choice("return_tensors", return_tensors, ("np", "pt"))
         values, offsets = _core.encode_ragged(
             self._table,
@@ -451,7 +453,7 @@ class Vocab:
         """
         where = None
         if not is_cpu(device):
-            import_torch()
+            device = device_of(device)
             from embrow import _gpu, _gpu_encode
 
             where = _gpu.served(device)

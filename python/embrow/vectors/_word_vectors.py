@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from embrow import _core
+from embrow._arguments import integer
 from embrow.vectors._save import save_vectors
 
 if TYPE_CHECKING:
@@ -89,6 +90,8 @@ class WordVectors:
         *,
         subwords: Subwords | KnownSubwords | None = None,
     ) -> None:
+        if not isinstance(weight, np.ndarray):
+            raise TypeError(f"WordVectors: weight must be a NumPy array, found {type(weight).__name__}")
         if weight.ndim != 2 or weight.shape[0] != len(tokens):
             raise ValueError(f"WordVectors: weight must have shape ({len(tokens)}, dim), found {weight.shape}")
         if weight.dtype.kind != "f":
@@ -175,6 +178,7 @@ class WordVectors:
         Reads the whole table once. Rows of zeros have cosine 0; of equal cosines the earlier row comes first. A vector
         that is not finite has no cosine: such rows are left out, and no token is near to one.
         """
+        topn = integer("most_similar: topn", topn)
         row = self._row(token)
         vector = self[token]
         if not np.isfinite(vector).all():
