@@ -538,6 +538,56 @@ def test_parameters_of_wrong_types(parameters: dict[str, object], message: str) 
         TextClassifier(**parameters).fit(TEXTS, LABELS)
 
 
+class Unread:
+    """Texts that nobody may read."""
+
+    def __iter__(self) -> Any:
+        raise AssertionError("the texts were read")
+
+
+@pytest.mark.parametrize(
+    ("parameters", "error", "message"),
+    [
+        ({"device": "gpu"}, ValueError, 'device is \'gpu\', which PyTorch does not know; give "auto", "cpu", "cuda"'),
+        ({"random_state": "a"}, ValueError, "random_state must be an integer from 0 .* or None, found 'a'"),
+        ({"random_state": -1}, ValueError, "random_state must be an integer from 0 .* or None, found -1"),
+        ({"min_freq": 1.5}, TypeError, "min_freq: 'float' object"),
+        ({"min_freq": True}, TypeError, "min_freq: True is a bool"),
+        ({"max_size": -1}, ValueError, "max_size is -1"),
+        ({"num_threads": 0}, ValueError, "num_threads must be 1 or more, found 0"),
+        ({"tokenizer": "x"}, ValueError, "tokenizer is 'x'"),
+        ({"vectors": 3}, TypeError, "vectors must be a path, a name or WordVectors, found int"),
+        ({"vectors": word_vectors(), "oov": "subword"}, ValueError, "oov='subword' needs vectors with subwords"),
+        ({"vectors": word_vectors(), "embedding_dim": 99}, ValueError, "embedding_dim is 99 but the vectors have dim"),
+    ],
+)
+def test_parameters_are_checked_before_a_text_is_read(
+    parameters: dict[str, Any], error: type[Exception], message: str
+) -> None:
+    with pytest.raises(error, match=message):
+        TextClassifier(**parameters).fit(Unread(), LABELS)
+
+
+def test_a_share_too_small_to_hold_every_class_is_named() -> None:
+    texts, labels = ["a", "b"] * 10, [0, 1] * 10
+    with pytest.raises(ValueError, match=r"^fit: validation_fraction=0.01 of 20 texts cannot be drawn by class: "):
+        TextClassifier(validation_fraction=0.01).fit(texts, labels)
+
+
+def test_labels_of_variable_width(tmp_path: Path) -> None:
+    labels = np.array(LABELS, dtype=np.dtypes.StringDType())
+    found, known = (TextClassifier(epochs=2).fit(TEXTS, y) for y in (labels, LABELS))
+    assert found.classes_.tolist() == known.classes_.tolist()
+    assert found.predict(TEXTS).tolist() == known.predict(TEXTS).tolist()
+    found.save(tmp_path / "model")
+    assert TextClassifier.load(tmp_path / "model").predict(TEXTS).tolist() == known.predict(TEXTS).tolist()
+
+
+def test_a_device_that_pytorch_does_not_know_is_told_before_a_file_is_read(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="device is 'gpu', which PyTorch does not know"):
+        TextClassifier.load(tmp_path / "absent", device="gpu")
+
+
 def test_a_device_that_is_not_here() -> None:
     with pytest.raises(RuntimeError, match=r"device is cuda:99, and PyTorch has \d+ CUDA devices here"):
         TextClassifier(device="cuda:99").fit(TEXTS, LABELS)

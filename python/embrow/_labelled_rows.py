@@ -58,6 +58,8 @@ def classes_of(y: Any, count: int) -> tuple[_Array, _Array]:
     dtype = getattr(getattr(y, "dtype", None), "numpy_dtype", None)
     if dtype is not None and dtype.kind in "biu":
         y = y.to_numpy(dtype=dtype)
+    if isinstance(y, np.ndarray) and y.dtype.kind == "T":
+        y = np.array(y.tolist())  # scikit-learn takes no StringDType
     labels = column_or_1d(y, warn=True)
     if len(labels) != count:
         raise ValueError(f"fit: {count} texts but {len(labels)} labels; there must be one label a text")

@@ -24,22 +24,22 @@ except ModuleNotFoundError as error:
         f'embrow.TextClassifier needs {error.name}: pip install "embrow[torch]"', name=error.name
     ) from error
 
-from embrow._arguments import check_number, is_integer
+from embrow._arguments import check_number, is_integer, non_negative
 from embrow._classifier_file import read_model, write_model
 from embrow._encoding import padded_here, text_arguments
 from embrow._labelled_rows import checked_texts, classes_of, taken
+from embrow._tensors import device_of
+from embrow._threads import resolve_num_threads
 from embrow.counter import TokenCounter
 from embrow.model import TextModel, tokens_read
 from embrow.training import History, Rows, Settings, fit_model, labels_of, probabilities_of, score_rows, threads
-from embrow.vectors import Coverage, embedding_matrix
+from embrow.vectors import Coverage, WordVectors, embedding_matrix
 from embrow.vectors._matrix import POLICIES
 from embrow.vectors._sniff import MAX_DIM
 from embrow.vocab import Vocab
 
 if TYPE_CHECKING:
     from typing import Self
-
-    from embrow.vectors import WordVectors
 
 _Array = np.ndarray[Any, Any]
 
@@ -191,28 +191,24 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         RuntimeError
             The device is not in this machine.
         """
-        given = self._given()
-        settings = Settings(
-            pooling=given.pooling,
-            epochs=given.epochs,
-            batch_size=given.batch_size,
-            lr=given.lr,
-            optimizer=given.optimizer,
-            sparse=bool(given.sparse),
-            early_stopping=given.early_stopping,
-        )
-        settings.check()
-        _check_parameters(given)
-        device = resolve_device(given.device)
+        given, settings, device = self._checked()
         texts = checked_texts(X, "fit")
         classes, labels = classes_of(y, len(texts))
-        random = check_random_state(given.random_state)
-        seed = int(random.randint(np.iinfo(np.int32).max))
+        seed = int(check_random_state(given.random_state).randint(np.iinfo(np.int32).max))
 
         kept, held = np.arange(len(texts)), np.empty(0, dtype=np.int64)
         if given.validation_fraction:
-            kept, held = train_test_split(kept, test_size=given.validation_fraction, stratify=labels, random_state=seed)
+            try:
+                kept, held = train_test_split(
+                    kept, test_size=given.validation_fraction, stratify=labels, random_state=seed
+                )
+            except ValueError as error:
+                raise ValueError(
+                    f"fit: validation_fraction={given.validation_fraction} of {len(texts)} texts cannot be drawn by "
+                    f"class: {error}"
+                ) from None
             kept, held = np.sort(kept), np.sort(held)
+        per_class = _class_weights(given.class_weight, classes, labels[kept])
         try:
             vocab, ids, held_ids = _encode_parts(given, texts, kept, held)
         except (TypeError, ValueError):
@@ -224,7 +220,6 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
                     raise error from None
             raise
         weight, coverage, dim = _table(given, vocab, seed)
-        per_class = _class_weights(given.class_weight, classes, labels[kept])
         validation = _rows(held_ids, labels[held], per_class) if len(held) else None
         model, history = fit_model(
             _rows(ids, labels[kept], per_class),
@@ -299,10 +294,12 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         Raises
         ------
         ValueError
-            The file is damaged, or is not one of these.
+            The file is damaged, or is not one of these; PyTorch does not know the device.
         RuntimeError
             The device is not in this machine.
         """
+        if device is not None:
+            resolve_device(device)
         meta, vocab, arrays = read_model(Path(path))
         try:
             model = cls(**meta["params"])
@@ -331,7 +328,7 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             raise ValueError(f"{path}: damaged embrow model: {error}") from error
         try:
             where = resolve_device(model.device)
-        except RuntimeError as error:
+        except (RuntimeError, ValueError) as error:
             raise RuntimeError(
                 f"{path}: the model is for {model.device}, which cannot be used: {error}; give load another, such as "
                 'device="cpu"'
@@ -348,6 +345,22 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         if isinstance(self.class_weight, Mapping):
             params["class_weight"] = {_plain(label): _plain(weight) for label, weight in self.class_weight.items()}
         return SimpleNamespace(**params)
+
+    def _checked(self) -> tuple[SimpleNamespace, Settings, torch.device]:
+        """Return the parameters, the settings of training and the device, or raise for what no fit can have."""
+        given = self._given()
+        settings = Settings(
+            pooling=given.pooling,
+            epochs=given.epochs,
+            batch_size=given.batch_size,
+            lr=given.lr,
+            optimizer=given.optimizer,
+            sparse=bool(given.sparse),
+            early_stopping=given.early_stopping,
+        )
+        settings.check()
+        _check_parameters(given)
+        return given, settings, resolve_device(given.device)
 
     def _scores(self, X: Any, action: str) -> torch.Tensor:
         check_is_fitted(self, "model_")
@@ -391,6 +404,23 @@ def _check_parameters(given: SimpleNamespace) -> None:
         raise ValueError(f"embedding_dim must be {MAX_DIM} or less, found {given.embedding_dim!r}")
     if given.oov not in POLICIES:
         raise ValueError(f"oov must be one of {', '.join(POLICIES)}, found {given.oov!r}")
+    if given.vectors is not None and not isinstance(given.vectors, (str, bytes, os.PathLike, WordVectors)):
+        raise TypeError(f"vectors must be a path, a name or WordVectors, found {type(given.vectors).__name__}")
+    if isinstance(given.vectors, WordVectors):
+        check_dim(given.embedding_dim, given.vectors.dim)
+        if given.oov == "subword" and given.vectors._subwords is None:
+            raise ValueError("oov='subword' needs vectors with subwords, and these have none")
+    try:
+        check_random_state(given.random_state)
+    except ValueError:
+        raise ValueError(
+            "random_state must be an integer from 0 to 2**32 - 1, a numpy.random.RandomState or None, found "
+            f"{given.random_state!r:.60}"
+        ) from None
+    TokenCounter(tokenizer=given.tokenizer)
+    non_negative("min_freq", given.min_freq, default=1)
+    non_negative("max_size", given.max_size, default=0)
+    resolve_num_threads(given.num_threads)
     if isinstance(given.class_weight, Mapping):
         for label, weight in given.class_weight.items():
             check_number(f"class_weight[{label!r}]", weight)
@@ -463,14 +493,16 @@ def resolve_device(device: str | torch.device) -> torch.device:
 
     Raises
     ------
+    ValueError
+        There is no such device.
     RuntimeError
-        There is no such device, or not in this machine.
+        It is not in this machine.
     """
     if device == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     if not isinstance(device, (str, torch.device)):
         raise TypeError(f"device must be a str or a torch.device, found {type(device).__name__}")
-    found = torch.device(device)
+    found = device_of(device, also='"auto", ')
     if found.type == "cuda" and (found.index or 0) >= torch.cuda.device_count():
         raise RuntimeError(f"device is {found}, and PyTorch has {torch.cuda.device_count()} CUDA devices here")
     return found

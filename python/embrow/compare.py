@@ -57,7 +57,7 @@ class Comparison:
     num_threads: int | None = None
 
     def check(self) -> None:
-        """Raise ValueError for an option out of its range."""
+        """Raise ValueError for an option out of its range, and RuntimeError for a device that is not here."""
         self.settings.check()
         for name in ("seeds", "curve_seeds", "max_length", "embedding_dim"):
             value = getattr(self, name)
@@ -65,6 +65,7 @@ class Comparison:
                 raise ValueError(f"{name} must be 1 or more, found {value}")
         if not 0 < self.test_fraction < 1:
             raise ValueError(f"test_fraction must be between 0 and 1, found {self.test_fraction}")
+        resolve_device(self.device)
 
     def run(
         self,
