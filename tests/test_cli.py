@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shlex
 import signal
 import subprocess
@@ -430,3 +431,28 @@ def test_standard_streams_that_are_closed(folder: Path) -> None:
 def _environment() -> dict[str, str]:
     # The package need not be installed where the tests run from the source tree.
     return {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
+
+
+@pytest.mark.parametrize("command", ["train", "compare", "vectors convert"])
+def test_an_option_without_its_value_is_told_of_its_command(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    option = "--vocab" if command == "vectors convert" else "--lr"
+    status, _, err = run(capsys, *command.split(), "data.csv", option)
+    assert status == 2
+    assert err == f"embrow {command}: Option '{option}' requires an argument. (see embrow {command} --help)\n"
+
+
+@pytest.mark.parametrize("command", ["train -o model", "compare --vectors vectors.bin --report report"])
+def test_the_device_is_checked_before_data_is_read(
+    command: str, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    name, *options = command.split()
+    status, _, err = run(capsys, name, "absent.csv", *options, "--device", "gpu")
+    assert status == 1
+    assert err.startswith("embrow: device is 'gpu', which PyTorch does not know")
+    assert not Path("report").exists()
+
+
+def test_bench_refuses_more_threads_than_embrow_starts(capsys: pytest.CaptureFixture[str]) -> None:
+    status, _, err = run(capsys, "bench", "--threads", 10**17)
+    assert status == 2
+    assert re.match(r"embrow bench: --threads is 10{17}; embrow starts \d+ at most here ", err)

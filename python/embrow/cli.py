@@ -29,6 +29,7 @@ from embrow.vectors._save import FORMATS as VECTOR_FORMATS
 from embrow.vectors._sniff import MAX_DIM, READABLE
 
 if TYPE_CHECKING:
+    from embrow.compare import Comparison
     from embrow.data import LabelledTexts
 
 _Command = Callable[..., Any]
@@ -175,7 +176,23 @@ _model_options = _options(
 )
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+class _NamingCommand(click.Command):
+    """A command whose wrong usage tells its name, which click leaves out of options without their value."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        try:
+            return super().parse_args(ctx, args)
+        except click.UsageError as error:
+            error.ctx = error.ctx or ctx
+            raise
+
+
+class _Group(click.Group):
+    command_class = _NamingCommand
+    group_class = type
+
+
+@click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="embrow")
 @_debug_option
 def cli() -> None:
@@ -224,6 +241,14 @@ def compare(
 
     DATA is CSV, TSV, JSON lines or fastText's format, plain or compressed; - is standard input.
     """
+    from embrow.compare import Comparison
+    from embrow.training import Settings
+
+    settings = Settings(
+        pooling=pooling, epochs=epochs, batch_size=batch_size, lr=lr, optimizer=optimizer, sparse=sparse
+    )
+    comparison = Comparison(settings=settings, **options)
+    comparison.check()
     check_folder(report)
     reading = {
         "format": format,
@@ -234,26 +259,15 @@ def compare(
     }
     train_texts = read_labelled(data, **reading)
     test_texts = None if test is None else read_labelled(test, **reading)
-    settings = {
-        "pooling": pooling,
-        "epochs": epochs,
-        "batch_size": batch_size,
-        "lr": lr,
-        "optimizer": optimizer,
-        "sparse": sparse,
-    }
-    run_comparison(train_texts, test_texts, report, settings, options)
+    run_comparison(comparison, train_texts, test_texts, report)
 
 
 def run_comparison(
-    data: LabelledTexts, test: LabelledTexts | None, folder: str, settings: dict[str, Any], options: dict[str, Any]
+    comparison: Comparison, data: LabelledTexts, test: LabelledTexts | None, folder: str
 ) -> dict[str, Any]:
     """Compare, show the table, write the report, and return it."""
-    from embrow.compare import Comparison
     from embrow.report import write_report
-    from embrow.training import Settings
 
-    comparison = Comparison(settings=Settings(**settings), **options)
     with step_progress() as show:
         report = comparison.run(data, test, on_progress=show)
     paths = write_report(report, folder)
@@ -300,6 +314,10 @@ def train(
     """
     from embrow.classifier import TextClassifier
 
+    model = TextClassifier(
+        class_weight="balanced" if balanced else None, random_state=seed, verbose=int(verbose), **options
+    )
+    model._checked()
     _check_output(output, data, options["vectors"])
     texts = read_labelled(
         data,
@@ -311,9 +329,6 @@ def train(
     )
     for line, label in zip(texts.lines, texts.labels, strict=True):
         _refuse_label_of_lines(f"{texts.name}, line {line}", label)
-    model = TextClassifier(
-        class_weight="balanced" if balanced else None, random_state=seed, verbose=int(verbose), **options
-    )
     model.fit(texts.texts, texts.labels)
     model.save(output)
     figures = ", ".join(f"{name} {values[-1]:.4f}" for name, values in model.history_.items())
@@ -526,14 +541,17 @@ def vectors_convert(
 @_debug_option
 def demo(report: str, seeds: int) -> None:
     """Walk through a lookup table, then compare random and pretrained tables on real tweets."""
+    from embrow.compare import Comparison
     from embrow.demo import TWEET_OPTIONS, TWEET_SETTINGS, VECTORS, read_tweets, tutorial
+    from embrow.training import Settings
 
     check_folder(report)
     tweets = read_tweets()
     for line in tutorial(VECTORS):
         click.echo(line)
     click.echo(f"\n== {len(tweets.texts):,} tweets, {', '.join(sorted(set(tweets.labels)))} ==")
-    run_comparison(tweets, None, report, TWEET_SETTINGS, {**TWEET_OPTIONS, "seeds": seeds})
+    comparison = Comparison(settings=Settings(**TWEET_SETTINGS), **{**TWEET_OPTIONS, "seeds": seeds})
+    run_comparison(comparison, tweets, None, report)
 
 
 @cli.command()
@@ -566,7 +584,11 @@ def bench(*, steps: tuple[str, ...], device: str, report: str | None, verbose: b
     Those that are not installed are left out, which the tables say; pip install "embrow[bench]" gets them.
     """
     from embrow import bench as suite
+    from embrow._threads import resolve_num_threads
 
+    most = resolve_num_threads(options["threads"])
+    if most < options["threads"]:
+        raise click.UsageError(f"--threads is {options['threads']}; embrow starts {most} at most here")
     suite.check_device(device)
     there = suite.steps(device)
     for step in steps:
