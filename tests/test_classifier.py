@@ -302,6 +302,9 @@ def test_scikit_learn_clones_searches_and_pipes() -> None:
     search = GridSearchCV(pipeline, {"textclassifier__pooling": ["flatten", "mean"]}, cv=2).fit(TEXTS, LABELS)
     assert search.best_score_ > 0.5
     assert set(search.predict(np.array(["BAD"], dtype=object))) <= {"good", "poor"}
+    vectors = word_vectors()
+    search = GridSearchCV(TextClassifier(**QUICK), {"vectors": [None, vectors]}, cv=2).fit(TEXTS, LABELS)
+    assert list(search.cv_results_["param_vectors"]) == [None, vectors]
 
 
 def test_save_and_load(tmp_path: Path) -> None:

@@ -131,8 +131,9 @@ def test_every_public_name_is_there() -> None:
         _ = embrow.nothing
 
 
-def test_the_gpu_module_needs_no_import_of_its_own() -> None:
-    code = "import embrow; embrow.cuda.allow_atomic_gradients(False)"
+@pytest.mark.parametrize("use", ["cuda.allow_atomic_gradients(False)", "compat.torchtext.vocab.Vocab"])
+def test_a_module_needs_no_import_of_its_own(use: str) -> None:
+    code = f"import embrow; embrow.{use}"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
 

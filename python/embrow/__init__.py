@@ -17,7 +17,7 @@ from embrow.vectors import EmbeddingMatrix, WordVectors, embedding_matrix, load_
 from embrow.vocab import Vocab
 
 if TYPE_CHECKING:
-    from embrow import cuda, distributed, functional, nn, optim
+    from embrow import compat, cuda, distributed, functional, nn, optim
     from embrow._collate import collate
     from embrow._patch import patch
     from embrow.classifier import TextClassifier
@@ -31,6 +31,7 @@ __all__ = [
     "WordVectors",
     "__version__",
     "collate",
+    "compat",
     "cuda",
     "distributed",
     "embedding_matrix",
@@ -44,8 +45,8 @@ __all__ = [
     "show_config",
 ]
 
-# These need PyTorch, which `import embrow` does not.
-_MODULES = ("cuda", "distributed", "functional", "nn", "optim")
+# Imported when they are asked for: these need PyTorch, which `import embrow` does not.
+_MODULES = ("compat", "cuda", "distributed", "functional", "nn", "optim")
 _HOMES = {"TextClassifier": "embrow.classifier", "collate": "embrow._collate", "patch": "embrow._patch"}
 
 
