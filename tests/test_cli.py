@@ -361,10 +361,12 @@ def test_what_is_read_is_not_overwritten(folder: Path, capsys: pytest.CaptureFix
         ("vocab", "data.csv", "-o", "data.csv"),
         ("encode", "data.csv", "--vocab", "vocab", "-o", "data.csv"),
         ("encode", "data.csv", "--vocab", "vocab", "-o", "vocab"),
+        ("vectors", "convert", "--limit", "1", "vectors.bin", "vectors.bin"),
+        ("vectors", "convert", "--format", "glove", "--vocab", "vocab", "vectors.bin", "vocab"),
     ):
         code, out, err = run(capsys, *arguments)
         assert (code, out) == (2, "")
-        output = arguments[arguments.index("-o") + 1]
+        output = arguments[arguments.index("-o") + 1] if "-o" in arguments else arguments[-1]
         assert f"{output} is read, and would be overwritten; name another file to write" in err
         assert {path: path.read_bytes() for path in folder.iterdir()} == before
 

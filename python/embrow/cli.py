@@ -520,7 +520,7 @@ def vectors_convert(
     from embrow.vocab import Vocab
 
     format = save_format(target, format)
-    check_writable(target, as_stream=format != "npy")
+    _check_output(target, source, vocab_path, options["tokens"], as_stream=format != "npy")
     wanted = None if vocab_path is None else Vocab.load(vocab_path)
     with warnings.catch_warnings(record=True) as met:
         warnings.simplefilter("always", UserWarning)
