@@ -398,6 +398,32 @@ def test_grad_scaler(fused: bool) -> None:
     assert int(one.state[ours.table.weight]["step"]) == 19
 
 
+@pytest.mark.parametrize("kind", [optim.SGD, optim.Adagrad, optim.Adam, optim.AdamW])
+@pytest.mark.parametrize("coalesced", [False, True])
+def test_fused_steps_leave_gradients_unscaled(kind: Any, coalesced: bool) -> None:
+    gradients = []
+    for made_by, sparse in ((kind, True), (getattr(torch.optim, kind.__name__), False)):
+        layer = nn.Embedding(4, 2, sparse=sparse)
+        optimizer = made_by(layer.parameters(), lr=0.1, fused=True)
+        for factor in (1.0, math.inf):
+            scaler = torch.amp.GradScaler("cpu", init_scale=8.0)
+            optimizer.zero_grad()
+            scaler.scale((layer(torch.tensor([1, 2, 1])) * torch.tensor([1.0, 3.0])).sum() * factor).backward()
+            grad = layer.weight.grad
+            assert grad is not None
+            if sparse and coalesced:
+                grad = layer.weight.grad = grad.coalesce()
+            entries = grad._values().shape if sparse else None
+            scaler.step(optimizer)
+            assert layer.weight.grad is grad
+            assert not sparse or (grad.is_coalesced(), grad._values().shape) == (coalesced, entries)
+            gradients.append(grad.to_dense())
+    ours, theirs = gradients[:2], gradients[2:]
+    assert torch.equal(ours[0], theirs[0])
+    # A step that is skipped leaves them as they are.
+    assert torch.equal(ours[1], theirs[1])
+
+
 def test_closures_hooks_and_isinstance() -> None:
     model = Model(True)
     one = optim.Adam(model.groups(), lr=0.01)

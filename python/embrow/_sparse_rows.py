@@ -378,6 +378,10 @@ class SparseRows(torch.optim.Optimizer):
             for name in set(state) - known:
                 del state[name]
             raise
+        grad_scale = getattr(self, "grad_scale", None)
+        if grad_scale is not None and parameter.grad is not None:
+            # PyTorch's fused steps, to which a GradScaler leaves it, unscale gradients in place.
+            parameter.grad.div_(grad_scale.item())
 
     def _step_table(self, parameter: Tensor, group: dict[str, Any], state: dict[str, Any]) -> None:
         grad = parameter.grad
