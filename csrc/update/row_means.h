@@ -4,7 +4,9 @@
 
 #include <cmath>
 #include <cstring>
+#include <optional>
 #include <span>
+#include <type_traits>
 
 #include "update/update_rows.h"
 
@@ -71,25 +73,50 @@ double sum_squares(const update_job& job, uint32_t id, const Gradient& gradient)
 template <class Lanes>
 void update_by_means(const update_job& job, std::span<const row_term> terms, size_t begin, size_t end, bool has_grads,
                      std::byte* sums) noexcept {
+    using value = typename Lanes::value;
     if (!has_grads || job.dim == 0) return;
-    step_numbers numbers = job.numbers;
-    const auto update = [&]<bool plain>(uint32_t id, const auto& gradient) {
+    const auto size_of = [&]<bool plain>(uint32_t id, const auto& gradient) {
         float& sum = *row_of<float>(job.second, id);
         const double squares = sum_squares<Lanes, plain>(job, id, gradient);
         sum += static_cast<float>(squares / static_cast<double>(job.dim));
-        numbers.direct = numbers.size / (std::sqrt(static_cast<double>(sum)) + numbers.eps);
+        return job.numbers.size / (std::sqrt(static_cast<double>(sum)) + job.numbers.eps);
+    };
+    step_numbers numbers = job.numbers;
+    const auto update = [&]<bool plain>(uint32_t id, const auto& gradient, double size) {
+        numbers.direct = size;
         update_columns<Lanes, update_rule::sgd, plain>(job, id, gradient, numbers, {}, true);
+    };
+    // A row of one term is updated while the next one's size is found, a chain of roots and divisions.
+    struct sized_row {
+        uint32_t id;
+        only_gradient<value> gradient;
+        double size;
+    };
+    std::optional<sized_row> last;
+    const auto finish = [&] {
+        if (last) update.template operator()<true>(last->id, last->gradient, last->size);
+        last.reset();
     };
     const bool plain = are_plain(job, true);
     row_walk<Lanes, update_rule::rowwise_adagrad> rows(job, terms, begin, true, sums);
     while (rows.next() < end) {
         const uint32_t id = rows.advance();
         if (plain) {
-            rows.with_gradient([&](const auto& gradient) { update.template operator()<true>(id, gradient); });
+            rows.with_gradient([&]<class Gradient>(const Gradient& gradient) {
+                const double size = size_of.template operator()<true>(id, gradient);
+                finish();
+                if constexpr (std::is_same_v<Gradient, only_gradient<value>>) {
+                    last = {id, gradient, size};
+                } else {
+                    update.template operator()<true>(id, gradient, size);
+                }
+            });
         } else {
-            update.template operator()<false>(id, rows.find_gradient());
+            const auto gradient = rows.find_gradient();
+            update.template operator()<false>(id, gradient, size_of.template operator()<false>(id, gradient));
         }
     }
+    finish();
 }
 
 }  // namespace
