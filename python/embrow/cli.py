@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import math
 import os
 import re
 import sys
 import traceback
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 try:
@@ -23,16 +22,23 @@ except ModuleNotFoundError as error:
 from embrow import __version__
 from embrow._files import check_writable
 from embrow._folder import check_folder
+from embrow._options import (
+    FiniteRange,
+    data_options,
+    debug_option,
+    encoding_options,
+    model_options,
+    vocab_options,
+    with_options,
+)
 from embrow.data import FORMATS, read_labelled, read_lines
-from embrow.vectors._matrix import POLICIES
 from embrow.vectors._save import FORMATS as VECTOR_FORMATS
-from embrow.vectors._sniff import MAX_DIM, READABLE
+from embrow.vectors._sniff import READABLE
 
 if TYPE_CHECKING:
     from embrow.compare import Comparison
     from embrow.data import LabelledTexts
 
-_Command = Callable[..., Any]
 _INTERRUPTED = 130
 _HELP_INSTEAD = getattr(click.exceptions, "NoArgsIsHelpError", ())  # of a group without a command, since click 8.2
 _NO_FIELD = re.compile(r"[\t\n\r\ud800-\udfff]")
@@ -87,93 +93,12 @@ def _one_line(error: Exception) -> str:
     return " ".join(text.split()) or type(error).__name__
 
 
-def _debug(context: click.Context, parameter: click.Parameter, value: bool) -> None:
-    if value:
-        context.find_root().obj["debug"] = True
-
-
-_debug_option = click.option(
-    "--debug", is_flag=True, expose_value=False, is_eager=True, callback=_debug, help="Show tracebacks."
-)
-
-
-def _options(*options: _Command) -> Callable[[_Command], _Command]:
-    def decorate(command: _Command) -> _Command:
-        for option in reversed(options):
-            command = option(command)
-        return command
-
-    return decorate
-
-
-class _FiniteRange(click.FloatRange):
-    """A range of finite floats, since NaN is in every range of click's."""
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        number = float(super().convert(value, param, ctx))
-        if not math.isfinite(number):
-            self.fail(f"{number} is not a finite number.", param, ctx)
-        return number
-
-
 def _check_output(output: str, *inputs: str | None, as_stream: bool = True) -> None:
     """Raise for an output that cannot be written, or that would take the place of an input."""
     for path in inputs:
         if path is not None and os.path.isfile(path) and os.path.exists(output) and os.path.samefile(path, output):
             raise click.UsageError(f"{output} is read, and would be overwritten; name another file to write")
     check_writable(output, as_stream=as_stream)
-
-
-_encoding_options = _options(
-    click.option("--encoding", default="utf-8", show_default=True, help="Encoding of the text files."),
-    click.option(
-        "--encoding-errors",
-        type=click.Choice(["strict", "replace", "ignore"]),
-        default="strict",
-        show_default=True,
-        help="What to do with bytes that are not in that encoding.",
-    ),
-)
-_data_options = _options(
-    click.option("--text-column", default="text", show_default=True, help="Column or key of the texts."),
-    click.option("--label-column", default="label", show_default=True, help="Column or key of the labels."),
-    click.option("--format", type=click.Choice(["auto", *FORMATS]), default="auto", show_default=True),
-    _encoding_options,
-)
-_vocab_options = _options(
-    click.option(
-        "--min-freq", type=click.IntRange(min=1), default=1, show_default=True, help="Rarer tokens are unknown."
-    ),
-    click.option("--max-size", type=click.IntRange(min=1), help="Entries of the vocabulary."),
-    click.option("--tokenizer", type=click.Choice(["whitespace", "words"]), default="whitespace", show_default=True),
-    click.option("--lowercase", is_flag=True, help="Lower-case the texts first."),
-)
-_model_options = _options(
-    click.option("--dim", "embedding_dim", type=click.IntRange(1, MAX_DIM), help="Columns of the table."),
-    click.option("--pooling", type=click.Choice(["flatten", "mean", "max"]), default="flatten", show_default=True),
-    click.option("--max-length", type=click.IntRange(min=1), help="Tokens read of a text; default: all."),
-    click.option(
-        "--oov",
-        type=click.Choice(POLICIES),
-        default="normal",
-        show_default=True,
-        help="Rows of tokens that the vectors lack.",
-    ),
-    click.option("--batch-size", type=click.IntRange(min=1), default=32, show_default=True),
-    click.option("--lr", type=_FiniteRange(min=0, min_open=True), default=1e-3, show_default=True),
-    click.option(
-        "--optimizer", type=click.Choice(["adam", "sgd", "adagrad", "adamw"]), default="adam", show_default=True
-    ),
-    click.option(
-        "--sparse/--dense", default=True, show_default=True, help="Update only the rows that a batch has seen."
-    ),
-    click.option("--device", default="auto", show_default=True),
-    click.option(
-        "--num-threads",
-        type=click.IntRange(min=1),
-        help="Default: PyTorch's setting, and one for small training steps.",
-    ),
-)
 
 
 class _NamingCommand(click.Command):
@@ -194,7 +119,7 @@ class _Group(click.Group):
 
 @click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="embrow")
-@_debug_option
+@debug_option
 def cli() -> None:
     """From text to embedding rows, at memory speed."""
 
@@ -211,14 +136,14 @@ def cli() -> None:
 )
 @click.option(
     "--test-fraction",
-    type=_FiniteRange(0, 1, min_open=True, max_open=True),
+    type=FiniteRange(0, 1, min_open=True, max_open=True),
     default=0.2,
     show_default=True,
     help="Share of DATA to test on.",
 )
 @click.option("--split-seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of that share.")
 @click.option("--epochs", type=click.IntRange(min=1), default=3, show_default=True)
-@_options(_data_options, _vocab_options, _model_options, _debug_option)
+@with_options(data_options, vocab_options, model_options, debug_option)
 def compare(
     *,
     data: str,
@@ -284,7 +209,7 @@ def run_comparison(
 @click.option("--epochs", type=click.IntRange(min=1), default=10, show_default=True)
 @click.option(
     "--validation-fraction",
-    type=_FiniteRange(min=0, max=1, max_open=True),
+    type=FiniteRange(min=0, max=1, max_open=True),
     default=0.0,
     show_default=True,
     help="Share of DATA to hold out.",
@@ -293,7 +218,7 @@ def run_comparison(
 @click.option("--balanced", is_flag=True, help="Let every class count the same in the loss.")
 @click.option("--seed", type=click.IntRange(0, 2**32 - 1), default=0, show_default=True)
 @click.option("-v", "--verbose", is_flag=True, help="Write a line an epoch.")
-@_options(_data_options, _vocab_options, _model_options, _debug_option)
+@with_options(data_options, vocab_options, model_options, debug_option)
 def train(
     *,
     data: str,
@@ -349,7 +274,7 @@ def train(
     help="Format of FILE; default: one text a line, or auto where a column is named.",
 )
 @click.option("--device", default="auto", show_default=True, help="Where the model runs, wherever it was trained.")
-@_options(_encoding_options, _debug_option)
+@with_options(encoding_options, debug_option)
 def predict(
     *,
     model: str,
@@ -409,7 +334,7 @@ def _refuse_label_of_lines(where: str, label: str) -> None:
 @click.option("-o", "--output", required=True, help="File for the ids, .npy.")
 @click.option("--max-length", type=click.IntRange(min=1), help="Columns: pad and cut lines to it.")
 @click.option("--dtype", type=click.Choice(["int64", "int32"]), default="int64", show_default=True)
-@_options(_encoding_options, _debug_option)
+@with_options(encoding_options, debug_option)
 def encode(
     *, file: str, vocab_path: str, output: str, max_length: int | None, dtype: str, encoding: str, encoding_errors: str
 ) -> None:
@@ -441,7 +366,7 @@ def encode(
 @click.argument("file")
 @click.option("-o", "--output", required=True, help="File of the vocabulary.")
 @click.option("--ties", type=click.Choice(["first", "token"]), default="first", show_default=True)
-@_options(_vocab_options, _encoding_options, _debug_option)
+@with_options(vocab_options, encoding_options, debug_option)
 def vocab(
     *,
     file: str,
@@ -470,14 +395,14 @@ def vocab(
 
 
 @cli.group()
-@_debug_option
+@debug_option
 def vectors() -> None:
     """Pretrained vectors."""
 
 
 @vectors.command("info")
 @click.argument("path")
-@_debug_option
+@debug_option
 def vectors_info(path: str) -> None:
     """Show format, rows and dim of a vectors file."""
     from embrow.vectors import info
@@ -505,7 +430,7 @@ def vectors_info(path: str) -> None:
     "--unicode-errors", type=click.Choice(["strict", "replace", "ignore"]), default="strict", show_default=True
 )
 @click.option("--allow-pickle", is_flag=True, help="Read gensim's own files, which are pickles.")
-@_debug_option
+@debug_option
 def vectors_convert(
     *, source: str, target: str, format: str | None, from_format: str, vocab_path: str | None, **options: Any
 ) -> None:
@@ -538,7 +463,7 @@ def vectors_convert(
 @cli.command()
 @click.option("--report", default="embrow-demo", show_default=True, help="Folder for the report.")
 @click.option("--seeds", type=click.IntRange(min=1), default=5, show_default=True, help="Runs of each arm.")
-@_debug_option
+@debug_option
 def demo(report: str, seeds: int) -> None:
     """Walk through a lookup table, then compare random and pretrained tables on real tweets."""
     from embrow.compare import Comparison
@@ -562,7 +487,7 @@ def demo(report: str, seeds: int) -> None:
 @click.option("--report", help="Folder for bench.json, bench.md and bench.html.")
 @click.option(
     "--scale",
-    type=_FiniteRange(min=0, min_open=True),
+    type=FiniteRange(min=0, min_open=True),
     default=1.0,
     show_default=True,
     help="Share of the published sizes, such as 0.05 to try out.",
@@ -571,13 +496,13 @@ def demo(report: str, seeds: int) -> None:
 @click.option("--threads", type=click.IntRange(min=1), default=2, show_default=True, help="Of embrow and its peers.")
 @click.option(
     "--budget-s",
-    type=_FiniteRange(min=0),
+    type=FiniteRange(min=0),
     default=15.0,
     show_default=True,
     help="A call that took so many seconds sits out further rounds.",
 )
 @click.option("-v", "--verbose", is_flag=True, help="Print each row when it has been measured.")
-@_debug_option
+@debug_option
 def bench(*, steps: tuple[str, ...], device: str, report: str | None, verbose: bool, **options: Any) -> None:
     """Measure STEPS, or all, against the libraries that are used today, with equal results asserted.
 
