@@ -33,12 +33,11 @@ void update_terms(const update_job& job, std::span<const row_term> terms, bool h
     update_kernel* update = choose(kernels);
     threads = threads_for(terms.size() * job.dim * element_bytes(job.type), threads);
     const size_t per_task = rows_per_task(job);
-    const size_t sums_bytes = job.dim * std::max(element_bytes(job.type), sizeof(float));
+    const size_t sums_bytes = has_grads ? job.dim * std::max(element_bytes(job.type), sizeof(float)) : 0;
     // For every piece, before anything is written.
-    const size_t all_sums_bytes = has_grads ? task_count(terms.size(), per_task) * sums_bytes : 0;
-    const auto sums = std::make_unique_for_overwrite<std::byte[]>(all_sums_bytes);
+    const auto sums = std::make_unique_for_overwrite<std::byte[]>(task_count(terms.size(), per_task) * sums_bytes);
     for_each_piece(threads, terms, per_task, [&](size_t piece, size_t begin, size_t end) {
-        update(job, terms, begin, end, has_grads, has_grads ? sums.get() + piece * sums_bytes : nullptr);
+        update(job, terms, begin, end, has_grads, sums.get() + piece * sums_bytes);
     });
 }
 

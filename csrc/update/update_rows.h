@@ -74,6 +74,8 @@ class lookahead {
           end_(terms.data() + terms.size()),
           has_grads_(has_grads) {}
 
+    size_t distance() const noexcept { return distance_; }
+
     // To be called before `term` is read, of terms in order.
     void reach(const row_term* term) noexcept {
         const row_term* stop = static_cast<size_t>(end_ - term) > distance_ ? term + distance_ : end_;
@@ -276,7 +278,7 @@ void update_columns(const update_job& job, uint32_t id, const Gradient& gradient
     }
 }
 
-// The rows of terms [begin, end), one after another, and their gradients; `sums` has room for one.
+// The rows of terms from `begin` on, one after another, and their gradients; `sums` has room for one.
 template <class Lanes, update_rule rule>
 class row_walk {
   public:
@@ -287,7 +289,6 @@ class row_walk {
              std::byte* sums) noexcept
         : job_(job),
           terms_(terms),
-          distance_(terms_ahead(job.dim * sizeof(value))),
           ahead_(job, terms, begin, has_grads),
           next_(begin),
           sums_(reinterpret_cast<number*>(sums)) {}
@@ -306,7 +307,7 @@ class row_walk {
     [[gnu::always_inline]] void with_gradient(const Use& use) noexcept {
         if (of_row_.size() == 1) {
             use(only_gradient<value>{gradient_of<value>(job_, of_row_[0])});
-        } else if (of_row_.size() <= distance_) {
+        } else if (of_row_.size() <= ahead_.distance()) {
             use(few_gradients<value>{job_, of_row_});
         } else {
             use(find_gradient());
@@ -317,7 +318,7 @@ class row_walk {
         if (of_row_.size() == 1) {
             copy(gradient_of<value>(job_, of_row_[0]));
         } else {
-            Lanes::sum_rows(term_gradients<value>{job_, of_row_, distance_}, sums_, job_.dim);
+            Lanes::sum_rows(term_gradients<value>{job_, of_row_, ahead_.distance()}, sums_, job_.dim);
             ahead_.reach(terms_.data() + next_);
         }
         return {sums_, job_.scale};
@@ -335,7 +336,6 @@ class row_walk {
 
     const update_job& job_;
     std::span<const row_term> terms_;
-    size_t distance_;
     lookahead<value, rule> ahead_;
     size_t next_;
     std::span<const row_term> of_row_;

@@ -369,21 +369,23 @@ class SparseRows(torch.optim.Optimizer):
         found_inf = getattr(self, "found_inf", None)
         if found_inf is not None and found_inf.item():
             return
+        grad_scale = getattr(self, "grad_scale", None)
+        scale = 1.0 if grad_scale is None else float(grad_scale.item())
         state = self.state[parameter]
         known = set(state)
         try:
-            self._step_table(parameter, group, state)
+            self._step_table(parameter, group, state, scale)
         except BaseException:
             # What was made for a step that was not taken would tell of one.
             for name in set(state) - known:
                 del state[name]
             raise
-        grad_scale = getattr(self, "grad_scale", None)
-        if grad_scale is not None and parameter.grad is not None:
+        if scale != 1 and parameter.grad is not None:
             # PyTorch's fused steps, to which a GradScaler leaves it, unscale gradients in place.
-            parameter.grad.div_(grad_scale.item())
+            parameter.grad.div_(scale)
 
-    def _step_table(self, parameter: Tensor, group: dict[str, Any], state: dict[str, Any]) -> None:
+    def _step_table(self, parameter: Tensor, group: dict[str, Any], state: dict[str, Any], grad_scale: float) -> None:
+        """Update the table by its gradient over `grad_scale`, which is left as it is."""
         grad = parameter.grad
         assert grad is not None
         table = self._tables.get(parameter)
@@ -405,10 +407,7 @@ class SparseRows(torch.optim.Optimizer):
             if "step" not in state:
                 state["step"] = new_step(group)
             table.round_stochastically(seed, int(state["step"]) + 1)
-        scale = -1.0 if group["maximize"] else 1.0
-        grad_scale = getattr(self, "grad_scale", None)
-        if grad_scale is not None:
-            scale /= grad_scale.item()
+        scale = (-1.0 if group["maximize"] else 1.0) / grad_scale
         # Dense gradients have PyTorch's dense numbers.
         exact = self._catches_up or grad.layout is not torch.sparse_coo
         try:

@@ -22,7 +22,7 @@ __all__ = ["SGD", "Adagrad", "Adam", "AdamW", "RowwiseAdagrad", "clip_grad_norm_
 
 
 class _SparseAdam(SparseRows):
-    def _step_table(self, parameter: Tensor, group: dict[str, Any], state: dict[str, Any]) -> None:
+    def _step_table(self, parameter: Tensor, group: dict[str, Any], state: dict[str, Any], grad_scale: float) -> None:
         grad = parameter.grad
         assert grad is not None
         if (
@@ -36,16 +36,15 @@ class _SparseAdam(SparseRows):
             or group["amsgrad"]
             or group["weight_decay"]
         ):
-            super()._step_table(parameter, group, state)
+            super()._step_table(parameter, group, state, grad_scale)
             return
         # Entries that are no rows, or rows with gaps: SparseAdam takes them.
         self._drop_table(parameter)
         _, _, count = self._rows_state(parameter, state, group)
-        grad_scale = getattr(self, "grad_scale", None)
         beta1, beta2 = map(float, group["betas"])
         torch.optim._functional.sparse_adam(
             [parameter],
-            [grad if grad_scale is None else grad / grad_scale],
+            [grad if grad_scale == 1 else grad / grad_scale],
             [state["exp_avg"]],
             [state["exp_avg_sq"]],
             [count + 1],

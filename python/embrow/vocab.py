@@ -349,10 +349,12 @@ class Vocab:
         out_on_gpu = lies_on_gpu(out)
         if device is None:
             device = out.device if out_on_gpu else self._device if out is None else None
-        elif out_on_gpu:
-            check_device(out, device)
+        else:
+            device = device_of(device)
+            if out_on_gpu:
+                check_device(out, device)
         if device is not None:
-            return_tensors, device = "pt", device_of(device)
+            return_tensors = "pt"
         choice("return_tensors", return_tensors, ("np", "pt"))
         arguments = text_arguments(
             self, texts, max_length, dtype, num_threads, "encode", nulls, bos_token, eos_token, truncation_side
@@ -401,10 +403,9 @@ class Vocab:
         >>> values.tolist(), offsets.tolist()
         ([0, 1, 0], [0, 2, 2, 3])
         """
-        if device is None:
-            device = self._device
+        device = self._device if device is None else device_of(device)
         if device is not None:
-            return_tensors, device = "pt", device_of(device)
+            return_tensors = "pt"
         choice("return_tensors", return_tensors, ("np", "pt"))
         values, offsets = _core.encode_ragged(
             self._table,
