@@ -93,7 +93,7 @@ def check(rule: str, ids: Tensor, grads: Tensor, rows: int, scale: float = 1.0, 
 
 @pytest.mark.parametrize("rule", RULES)
 @pytest.mark.parametrize("dtype", EPS)
-@pytest.mark.parametrize("dim", [1, 3, 4, 5, 7, 8, 9, 31, 32, 33, 67])
+@pytest.mark.parametrize("dim", [1, 3, 4, 5, 7, 8, 9, 31, 32, 33, 67, 100, 143])
 def test_every_width_equals_the_reference(rule: str, dtype: torch.dtype, dim: int) -> None:
     ids = torch.randint(0, 11, (29,), generator=torch.Generator().manual_seed(dim))
     check(rule, ids, torch.randn(29, dim, generator=torch.Generator().manual_seed(dim)).to(dtype), 11, 0.5)
@@ -101,7 +101,7 @@ def test_every_width_equals_the_reference(rule: str, dtype: torch.dtype, dim: in
 
 @pytest.mark.parametrize("rule", RULES)
 @pytest.mark.parametrize("dtype", EPS)
-@pytest.mark.parametrize("dim", [1, 3, 4, 5, 7, 8, 9, 31, 32, 33, 67])
+@pytest.mark.parametrize("dim", [1, 3, 4, 5, 7, 8, 9, 31, 32, 33, 67, 100, 143])
 def test_every_width_of_plain_steps_equals_the_reference(rule: str, dtype: torch.dtype, dim: int) -> None:
     # Some rows have one gradient, some have more.
     ids = torch.randint(0, 40, (29,), generator=torch.Generator().manual_seed(dim))

@@ -32,12 +32,11 @@ constexpr size_t max_terms = size_t{1} << 32;
 constexpr size_t block_terms = 64;
 constexpr size_t super_block_terms = block_terms * block_terms;
 
-// How many terms ahead memory is asked for the rows that they name, of the table and of the gradients, which only the
-// ids foretell.
-constexpr size_t terms_ahead(size_t row_bytes) noexcept {
-    constexpr size_t ahead_bytes = 4096;
-    constexpr size_t most_terms = 16;
-    return std::clamp<size_t>(ahead_bytes / std::max<size_t>(row_bytes, 1), 2, most_terms);
+// How many terms ahead memory is asked for the rows that they name, of tables and of gradients, which only the ids
+// foretell; those of a term take `bytes`.
+constexpr size_t terms_ahead(size_t bytes, size_t ahead_bytes = 12288) noexcept {
+    constexpr size_t most_terms = 24;
+    return std::clamp<size_t>(ahead_bytes / std::max<size_t>(bytes, 1), 2, most_terms);
 }
 
 // Where the terms of the row that starts at `begin` end.

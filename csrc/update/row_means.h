@@ -4,7 +4,6 @@
 
 #include <cmath>
 #include <cstring>
-#include <optional>
 #include <span>
 #include <type_traits>
 
@@ -23,8 +22,6 @@ double sum_squares(const update_job& job, uint32_t id, const Gradient& gradient)
     using rest = single<value>;
     constexpr size_t parts = 32;
     constexpr size_t last_parts = 8;
-    constexpr size_t vectors = parts / Lanes::lanes;
-    constexpr size_t last_vectors = last_parts / Lanes::lanes;
     const value* weights = row_of<value>(job.table, id);
     const auto square = [&]<class Of, size_t count>(size_t column, typename Of::wide(&of)[count]) {
         gradient.template load<Of>(column, of);
@@ -35,20 +32,26 @@ double sum_squares(const update_job& job, uint32_t id, const Gradient& gradient)
             of[v] = of[v] * of[v];
         });
     };
-    typename Lanes::wide sums[vectors];
-    unrolled<vectors>([&](auto v) { sums[v] = Lanes::all(0); });
+    constexpr size_t vectors = parts / Lanes::lanes;
+    typename Lanes::wide by_part[vectors];
+    unrolled<vectors>([&](auto v) { by_part[v] = Lanes::all(0); });
     size_t column = 0;
     for (; column + parts <= job.dim; column += parts) {
         typename Lanes::wide of[vectors];
         square.template operator()<Lanes>(column, of);
-        unrolled<vectors>([&](auto v) { sums[v] = sums[v] + of[v]; });
+        unrolled<vectors>([&](auto v) { by_part[v] = by_part[v] + of[v]; });
     }
-    unrolled<parts / last_parts>([&](auto group) {
+    using few = typename Lanes::at_most_eight;
+    constexpr size_t group = last_parts / few::lanes;
+    typename few::wide sums[parts / few::lanes];
+    static_assert(sizeof sums == sizeof by_part);
+    std::memcpy(sums, by_part, sizeof sums);
+    unrolled<parts / last_parts>([&](auto g) {
         if (column + last_parts > job.dim) return;
-        typename Lanes::wide of[last_vectors];
-        square.template operator()<Lanes>(column, of);
-        unrolled<last_vectors>([&](auto v) {
-            auto& sum = sums[group * last_vectors + v];
+        typename few::wide of[group];
+        square.template operator()<few>(column, of);
+        unrolled<group>([&](auto v) {
+            auto& sum = sums[g * group + v];
             sum = sum + of[v];
         });
         column += last_parts;
@@ -60,8 +63,8 @@ double sum_squares(const update_job& job, uint32_t id, const Gradient& gradient)
         square.template operator()<rest>(column, of);
         last[column - whole] = of[0];
     }
-    unrolled<vectors / 2>([&](auto v) { sums[v] = sums[v] + sums[v + vectors / 2]; });
-    unrolled<vectors / 4>([&](auto v) { sums[v] = sums[v] + sums[v + vectors / 4]; });
+    unrolled<2 * group>([&](auto v) { sums[v] = sums[v] + sums[v + 2 * group]; });
+    unrolled<group>([&](auto v) { sums[v] = sums[v] + sums[v + group]; });
     number s[last_parts];
     std::memcpy(s, sums, sizeof s);
     const auto pair = [&](size_t i) { return static_cast<double>(s[i]) + static_cast<double>(s[i + 4]); };
@@ -70,53 +73,71 @@ double sum_squares(const update_job& job, uint32_t id, const Gradient& gradient)
     return total;
 }
 
+// So many rows' steps are found side by side, for each is a chain of a root and two divisions.
+constexpr size_t rows_at_once = 8;
+
+// Adds the mean squares of rows' gradients to their state. `numbers`: the sums of squares, then the sizes of the steps.
+void find_sizes(const update_job& job, size_t count, const uint32_t* ids, double* numbers) noexcept {
+    float sums[rows_at_once];
+    for (size_t i = 0; i < count; ++i) numbers[i] /= static_cast<double>(job.dim);
+    for (size_t i = 0; i < count; ++i) {
+        float& sum = *row_of<float>(job.second, ids[i]);
+        sum += static_cast<float>(numbers[i]);
+        sums[i] = sum;
+    }
+    for (size_t i = 0; i < count; ++i) {
+        numbers[i] = job.numbers.size / (std::sqrt(static_cast<double>(sums[i])) + job.numbers.eps);
+    }
+}
+
 template <class Lanes>
 void update_by_means(const update_job& job, std::span<const row_term> terms, size_t begin, size_t end, bool has_grads,
                      std::byte* sums) noexcept {
     using value = typename Lanes::value;
+    constexpr auto rule = update_rule::rowwise_adagrad;
     if (!has_grads || job.dim == 0) return;
-    const auto size_of = [&]<bool plain>(uint32_t id, const auto& gradient) {
-        float& sum = *row_of<float>(job.second, id);
-        const double squares = sum_squares<Lanes, plain>(job, id, gradient);
-        sum += static_cast<float>(squares / static_cast<double>(job.dim));
-        return job.numbers.size / (std::sqrt(static_cast<double>(sum)) + job.numbers.eps);
-    };
-    step_numbers numbers = job.numbers;
+    row_walk<Lanes, rule> rows(job, terms, begin, true, sums);
+    step_numbers step = job.numbers;
     const auto update = [&]<bool plain>(uint32_t id, const auto& gradient, double size) {
-        numbers.direct = size;
-        update_columns<Lanes, update_rule::sgd, plain>(job, id, gradient, numbers, {}, true);
+        step.direct = size;
+        update_columns<Lanes, update_rule::sgd, plain, rule>(job, id, gradient, step, {}, true, rows.asked());
     };
-    // A row of one term is updated while the next one's size is found, a chain of roots and divisions.
-    struct sized_row {
-        uint32_t id;
-        only_gradient<value> gradient;
-        double size;
+    const auto update_now = [&]<bool plain>(uint32_t id, const auto& gradient) {
+        double number = sum_squares<Lanes, plain>(job, id, gradient);
+        find_sizes(job, 1, &id, &number);
+        update.template operator()<plain>(id, gradient, number);
     };
-    std::optional<sized_row> last;
-    const auto finish = [&] {
-        if (last) update.template operator()<true>(last->id, last->gradient, last->size);
-        last.reset();
+    // Rows of one term, if they are narrow.
+    size_t waiting = 0;
+    uint32_t ids[rows_at_once] = {};
+    only_gradient<value> gradients[rows_at_once];
+    double numbers[rows_at_once];
+    const auto update_waiting = [&] {
+        find_sizes(job, waiting, ids, numbers);
+        for (size_t i = 0; i < waiting; ++i) update.template operator()<true>(ids[i], gradients[i], numbers[i]);
+        waiting = 0;
     };
     const bool plain = are_plain(job, true);
-    row_walk<Lanes, update_rule::rowwise_adagrad> rows(job, terms, begin, true, sums);
     while (rows.next() < end) {
         const uint32_t id = rows.advance();
-        if (plain) {
-            rows.with_gradient([&]<class Gradient>(const Gradient& gradient) {
-                const double size = size_of.template operator()<true>(id, gradient);
-                finish();
-                if constexpr (std::is_same_v<Gradient, only_gradient<value>>) {
-                    last = {id, gradient, size};
-                } else {
-                    update.template operator()<true>(id, gradient, size);
-                }
-            });
-        } else {
-            const auto gradient = rows.find_gradient();
-            update.template operator()<false>(id, gradient, size_of.template operator()<false>(id, gradient));
+        if (!plain) {
+            update_now.template operator()<false>(id, rows.find_gradient());
+            continue;
         }
+        rows.with_gradient([&]<class Gradient>(const Gradient& gradient) {
+            if constexpr (std::is_same_v<Gradient, only_gradient<value>>) {
+                if (!rows.asks_in_parts()) {
+                    ids[waiting] = id;
+                    gradients[waiting] = gradient;
+                    numbers[waiting] = sum_squares<Lanes, true>(job, id, gradient);
+                    if (++waiting == rows_at_once) update_waiting();
+                    return;
+                }
+            }
+            update_now.template operator()<true>(id, gradient);
+        });
     }
-    finish();
+    update_waiting();
 }
 
 }  // namespace

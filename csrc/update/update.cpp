@@ -16,6 +16,7 @@ constexpr size_t task_bytes = 256 << 10;
 
 constexpr candidate<update_kernel> kernels[] = {
 #if defined(__x86_64__)
+    {variant::avx512, update_rows_avx512},
     {variant::avx2, update_rows_avx2},
 #endif
     {variant::serial, update_rows_serial},

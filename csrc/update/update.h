@@ -73,6 +73,7 @@ using update_kernel = void(const update_job& job, std::span<const row_term> term
 update_kernel update_rows_serial;
 #if defined(__x86_64__)
 update_kernel update_rows_avx2;
+update_kernel update_rows_avx512;
 #endif
 
 // Returns the first bad id, in which case nothing has been written. The caller advances the clock afterwards.

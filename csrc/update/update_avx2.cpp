@@ -18,6 +18,7 @@ namespace {
 
 template <class Loads>
 struct vector_of : Loads {
+    using at_most_eight = vector_of;
     using wide = typename Loads::sums;
     static wide all(double number) noexcept {
         if constexpr (Loads::lanes == 8) {

@@ -6,6 +6,7 @@
 #include <bit>
 #include <cmath>
 #include <cstring>
+#include <type_traits>
 
 #include "common/prefetch.h"
 #include "common/row_sums.h"
@@ -20,6 +21,7 @@ namespace {
 // One element; serves for the columns that no whole vector covers, too.
 template <class T>
 struct single {
+    using at_most_eight = single;
     using value = T;
     using wide = typename sum_of<T>::type;
     using sums = wide;
@@ -62,47 +64,88 @@ const T* gradient_of(const update_job& job, row_term term) noexcept {
     return reinterpret_cast<const T*>(job.grads + term_position(term) * job.grad_stride_bytes);
 }
 
-// Asks memory for the rows to be read and written.
+// The rows of the table and its state that a term is about, and its gradient.
+template <update_rule rule>
+constexpr size_t rows_of_term = 2 + has_first<rule> + has_second<rule> + (rule == update_rule::amsgrad);
+
+// Calls ask(whether it is to be written, address, bytes) for each of them. Always inlined, as ask() must be: see
+// prefetch.h.
+template <class T, update_rule rule, class Ask>
+[[gnu::always_inline]] inline void each_row(const update_job& job, row_term term, bool has_grads,
+                                            const Ask& ask) noexcept {
+    constexpr std::true_type to_write;
+    const size_t row_bytes = job.dim * sizeof(T);
+    const auto address = [&](const row_block& block) {
+        return reinterpret_cast<uintptr_t>(row_of<std::byte>(block, term_row(term)));
+    };
+    if (has_grads) ask(std::false_type{}, reinterpret_cast<uintptr_t>(gradient_of<T>(job, term)), row_bytes);
+    ask(to_write, address(job.table), row_bytes);
+    if constexpr (has_first<rule>) ask(to_write, address(job.first), row_bytes);
+    if constexpr (has_second<rule>) ask(to_write, address(job.second), row_bytes);
+    if constexpr (rule == update_rule::rowwise_adagrad) ask(to_write, address(job.second), sizeof(float));
+    if constexpr (rule == update_rule::amsgrad) ask(to_write, address(job.greatest), row_bytes);
+}
+
+// Asks memory for the rows to be read and written, the farthest ones in parts where rows are wide: whole ones, asked
+// for at once, would queue for the core's few miss buffers.
 template <class T, update_rule rule>
 class lookahead {
   public:
     lookahead(const update_job& job, std::span<const row_term> terms, size_t begin, bool has_grads) noexcept
         : job_(job),
-          row_bytes_(job.dim * sizeof(T)),
-          distance_(terms_ahead(row_bytes_)),
+          in_parts_(job.dim * sizeof(T) > most_bytes_at_once),
+          distance_(in_parts_ ? terms_ahead(term_bytes(), ahead_bytes_in_parts) : terms_ahead(term_bytes())),
           next_(terms.data() + begin),
           end_(terms.data() + terms.size()),
           has_grads_(has_grads) {}
 
+    bool in_parts() const noexcept { return in_parts_; }
     size_t distance() const noexcept { return distance_; }
 
-    // To be called before `term` is read, of terms in order.
-    void reach(const row_term* term) noexcept {
+    // To be called before `term` is read, of terms in order. Returns the term whose rows ask_part() is to ask for, or
+    // null.
+    const row_term* reach(const row_term* term) noexcept {
         const row_term* stop = static_cast<size_t>(end_ - term) > distance_ ? term + distance_ : end_;
-        for (next_ = std::max(next_, term); next_ < stop; ++next_) {
-            if (has_grads_) ask<false>(job_.grads + term_position(*next_) * job_.grad_stride_bytes, row_bytes_);
-            const size_t id = term_row(*next_);
-            ask<true>(row_of<std::byte>(job_.table, id), row_bytes_);
-            if constexpr (has_first<rule>) ask<true>(row_of<std::byte>(job_.first, id), row_bytes_);
-            if constexpr (has_second<rule>) ask<true>(row_of<std::byte>(job_.second, id), row_bytes_);
-            if constexpr (rule == update_rule::rowwise_adagrad) ask<true>(row_of<std::byte>(job_.second, id), 1);
-            if constexpr (rule == update_rule::amsgrad) ask<true>(row_of<std::byte>(job_.greatest, id), row_bytes_);
+        for (next_ = std::max(next_, term); next_ + in_parts_ < stop; ++next_) {
+            each_row<T, rule>(job_, *next_, has_grads_,
+                              [](auto to_write, uintptr_t row, size_t bytes) __attribute__((always_inline)) {
+                                  prefetch_row<decltype(to_write)::value>(row, bytes);
+                              });
         }
+        return next_ < stop ? next_++ : nullptr;
     }
 
   private:
-    template <bool to_write>
-    [[gnu::always_inline]] static void ask(const std::byte* from, size_t bytes) noexcept {
-        prefetch_row<to_write>(reinterpret_cast<uintptr_t>(from), bytes);
-    }
+    static constexpr size_t most_bytes_at_once = 512;
+    static constexpr size_t ahead_bytes_in_parts = 16384;
+
+    size_t term_bytes() const noexcept { return rows_of_term<rule> * job_.dim * sizeof(T); }
 
     const update_job& job_;
-    size_t row_bytes_;
+    bool in_parts_;
     size_t distance_;
     const row_term* next_;
     const row_term* end_;
     bool has_grads_;
 };
+
+// Asks for a part of a term's rows, if there is a term, while `columns` columns of another's, from `column` on, are
+// updated.
+template <class T, update_rule rule, size_t columns>
+[[gnu::always_inline]] inline void ask_part(const update_job& job, const row_term* term, bool has_grads,
+                                            size_t column) noexcept {
+    constexpr size_t part_bytes = 256;
+    static_assert(part_bytes % (columns * sizeof(T)) == 0);
+    const size_t begin = column * sizeof(T);
+    if (term == nullptr || begin % part_bytes != 0) return;
+    each_row<T, rule>(job, *term, has_grads,
+                      [&](auto to_write, uintptr_t row, size_t bytes) __attribute__((always_inline)) {
+                          const size_t end = std::min(begin + part_bytes, bytes);
+                          for (size_t at = begin; at < end; at += cache_line) {
+                              prefetch_line<decltype(to_write)::value>(row + at);
+                          }
+                      });
+}
 
 // The gradients of a row's terms, as row_sums.h adds them up.
 template <class T>
@@ -248,16 +291,18 @@ class row_update {
     value* greatest_;
 };
 
-template <class Lanes, update_rule rule, bool plain, class Gradient>
+// Meanwhile the rows of term `next`, if any, are asked for, which are those of `next_rule`.
+template <class Lanes, update_rule rule, bool plain, update_rule next_rule, class Gradient>
 void update_columns(const update_job& job, uint32_t id, const Gradient& gradient, const step_numbers& step,
-                    const missed_steps& missed, bool has_grads) noexcept {
+                    const missed_steps& missed, bool has_grads, const row_term* next) noexcept {
     using rest = single<typename Lanes::value>;
     const row_update<Lanes, rule, plain, Gradient> update(job, id, gradient);
     lane_numbers<Lanes> numbers(step);
     if constexpr (plain) numbers.decays = numbers.shrinks = false;
     const lane_missed<Lanes> lanes_missed(missed);
     const auto run = [&]<size_t vectors>(size_t column) {
-        row_lanes<Lanes> rows[vectors];
+        ask_part<typename Lanes::value, next_rule, vectors * Lanes::lanes>(job, next, has_grads, column);
+        row_lanes<Lanes> rows[vectors] = {};
         update.compute(column, numbers, lanes_missed, has_grads, rows);
         update.store(column, rows);
     };
@@ -297,10 +342,13 @@ class row_walk {
     uint32_t advance() noexcept {
         of_row_ = terms_.subspan(next_, run_end(terms_, next_) - next_);
         next_ += of_row_.size();
-        ahead_.reach(of_row_.data());
+        asked_ = ahead_.reach(of_row_.data());
         return term_row(of_row_[0]);
     }
     size_t next() const noexcept { return next_; }
+    // Whether rows that come are asked for in parts, and the term of those that are while this row is updated.
+    bool asks_in_parts() const noexcept { return ahead_.in_parts(); }
+    const row_term* asked() const noexcept { return asked_; }
 
     // Calls use(gradient) with that of the row where the scale is 1, whatever is soonest added up.
     template <class Use>
@@ -319,7 +367,8 @@ class row_walk {
             copy(gradient_of<value>(job_, of_row_[0]));
         } else {
             Lanes::sum_rows(term_gradients<value>{job_, of_row_, ahead_.distance()}, sums_, job_.dim);
-            ahead_.reach(terms_.data() + next_);
+            // Of fewer terms what is asked for in parts is still to be.
+            if (of_row_.size() > ahead_.distance()) asked_ = ahead_.reach(terms_.data() + next_);
         }
         return {sums_, job_.scale};
     }
@@ -337,6 +386,7 @@ class row_walk {
     const update_job& job_;
     std::span<const row_term> terms_;
     lookahead<value, rule> ahead_;
+    const row_term* asked_ = nullptr;
     size_t next_;
     std::span<const row_term> of_row_;
     number* sums_;
@@ -357,11 +407,11 @@ void update_run(const update_job& job, std::span<const row_term> terms, size_t b
         }
         if (plain && missed.steps == 0) {
             rows.with_gradient([&](const auto& gradient) {
-                update_columns<Lanes, rule, true>(job, id, gradient, job.numbers, missed, true);
+                update_columns<Lanes, rule, true, rule>(job, id, gradient, job.numbers, missed, true, rows.asked());
             });
         } else {
             const auto gradient = has_grads ? rows.find_gradient() : found_gradient<typename Lanes::value>{};
-            update_columns<Lanes, rule, false>(job, id, gradient, job.numbers, missed, has_grads);
+            update_columns<Lanes, rule, false, rule>(job, id, gradient, job.numbers, missed, has_grads, rows.asked());
         }
     }
 }
