@@ -32,4 +32,15 @@ template <bool to_write = false>
     for (size_t at = 0; at < reach; at += cache_line) prefetch_line<to_write>(first + at);
 }
 
+// Rows of more bytes are better asked for in parts, between parts of the work on an earlier row: all lines at once
+// would fill the queue of misses that a core has, and that work would wait behind them.
+inline constexpr size_t most_bytes_at_once = 512;
+inline constexpr size_t part_bytes = 256;
+
+// The lines of bytes [begin, end) of a row.
+template <bool to_write = false>
+[[gnu::always_inline]] inline void prefetch_part(uintptr_t row, size_t begin, size_t end) noexcept {
+    for (size_t at = begin; at < end; at += cache_line) prefetch_line<to_write>(row + at);
+}
+
 }  // namespace embrow

@@ -67,7 +67,29 @@ EMBROW_TARGET_AVX2 inline void stream_row(std::byte* to, const std::byte* from, 
     if (done < bytes) stream_half(to + done, from + done);
 }
 
-template <class Id, bool streams>
+template <bool streams>
+EMBROW_TARGET_AVX2 inline void copy(std::byte* to, const std::byte* from, size_t bytes) noexcept {
+    if constexpr (streams) {
+        stream_row(to, from, bytes);
+    } else {
+        copy_row(to, from, bytes);
+    }
+}
+
+// Asks for another row in parts meanwhile.
+template <bool streams>
+EMBROW_TARGET_AVX2 inline void copy_in_parts(std::byte* to, const std::byte* from, size_t bytes,
+                                             uintptr_t next) noexcept {
+    size_t done = 0;
+    for (; bytes - done >= 2 * part_bytes; done += part_bytes) {
+        prefetch_part(next, done, done + part_bytes);
+        copy<streams>(to + done, from + done, part_bytes);
+    }
+    prefetch_part(next, done, bytes);
+    copy<streams>(to + done, from + done, bytes - done);
+}
+
+template <class Id, bool streams, bool in_parts>
 EMBROW_TARGET_AVX2 size_t copy_rows(const gather_job& job, size_t first, size_t last) noexcept {
     const auto* ids = static_cast<const Id*>(job.ids.data);
     const row_table table = job.table;
@@ -77,28 +99,34 @@ EMBROW_TARGET_AVX2 size_t copy_rows(const gather_job& job, size_t first, size_t 
     std::byte* to = job.out + first * table.row_bytes;
     size_t i = first;
     for (; i < last; ++i, to += table.row_bytes) {
-        if (i + distance < last) prefetch_row(table.address_of(ids[i + distance]), table.row_bytes);
+        const bool asks = i + distance < last;
+        if (asks && !in_parts) prefetch_row(table.address_of(ids[i + distance]), table.row_bytes);
         const int64_t id = ids[i];
         if (id < 0 || id >= table.rows) break;
         const std::byte* from = table.data + id * table.stride_bytes;
-        if constexpr (streams) {
-            stream_row(to, from, table.row_bytes);
+        if (asks && in_parts) {
+            copy_in_parts<streams>(to, from, table.row_bytes, table.address_of(ids[i + distance]));
         } else {
-            copy_row(to, from, table.row_bytes);
+            copy<streams>(to, from, table.row_bytes);
         }
     }
     if constexpr (streams) _mm_sfence();
     return i;
 }
 
+template <class Id>
+size_t copy_rows_of(const gather_job& job, size_t first, size_t last) noexcept {
+    const bool in_parts = job.table.row_bytes > most_bytes_at_once;
+    if (job.streams) {
+        return in_parts ? copy_rows<Id, true, true>(job, first, last) : copy_rows<Id, true, false>(job, first, last);
+    }
+    return in_parts ? copy_rows<Id, false, true>(job, first, last) : copy_rows<Id, false, false>(job, first, last);
+}
+
 }  // namespace
 
 size_t gather_copy_avx2(const gather_job& job, size_t first, size_t last) noexcept {
-    if (job.streams) {
-        return job.ids.is_int64 ? copy_rows<int64_t, true>(job, first, last)
-                                : copy_rows<int32_t, true>(job, first, last);
-    }
-    return job.ids.is_int64 ? copy_rows<int64_t, false>(job, first, last) : copy_rows<int32_t, false>(job, first, last);
+    return job.ids.is_int64 ? copy_rows_of<int64_t>(job, first, last) : copy_rows_of<int32_t>(job, first, last);
 }
 
 }  // namespace embrow

@@ -86,8 +86,7 @@ template <class T, update_rule rule, class Ask>
     if constexpr (rule == update_rule::amsgrad) ask(to_write, address(job.greatest), row_bytes);
 }
 
-// Asks memory for the rows to be read and written, the farthest ones in parts where rows are wide: whole ones, asked
-// for at once, would queue for the core's few miss buffers.
+// Asks memory for the rows to be read and written, if they are wide for the farthest ones in parts.
 template <class T, update_rule rule>
 class lookahead {
   public:
@@ -116,7 +115,6 @@ class lookahead {
     }
 
   private:
-    static constexpr size_t most_bytes_at_once = 512;
     static constexpr size_t ahead_bytes_in_parts = 16384;
 
     size_t term_bytes() const noexcept { return rows_of_term<rule> * job_.dim * sizeof(T); }
@@ -134,16 +132,12 @@ class lookahead {
 template <class T, update_rule rule, size_t columns>
 [[gnu::always_inline]] inline void ask_part(const update_job& job, const row_term* term, bool has_grads,
                                             size_t column) noexcept {
-    constexpr size_t part_bytes = 256;
     static_assert(part_bytes % (columns * sizeof(T)) == 0);
     const size_t begin = column * sizeof(T);
     if (term == nullptr || begin % part_bytes != 0) return;
     each_row<T, rule>(job, *term, has_grads,
                       [&](auto to_write, uintptr_t row, size_t bytes) __attribute__((always_inline)) {
-                          const size_t end = std::min(begin + part_bytes, bytes);
-                          for (size_t at = begin; at < end; at += cache_line) {
-                              prefetch_line<decltype(to_write)::value>(row + at);
-                          }
+                          prefetch_part<decltype(to_write)::value>(row, begin, std::min(begin + part_bytes, bytes));
                       });
 }
 
