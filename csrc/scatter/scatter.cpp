@@ -38,7 +38,7 @@ class lookahead {
         : job_(job),
           terms_(terms),
           row_bytes_(job.dim * element_bytes(job.type)),
-          distance_(terms_ahead(2 * row_bytes_)),
+          distance_(terms_ahead(8192, 2 * row_bytes_)),
           next_(begin) {}
 
     // To be called before a row whose terms start at `begin` is summed.

@@ -93,7 +93,7 @@ class lookahead {
     lookahead(const update_job& job, std::span<const row_term> terms, size_t begin, bool has_grads) noexcept
         : job_(job),
           in_parts_(job.dim * sizeof(T) > most_bytes_at_once),
-          distance_(in_parts_ ? terms_ahead(term_bytes(), ahead_bytes_in_parts) : terms_ahead(term_bytes())),
+          distance_(terms_ahead(in_parts_ ? 16384 : 12288, rows_of_term<rule> * job.dim * sizeof(T))),
           next_(terms.data() + begin),
           end_(terms.data() + terms.size()),
           has_grads_(has_grads) {}
@@ -115,10 +115,6 @@ class lookahead {
     }
 
   private:
-    static constexpr size_t ahead_bytes_in_parts = 16384;
-
-    size_t term_bytes() const noexcept { return rows_of_term<rule> * job_.dim * sizeof(T); }
-
     const update_job& job_;
     bool in_parts_;
     size_t distance_;
