@@ -63,7 +63,7 @@ def test_batches_larger_than_the_cache_are_torch_s_to_the_bit(threads: int) -> N
 
 
 # Rows of bytes that the stores around the caches take, alone, in pairs and before or after pairs, and do not take.
-@pytest.mark.parametrize("dim", [4, 8, 12, 20, 30, 100])
+@pytest.mark.parametrize("dim", [4, 8, 12, 20, 30, 100, 140])
 @pytest.mark.parametrize("skipped", [0, 1, 4])
 @pytest.mark.parametrize("id_type", [torch.int32, torch.int64])
 def test_results_that_no_cache_holds(dim: int, skipped: int, id_type: torch.dtype, threads: int) -> None:
