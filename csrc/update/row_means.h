@@ -107,7 +107,9 @@ void update_by_means(const update_job& job, std::span<const row_term> terms, siz
         find_sizes(job, 1, &id, &number);
         update.template operator()<plain>(id, gradient, number);
     };
-    // Rows of one term, if they are narrow.
+    // Rows of one term, if they are so narrow that requests for the next eight do not queue.
+    constexpr size_t most_waiting_bytes = 448;
+    const bool may_wait = job.dim * sizeof(value) <= most_waiting_bytes;
     size_t waiting = 0;
     uint32_t ids[rows_at_once] = {};
     only_gradient<value> gradients[rows_at_once];
@@ -126,7 +128,7 @@ void update_by_means(const update_job& job, std::span<const row_term> terms, siz
         }
         rows.with_gradient([&]<class Gradient>(const Gradient& gradient) {
             if constexpr (std::is_same_v<Gradient, only_gradient<value>>) {
-                if (!rows.asks_in_parts()) {
+                if (may_wait) {
                     ids[waiting] = id;
                     gradients[waiting] = gradient;
                     numbers[waiting] = sum_squares<Lanes, true>(job, id, gradient);

@@ -98,7 +98,6 @@ class lookahead {
           end_(terms.data() + terms.size()),
           has_grads_(has_grads) {}
 
-    bool in_parts() const noexcept { return in_parts_; }
     size_t distance() const noexcept { return distance_; }
 
     // To be called before `term` is read, of terms in order. Returns the term whose rows ask_part() is to ask for, or
@@ -336,8 +335,7 @@ class row_walk {
         return term_row(of_row_[0]);
     }
     size_t next() const noexcept { return next_; }
-    // Whether rows that come are asked for in parts, and the term of those that are while this row is updated.
-    bool asks_in_parts() const noexcept { return ahead_.in_parts(); }
+    // The term of the rows that are asked for in parts while this row is updated, or null.
     const row_term* asked() const noexcept { return asked_; }
 
     // Calls use(gradient) with that of the row where the scale is 1, whatever is soonest added up.
