@@ -93,7 +93,7 @@ def check(rule: str, ids: Tensor, grads: Tensor, rows: int, scale: float = 1.0, 
 
 @pytest.mark.parametrize("rule", RULES)
 @pytest.mark.parametrize("dtype", EPS)
-@pytest.mark.parametrize("dim", [1, 3, 4, 5, 7, 8, 9, 31, 32, 33, 67, 100, 143])
+@pytest.mark.parametrize("dim", [1, 3, 4, 5, 7, 8, 9, 15, 16, 17, 31, 32, 33, 67, 100, 143])
 def test_every_width_equals_the_reference(rule: str, dtype: torch.dtype, dim: int) -> None:
     ids = torch.randint(0, 11, (29,), generator=torch.Generator().manual_seed(dim))
     check(rule, ids, torch.randn(29, dim, generator=torch.Generator().manual_seed(dim)).to(dtype), 11, 0.5)
@@ -101,7 +101,7 @@ def test_every_width_equals_the_reference(rule: str, dtype: torch.dtype, dim: in
 
 @pytest.mark.parametrize("rule", RULES)
 @pytest.mark.parametrize("dtype", EPS)
-@pytest.mark.parametrize("dim", [1, 3, 4, 5, 7, 8, 9, 31, 32, 33, 67, 100, 143])
+@pytest.mark.parametrize("dim", [1, 3, 4, 5, 7, 8, 9, 15, 16, 17, 31, 32, 33, 67, 100, 143])
 def test_every_width_of_plain_steps_equals_the_reference(rule: str, dtype: torch.dtype, dim: int) -> None:
     # Some rows have one gradient, some have more.
     ids = torch.randint(0, 40, (29,), generator=torch.Generator().manual_seed(dim))
@@ -201,7 +201,7 @@ def test_rows_that_are_not_trained_keep_their_bits() -> None:
         table = Table(rule, 3000, 77, torch.float32, catches_up=True, trained=trained)
         whole = Table(rule, 3000, 77, torch.float32, catches_up=True)
         for step in range(3):
-            ids, grads = data(torch.float32, step)
+            ids, grads = data(torch.float32, step, 77)
             table.step(ids, grads, 2)
             whole.step(ids, grads, 2)
         for one in (table, whole):
@@ -213,27 +213,28 @@ def test_rows_that_are_not_trained_keep_their_bits() -> None:
             assert torch.equal(masked, torch.where(trained.unsqueeze(1), full, before))
 
 
-def data(dtype: torch.dtype, seed: int) -> tuple[Tensor, Tensor]:
+def data(dtype: torch.dtype, seed: int, dim: int) -> tuple[Tensor, Tensor]:
     generator = torch.Generator().manual_seed(seed)
     ids = torch.cat([torch.randint(0, 3000, (9000,), generator=generator), torch.full((3000,), 17)])
-    return ids[torch.randperm(12_000, generator=generator)], torch.randn(12_000, 77, generator=generator).to(dtype)
+    return ids[torch.randperm(12_000, generator=generator)], torch.randn(12_000, dim, generator=generator).to(dtype)
 
 
 @pytest.mark.parametrize("rule", RULES)
 @pytest.mark.parametrize("plain", [False, True])
+@pytest.mark.parametrize("dim", [77, 143])
 @pytest.mark.parametrize(
     ("dtype", "stochastic"), [*((dtype, False) for dtype in EPS), (torch.bfloat16, True), (torch.float16, True)]
 )
 def test_neither_threads_nor_variants_change_a_bit(
-    rule: str, plain: bool, dtype: torch.dtype, stochastic: bool, variant: str
+    rule: str, plain: bool, dim: int, dtype: torch.dtype, stochastic: bool, variant: str
 ) -> None:
     found = []
     for name, threads in ((variant, 1), (variant, 2), (variant, 3), (variant, 8), ("serial", 1)):
         _core.use_variant(name)
-        table = Table(rule, 3000, 77, dtype, catches_up=True)
+        table = Table(rule, 3000, dim, dtype, catches_up=True)
         changed = PLAIN if plain else {"decay": 0.0, "eps": 1e-3} if rule in ("adam", "amsgrad") else {}
         for step in range(3):
-            ids, grads = data(dtype, step)
+            ids, grads = data(dtype, step, dim)
             if stochastic:
                 table.kernel.round_stochastically(3, step + 1)
             table.step(ids[: 12_000 // (1 + 3 * step)], grads, threads, **changed)
@@ -294,7 +295,7 @@ def test_a_row_catches_up_once() -> None:
 def test_the_first_bad_id_is_found_before_anything_is_written(first: int, others: list[int]) -> None:
     table = Table("sgd", 3000, 77, torch.float32)
     before = table.weight.clone()
-    ids, grads = data(torch.float32, 0)
+    ids, grads = data(torch.float32, 0, 77)
     ids[first] = -1
     ids[others] = 3000
     with pytest.raises(IndexError, match=f"position {first} of the ids is -1, the table has rows 0 to 2999"):

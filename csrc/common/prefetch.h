@@ -7,7 +7,7 @@
 
 namespace embrow {
 
-// Inlined, both, for GCC takes a function that only prefetches for one that does nothing. The address may be any: a
+// Inlined, all, for GCC takes a function that only prefetches for one that does nothing. The address may be any: a
 // prefetch of no memory does nothing.
 
 inline constexpr uintptr_t cache_line = 64;
@@ -37,7 +37,8 @@ template <bool to_write = false>
 inline constexpr size_t most_bytes_at_once = 512;
 inline constexpr size_t part_bytes = 256;
 
-// The lines of bytes [begin, end) of a row.
+// The lines of bytes [begin, end) of a row, without one that only the last of them reach into. All parts of a long row,
+// unlike above: spread over the work, they cost little.
 template <bool to_write = false>
 [[gnu::always_inline]] inline void prefetch_part(uintptr_t row, size_t begin, size_t end) noexcept {
     for (size_t at = begin; at < end; at += cache_line) prefetch_line<to_write>(row + at);

@@ -1,5 +1,5 @@
-// Rows -> the sum of the rows, up to twelve vectors of columns at a time in registers; the bits of row_sums.h, and
-// included as that is.
+// Rows -> the sum of the rows, up to twelve vectors of columns at a time in registers, of AVX2 or wider; the bits of
+// row_sums.h, and included as that is.
 #pragma once
 
 #if defined(__x86_64__)

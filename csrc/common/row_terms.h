@@ -34,8 +34,7 @@ constexpr size_t super_block_terms = block_terms * block_terms;
 
 // How many terms ahead memory is asked for the rows that they name, of tables and of gradients, which only the ids
 // foretell: about `ahead_bytes` of them, of which a term's take `bytes`.
-constexpr size_t terms_ahead(size_t ahead_bytes, size_t bytes) noexcept {
-    constexpr size_t most_terms = 24;
+constexpr size_t terms_ahead(size_t bytes, size_t ahead_bytes, size_t most_terms) noexcept {
     return std::clamp<size_t>(ahead_bytes / std::max<size_t>(bytes, 1), 2, most_terms);
 }
 

@@ -38,7 +38,7 @@ class lookahead {
         : job_(job),
           terms_(terms),
           row_bytes_(job.dim * element_bytes(job.type)),
-          distance_(terms_ahead(8192, 2 * row_bytes_)),
+          distance_(terms_ahead(2 * row_bytes_, ahead_bytes, most_ahead)),
           next_(begin) {}
 
     // To be called before a row whose terms start at `begin` is summed.
@@ -58,6 +58,9 @@ class lookahead {
     }
 
   private:
+    static constexpr size_t ahead_bytes = 8192;
+    static constexpr size_t most_ahead = 16;
+
     const scatter_job& job_;
     std::span<const row_term> terms_;
     size_t row_bytes_;

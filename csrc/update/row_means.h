@@ -107,7 +107,7 @@ void update_by_means(const update_job& job, std::span<const row_term> terms, siz
         find_sizes(job, 1, &id, &number);
         update.template operator()<plain>(id, gradient, number);
     };
-    // Rows of one term, if they are so narrow that requests for the next eight do not queue.
+    // Rows of one term and plain steps, if they are so narrow that requests for the next eight do not queue.
     constexpr size_t most_waiting_bytes = 448;
     const bool may_wait = job.dim * sizeof(value) <= most_waiting_bytes;
     size_t waiting = 0;

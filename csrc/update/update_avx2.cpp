@@ -1,4 +1,4 @@
-// One vector register of elements at a time, four for the sums.
+// Vector registers of 32 bytes.
 #if defined(__x86_64__)
 #include <algorithm>
 #include <cmath>
@@ -18,7 +18,7 @@ namespace {
 
 template <class Loads>
 struct vector_of : Loads {
-    using at_most_eight = vector_of;
+    using at_most_eight = vector_of;  // lanes of at most eight columns
     using wide = typename Loads::sums;
     static wide all(double number) noexcept {
         if constexpr (Loads::lanes == 8) {

@@ -1,7 +1,10 @@
-// One vector register of 64 bytes at a time of float32, four for the sums; the rest is left to AVX2's.
+// Vector registers of 64 bytes, of float32; other types and rows of fewer than 16 columns are left to AVX2's.
 #if defined(__x86_64__)
 #include <immintrin.h>
 
+#include <algorithm>
+#include <cmath>
+#include <cstring>
 #include <span>
 
 #include "common/lanes_avx2.h"
@@ -20,8 +23,8 @@ struct eight_lanes : float32_lanes {
     static wide all(double number) noexcept { return _mm256_set1_ps(static_cast<float>(number)); }
 };
 
-struct wide_lanes {
-    using at_most_eight = eight_lanes;
+struct sixteen_lanes {
+    using at_most_eight = eight_lanes;  // lanes of at most eight columns
     using value = float;
     using sums = __m512;
     using wide = __m512;
@@ -38,7 +41,7 @@ struct wide_lanes {
     }
     template <class Rows>
     static void sum_rows(const Rows& rows, float* out, size_t dim) noexcept {
-        sum_rows_avx2<wide_lanes>(rows, 1, out, 0, dim);
+        sum_rows_avx2<sixteen_lanes>(rows, 1, out, 0, dim);
     }
 };
 
@@ -46,10 +49,10 @@ struct wide_lanes {
 
 void update_rows_avx512(const update_job& job, std::span<const row_term> terms, size_t begin, size_t end,
                         bool has_grads, std::byte* sums) noexcept {
-    if (job.type != element::float32 || job.dim < wide_lanes::lanes) {
+    if (job.type != element::float32 || job.dim < sixteen_lanes::lanes) {
         return update_rows_avx2(job, terms, begin, end, has_grads, sums);
     }
-    update_with<wide_lanes>(job, terms, begin, end, has_grads, sums);
+    update_with<sixteen_lanes>(job, terms, begin, end, has_grads, sums);
 }
 
 }  // namespace embrow

@@ -21,7 +21,7 @@ namespace {
 // One element; serves for the columns that no whole vector covers, too.
 template <class T>
 struct single {
-    using at_most_eight = single;
+    using at_most_eight = single;  // lanes of at most eight columns
     using value = T;
     using wide = typename sum_of<T>::type;
     using sums = wide;
@@ -93,7 +93,8 @@ class lookahead {
     lookahead(const update_job& job, std::span<const row_term> terms, size_t begin, bool has_grads) noexcept
         : job_(job),
           in_parts_(job.dim * sizeof(T) > most_bytes_at_once),
-          distance_(terms_ahead(in_parts_ ? 16384 : 12288, rows_of_term<rule> * job.dim * sizeof(T))),
+          distance_(terms_ahead(rows_of_term<rule> * job.dim * sizeof(T),
+                                in_parts_ ? ahead_bytes_in_parts : ahead_bytes, most_ahead)),
           next_(terms.data() + begin),
           end_(terms.data() + terms.size()),
           has_grads_(has_grads) {}
@@ -104,7 +105,7 @@ class lookahead {
     // null.
     const row_term* reach(const row_term* term) noexcept {
         const row_term* stop = static_cast<size_t>(end_ - term) > distance_ ? term + distance_ : end_;
-        for (next_ = std::max(next_, term); next_ + in_parts_ < stop; ++next_) {
+        for (next_ = std::max(next_, term); next_ < stop - in_parts_; ++next_) {
             each_row<T, rule>(job_, *next_, has_grads_,
                               [](auto to_write, uintptr_t row, size_t bytes) __attribute__((always_inline)) {
                                   prefetch_row<decltype(to_write)::value>(row, bytes);
@@ -114,6 +115,11 @@ class lookahead {
     }
 
   private:
+    // What is asked for in parts does not queue, so it may be more.
+    static constexpr size_t ahead_bytes = 12288;
+    static constexpr size_t ahead_bytes_in_parts = 16384;
+    static constexpr size_t most_ahead = 24;
+
     const update_job& job_;
     bool in_parts_;
     size_t distance_;
@@ -291,7 +297,7 @@ void update_columns(const update_job& job, uint32_t id, const Gradient& gradient
     const lane_missed<Lanes> lanes_missed(missed);
     const auto run = [&]<size_t vectors>(size_t column) {
         ask_part<typename Lanes::value, next_rule, vectors * Lanes::lanes>(job, next, has_grads, column);
-        row_lanes<Lanes> rows[vectors] = {};
+        row_lanes<Lanes> rows[vectors] = {};  // which GCC 12 does not see compute() fill in the serial variant
         update.compute(column, numbers, lanes_missed, has_grads, rows);
         update.store(column, rows);
     };
@@ -355,7 +361,7 @@ class row_walk {
             copy(gradient_of<value>(job_, of_row_[0]));
         } else {
             Lanes::sum_rows(term_gradients<value>{job_, of_row_, ahead_.distance()}, sums_, job_.dim);
-            // Of fewer terms what is asked for in parts is still to be.
+            // Else what advance() found to be asked for in parts still is to be.
             if (of_row_.size() > ahead_.distance()) asked_ = ahead_.reach(terms_.data() + next_);
         }
         return {sums_, job_.scale};
