@@ -105,7 +105,8 @@ class lookahead {
     // null.
     const row_term* reach(const row_term* term) noexcept {
         const row_term* stop = static_cast<size_t>(end_ - term) > distance_ ? term + distance_ : end_;
-        for (next_ = std::max(next_, term); next_ < stop - in_parts_; ++next_) {
+        const row_term* at_once = in_parts_ ? stop - 1 : stop;
+        for (next_ = std::max(next_, term); next_ < at_once; ++next_) {
             each_row<T, rule>(job_, *next_, has_grads_,
                               [](auto to_write, uintptr_t row, size_t bytes) __attribute__((always_inline)) {
                                   prefetch_row<decltype(to_write)::value>(row, bytes);
